@@ -1,0 +1,39 @@
+//! The wire contract of Hostler: one package per audience.
+//!
+//! * [`lease`]: CI jobs ask for machines, run payloads, give the machines back.
+//! * [`node`]: administrators register and look after hardware.
+//! * [`agent`]: the agent on each machine and the controller.
+//!
+//! The `.proto` files under `proto/` are the reference; their comments become the documentation here.
+
+/// The version of [`agent`] that this build speaks. A controller accepts this one and the one before it.
+pub const AGENT_PROTOCOL: u32 = 2;
+
+/// True if a controller of this build speaks an agent's protocol `version`.
+#[must_use]
+pub const fn accepts_agent_protocol(version: u32) -> bool {
+    version == AGENT_PROTOCOL || version + 1 == AGENT_PROTOCOL
+}
+
+macro_rules! package {
+    ($(#[$doc:meta])* $name:ident, $proto:literal) => {
+        $(#[$doc])*
+        pub mod $name {
+            /// Version 1.
+            #[expect(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated; documented in the .proto file")]
+            pub mod v1 {
+                tonic::include_proto!($proto);
+            }
+        }
+    };
+}
+
+package!(
+    /// What a CI job says: `hostler.lease.v1`.
+    lease, "hostler.lease.v1");
+package!(
+    /// What an administrator says: `hostler.node.v1`.
+    node, "hostler.node.v1");
+package!(
+    /// What an agent says: `hostler.agent.v1`.
+    agent, "hostler.agent.v1");
