@@ -1,0 +1,1 @@
+//! The hardware that the agent library sees.
