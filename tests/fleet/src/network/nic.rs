@@ -1,0 +1,71 @@
+//! The network interface that firmware boots from.
+
+use super::{Cable, Relay};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+
+/// Where the well-known ports of servers really are. Known to the fleet alone: firmware and servers both believe in
+/// 67 and 69. A port that is not in the table is used as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Ports(Arc<BTreeMap<(Ipv4Addr, u16), u16>>);
+
+impl Ports {
+    /// The same table with `well_known` of `server` at `actual`.
+    #[must_use]
+    pub fn with(mut self, server: Ipv4Addr, well_known: u16, actual: u16) -> Self {
+        Arc::make_mut(&mut self.0).insert((server, well_known), actual);
+        self
+    }
+
+    /// Where a packet to `server` and `port` has to go.
+    #[must_use]
+    pub fn locate(&self, server: Ipv4Addr, port: u16) -> SocketAddrV4 {
+        SocketAddrV4::new(server, self.0.get(&(server, port)).copied().unwrap_or(port))
+    }
+}
+
+/// A network interface: an Ethernet address on a cable.
+#[derive(Clone, Debug)]
+pub struct Nic {
+    mac: [u8; 6],
+    cable: Cable,
+    ports: Ports,
+    helper: Ipv4Addr,
+}
+
+impl Nic {
+    /// An interface on `cable` whose switch forwards DHCP broadcasts to `helper`.
+    #[must_use]
+    pub fn new(mac: [u8; 6], cable: Cable, ports: Ports, helper: Ipv4Addr) -> Self {
+        Self { mac, cable, ports, helper }
+    }
+
+    /// Its Ethernet address.
+    #[must_use]
+    pub fn mac(&self) -> [u8; 6] {
+        self.mac
+    }
+
+    /// Its cable.
+    #[must_use]
+    pub fn cable(&self) -> &Cable {
+        &self.cable
+    }
+
+    /// Where well-known ports really are.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// What the switch does for broadcasts of this interface.
+    ///
+    /// # Errors
+    /// As of `bind(2)`.
+    pub async fn relay(&self) -> io::Result<Relay> {
+        let server = self.ports.locate(self.helper, 67);
+        Ok(Relay::new(self.cable.udp(0).await?, self.cable.address(), server))
+    }
+}
