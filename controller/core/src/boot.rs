@@ -1,7 +1,9 @@
 //! What a machine boots: one decision, rendered by every protocol.
 
+use crate::attempt::{PowerOutcome, Stage};
 use crate::hardware::{Arch, Firmware};
 use crate::ids::BootId;
+use crate::node::{Node, NodeState};
 use serde::{Deserialize, Serialize};
 
 /// What a machine that asks the network for its boot program gets.
@@ -37,4 +39,33 @@ pub enum NetworkEvidence {
     Script,
     /// An HTTP transfer to its address.
     Http,
+}
+
+/// Decides what `node` boots. The only place that does: DHCP, TFTP, HTTP, iPXE and GRUB render what comes out of
+/// here, so a boot loop is impossible by construction.
+///
+/// A machine that asks while its power attempt is unanswered may still be running the boot before; it waits.
+#[must_use]
+pub fn decide(node: &Node) -> BootPlan {
+    let wait = |reason: &str| BootPlan::Wait { reason: format!("{}: {reason}", node.spec.name) };
+    match &node.state {
+        NodeState::Inspecting { boot }
+        | NodeState::Cleaning { boot, .. }
+        | NodeState::Deploying { boot, .. } => {
+            if boot.stage >= Stage::Start {
+                BootPlan::LocalDisk { firmware: node.spec.firmware }
+            } else if boot.power == PowerOutcome::Outstanding {
+                wait("the power command for this boot is not confirmed yet")
+            } else if boot.key.is_some() {
+                wait("this boot is in use already; a new one will be ordered")
+            } else {
+                BootPlan::Ramdisk { boot: boot.id, arch: node.spec.arch }
+            }
+        }
+        NodeState::Leased { .. } => BootPlan::LocalDisk { firmware: node.spec.firmware },
+        NodeState::Registered => wait("registered, no boot was ordered yet"),
+        NodeState::Ready { .. } => wait("ready, no boot was ordered"),
+        NodeState::Failed { step, .. } => wait(&format!("{step} failed, an administrator must repair it")),
+        NodeState::Retired => wait("retired"),
+    }
 }

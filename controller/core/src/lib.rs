@@ -1,5 +1,23 @@
-//! The decisions of Hostler. Pure and synchronous: no I/O, no clock, no randomness.
+//! The decisions of Hostler. Pure and synchronous: no I/O, no clock, no randomness; time and entropy come in as
+//! arguments, so that the same inputs lead to the same state, byte for byte.
+//!
+//! Begin with [`world::World`], the state; [`input::Input`], what comes in; and [`step`], where one input is applied.
+//! [`schedule::plan`] decides which groups start, [`boot::decide`] what a machine boots, [`order`] what an agent does.
 
+pub mod attempt;
 pub mod boot;
+pub mod catalogue;
+pub mod event;
+pub mod explain;
 pub mod hardware;
 pub mod ids;
+pub mod input;
+pub mod lease;
+pub mod node;
+pub mod order;
+pub mod run;
+pub mod schedule;
+pub mod step;
+pub mod table;
+pub mod time;
+pub mod world;

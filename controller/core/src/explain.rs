@@ -1,0 +1,79 @@
+//! Every state has a reason that a person can read.
+
+use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
+use crate::lease::{Lease, LeaseState};
+use crate::node::{Node, NodeState, Presence};
+use crate::world::World;
+
+/// Why `node` is in the state it is in: what it waits for, or what failed. Never empty.
+#[must_use]
+pub fn node(node: &Node) -> String {
+    let held: Vec<_> = node.holds.iter().map(|(k, h)| format!("{}: {}", k.as_str(), h.reason)).collect();
+    let reason = match &node.state {
+        NodeState::Registered => "waits for its first boot".to_owned(),
+        NodeState::Inspecting { boot }
+        | NodeState::Cleaning { boot, .. }
+        | NodeState::Deploying { boot, .. } => progress(boot),
+        NodeState::Ready { .. } => "wiped and free".to_owned(),
+        NodeState::Leased { lease, .. } => format!("in the hands of lease {lease}"),
+        NodeState::Failed { step, evidence } => return format!("{step}: {evidence}"),
+        NodeState::Retired => return "out of service".to_owned(),
+    };
+    let silent = if matches!(node.agent, Presence::Silent { .. }) { "; its agent is silent" } else { "" };
+    if held.is_empty() { format!("{reason}{silent}") } else { format!("held, {}{silent}", held.join("; ")) }
+}
+
+fn progress(boot: &Boot) -> String {
+    let again = boot.because.as_ref().map(|b| format!(" ({}: {b})", boot.rung.as_str())).unwrap_or_default();
+    let waits = match (boot.stage, &boot.power) {
+        (Stage::Firmware, PowerOutcome::Outstanding) => "the BMC to answer the power command".to_owned(),
+        (Stage::Firmware, PowerOutcome::Unknown { detail, .. }) if !boot.was_seen() => {
+            format!("a sign of the machine; the power command's outcome is unknown: {detail}")
+        }
+        (Stage::Firmware, _) => waits_of_firmware(boot).to_owned(),
+        (Stage::Enrolled, _) => "its agent to say hello".to_owned(),
+        (Stage::Inspect, _) => "the inspection".to_owned(),
+        (Stage::Idle, _) => "its next order".to_owned(),
+        (Stage::Wipe, _) => "the wipe and its read-back".to_owned(),
+        (Stage::Deploy, _) => "the image to be written".to_owned(),
+        (Stage::Start | Stage::Deployed, _) => "the deployed system's agent".to_owned(),
+    };
+    format!("waits for {waits}{again}")
+}
+
+fn waits_of_firmware(boot: &Boot) -> &'static str {
+    match boot.evidence.last().map(|e| e.kind) {
+        None => "its firmware to ask for an address",
+        Some(EvidenceKind::Dhcp) => "its boot loader",
+        Some(EvidenceKind::Tftp) => "its boot script",
+        Some(EvidenceKind::Script) => "kernel and ramdisk",
+        Some(_) => "its agent to enrol",
+    }
+}
+
+/// Why `lease` is in the state it is in. Never empty.
+#[must_use]
+pub fn lease(world: &World, lease: &Lease) -> String {
+    match &lease.state {
+        LeaseState::Queued { reason } => reason.clone(),
+        LeaseState::Deploying { group, .. } => {
+            let not_up: Vec<_> = group
+                .iter()
+                .filter_map(|a| world.nodes.get(a.node))
+                .filter(|n| !matches!(n.state, NodeState::Leased { .. }))
+                .map(|n| format!("{} {}", n.spec.name, node(n)))
+                .collect();
+            not_up.join("; ")
+        }
+        LeaseState::Active { expires, .. } => format!("active until {expires}"),
+        LeaseState::Closing { group, ended } => {
+            format!(
+                "{}; {} of {} machines are still being cleaned",
+                ended.detail,
+                group.len(),
+                ended.had.len()
+            )
+        }
+        LeaseState::Closed { ended, .. } => ended.detail.clone(),
+    }
+}

@@ -1,0 +1,378 @@
+//! What comes into the core, and what it answers.
+
+use crate::attempt::Rung;
+use crate::boot::NetworkEvidence;
+use crate::hardware::{Arch, Mac};
+use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, RunId, TenantId};
+use crate::lease::LeaseSpec;
+use crate::node::{BmcSpec, Inventory, NodeSpec};
+use crate::run::{RunSpec, TaskResult};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Something that somebody asked for or that was seen. Every change of the world begins with one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// Time passed; deadlines may have.
+    Tick,
+    /// A controller began, or leads anew: what was in flight is unknown, every liveness window begins anew.
+    Started,
+    /// The wall clock stepped away from the controller's.
+    ClockStepped {
+        /// Wall minus controller, milliseconds.
+        by_ms: i64,
+    },
+
+    /// An administrator registers or changes machines.
+    Apply {
+        /// Who.
+        author: String,
+        /// Each machine with its BMC.
+        nodes: Vec<(NodeSpec, BmcSpec)>,
+    },
+    /// An administrator does something to a node.
+    Admin {
+        /// Who.
+        author: String,
+        /// To which node.
+        node: String,
+        /// What.
+        action: AdminAction,
+    },
+    /// A tenant is named.
+    AddTenant {
+        /// Unique name.
+        name: String,
+    },
+    /// An image was stored.
+    AddImage {
+        /// Name.
+        name: String,
+        /// For which machines.
+        arch: Arch,
+        /// Digest, lower-case hexadecimal.
+        sha256: String,
+        /// Bytes.
+        size_bytes: u64,
+    },
+
+    /// A tenant asks for a group.
+    RequestLease {
+        /// Who.
+        tenant: TenantId,
+        /// The same key again is the same lease.
+        key: String,
+        /// What.
+        spec: LeaseSpec,
+    },
+    /// A tenant gives a group back.
+    ReleaseLease {
+        /// Which.
+        lease: LeaseId,
+        /// Who, for people.
+        author: String,
+    },
+    /// A tenant runs a payload.
+    StartRun {
+        /// On which group.
+        lease: LeaseId,
+        /// The same key again is the same run.
+        key: String,
+        /// What.
+        spec: RunSpec,
+    },
+    /// A tenant stops a payload.
+    StopRun {
+        /// Which.
+        run: RunId,
+        /// Who, for people.
+        author: String,
+    },
+
+    /// A BMC answered a power attempt, or did not.
+    Power {
+        /// On which node.
+        node: NodeId,
+        /// Which attempt.
+        boot: BootId,
+        /// What came back.
+        result: PowerResult,
+    },
+    /// The boot server saw a machine.
+    Network {
+        /// Which.
+        node: NodeId,
+        /// Doing what.
+        evidence: NetworkEvidence,
+        /// When it began; the input itself is its end.
+        began: Timestamp,
+        /// For people.
+        detail: String,
+    },
+    /// An agent redeems a one-time token, whose authenticity the shell has checked.
+    Enrol {
+        /// The boot that the token names.
+        boot: BootId,
+        /// The node that the token names.
+        node: NodeId,
+        /// The Ethernet address that the token names.
+        mac: Mac,
+        /// From where.
+        address: IpAddr,
+        /// SHA-256 of the public key, lower-case hexadecimal.
+        key: String,
+    },
+    /// The shell refused something that an attacker may have sent.
+    Refused {
+        /// The node concerned, if one is known.
+        node: Option<NodeId>,
+        /// A stable word.
+        kind: String,
+        /// For people.
+        message: String,
+    },
+    /// An agent, known by its certificate, reports.
+    Agent {
+        /// Which node.
+        node: NodeId,
+        /// Which boot.
+        boot: BootId,
+        /// Which profile.
+        profile: Profile,
+        /// What.
+        report: Report,
+    },
+}
+
+/// What an administrator may do to a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdminAction {
+    /// No new lease.
+    Drain {
+        /// Why.
+        reason: String,
+    },
+    /// End the drain.
+    Resume,
+    /// Lift quarantine and miswiring, inspect anew.
+    Repair,
+    /// Out of service for good.
+    Retire,
+    /// The first wipe may happen.
+    ApproveWipe,
+    /// A hand on the power button.
+    Power {
+        /// For the record.
+        action: String,
+        /// Even if leased.
+        force: bool,
+    },
+}
+
+/// The two kinds of certificate that an agent may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// In the boot ramdisk.
+    Ramdisk,
+    /// In the deployed system; the tenant is root there.
+    Tenant,
+}
+
+impl Profile {
+    /// The word in certificates and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ramdisk => "ramdisk",
+            Self::Tenant => "tenant",
+        }
+    }
+}
+
+/// What came back from a BMC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PowerResult {
+    /// It said that it was done.
+    Acknowledged {
+        /// The BMC's system GUID as a lower-case UUID.
+        guid: Option<String>,
+        /// What was done, for people.
+        detail: String,
+    },
+    /// It refused the account. Nothing more is tried, so that the account is not locked.
+    Denied {
+        /// For people.
+        detail: String,
+    },
+    /// It refused or could not be reached before anything could have happened, or the outcome is unknown.
+    Failed {
+        /// For people.
+        detail: String,
+    },
+}
+
+/// What an agent says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// It is there.
+    Hello {
+        /// Starts of its system within the boot.
+        incarnation: u32,
+        /// Runs that it knows.
+        runs: Vec<RunId>,
+    },
+    /// It was silent for longer than the bound.
+    Lost,
+    /// It is heard again.
+    Back,
+    /// What the machine is.
+    Inspected {
+        /// Which order this answers.
+        task: u64,
+        /// What was found.
+        inventory: Inventory,
+    },
+    /// Disks were wiped.
+    Wiped {
+        /// Which order this answers.
+        task: u64,
+        /// One for each disk.
+        disks: Vec<DiskWipe>,
+    },
+    /// It wants a certificate for the deployed agent.
+    SignRequest,
+    /// The image is on the disk.
+    Deployed {
+        /// Which order this answers.
+        task: u64,
+        /// Digest of the bytes as received.
+        sha256: String,
+    },
+    /// An order could not be carried out.
+    Failed {
+        /// Which order this answers.
+        task: u64,
+        /// For people.
+        reason: String,
+    },
+    /// A payload runs.
+    RunStarted {
+        /// Which.
+        run: RunId,
+    },
+    /// A payload ended.
+    RunFinished {
+        /// Which.
+        run: RunId,
+        /// How.
+        result: TaskResult,
+    },
+}
+
+/// How one disk was wiped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskWipe {
+    /// Serial number, as inspected.
+    pub serial: String,
+    /// Device path, as inspected.
+    pub path: String,
+    /// How.
+    pub method: String,
+    /// What was read back was all zero.
+    pub verified: bool,
+}
+
+/// What the core answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done; nothing more to say.
+    Done,
+    /// What `Apply` changed.
+    Applied(Vec<Applied>),
+    /// The tenant.
+    Tenant(TenantId),
+    /// The image.
+    Image(ImageId),
+    /// The lease.
+    Lease(LeaseId),
+    /// The run.
+    Run(RunId),
+}
+
+/// What `Apply` did to one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// "node r1-n03".
+    pub object: String,
+    /// What happened to it.
+    pub action: ApplyAction,
+    /// What differs, one line for each field.
+    pub fields: Vec<String>,
+}
+
+/// What `Apply` did to one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyAction {
+    /// It is new.
+    Created,
+    /// It is different now.
+    Updated,
+    /// It was like that.
+    Unchanged,
+}
+
+impl ApplyAction {
+    /// The word in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// Why an input was refused. Nothing was changed but the record of the refusal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// It names something that does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// It makes sense, but not now, or never here.
+    #[error("{0}")]
+    Conflict(String),
+    /// The caller is not who may do this.
+    #[error("{0}")]
+    Forbidden(String),
+}
+
+/// What the shell must make happen. Everything else that it does follows from the published world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Carry out a power attempt, once. It was stored before; if nobody answers for it, the core decides on another.
+    Power {
+        /// Which machine.
+        node: NodeId,
+        /// Through which BMC.
+        bmc: BmcId,
+        /// Which attempt.
+        boot: BootId,
+        /// How.
+        rung: Rung,
+    },
+}
+
+/// What one input led to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The answer.
+    pub reply: Result<Reply, Refusal>,
+    /// What to do once the changes are stored.
+    pub effects: Vec<Effect>,
+}

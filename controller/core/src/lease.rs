@@ -1,0 +1,184 @@
+//! A lease's life cycle: `Queued -> Deploying -> Active -> Closing -> Closed`.
+//!
+//! A group is assigned whole or not at all. One whose deployment cannot be finished with the nodes that are free goes
+//! back to its place in the queue, whole.
+
+use crate::hardware::Arch;
+use crate::ids::{ImageId, LeaseId, NodeId, TenantId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One role of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// How the payload knows these machines.
+    pub role: String,
+    /// How many; at least one.
+    pub count: u32,
+    /// None for any.
+    pub arch: Option<Arch>,
+    /// None for any.
+    pub pool: Option<String>,
+    /// If not empty, only these.
+    pub nodes: BTreeSet<String>,
+    /// Name of the image; which one depends on the node's architecture.
+    pub image: String,
+}
+
+/// What a tenant asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseSpec {
+    /// The roles.
+    pub members: Vec<Member>,
+    /// Counted from `Active`, in milliseconds.
+    pub duration_ms: u64,
+    /// Bound on waiting, in milliseconds.
+    pub max_wait_ms: u64,
+    /// For people.
+    pub purpose: String,
+}
+
+/// A granted or queued request for a group of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its id.
+    pub id: LeaseId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Chosen by the caller: the same key again is the same lease.
+    pub key: String,
+    /// What was asked for.
+    pub spec: LeaseSpec,
+    /// When it was asked for. Decides the place in the queue, also after a group was dissolved.
+    pub requested: Timestamp,
+    /// Why its last group was dissolved before it was whole, if that happened.
+    pub setback: Option<String>,
+    /// Where it is in its life.
+    pub state: LeaseState,
+}
+
+/// Where a lease is in its life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaseState {
+    /// Waiting for a whole group.
+    Queued {
+        /// What it waits for, for people.
+        reason: String,
+    },
+    /// The group is being provisioned.
+    Deploying {
+        /// The whole group.
+        group: Vec<Assigned>,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// In the tenant's hands.
+    Active {
+        /// The whole group.
+        group: Vec<Assigned>,
+        /// Since when; the duration counts from here.
+        since: Timestamp,
+        /// Until when.
+        expires: Timestamp,
+    },
+    /// Ended; its nodes are being cleaned.
+    Closing {
+        /// Nodes still being cleaned.
+        group: Vec<Assigned>,
+        /// How it went.
+        ended: Ended,
+    },
+    /// Over.
+    Closed {
+        /// How it went.
+        ended: Ended,
+        /// When the last node was clean.
+        at: Timestamp,
+    },
+}
+
+/// One node of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assigned {
+    /// Which node.
+    pub node: NodeId,
+    /// Index into the lease's members.
+    pub member: usize,
+    /// What it is provisioned with.
+    pub image: ImageId,
+}
+
+/// How a lease ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Why.
+    pub reason: CloseReason,
+    /// For people.
+    pub detail: String,
+    /// When the tenant's time ended.
+    pub at: Timestamp,
+    /// When it had become active; none if it never did.
+    pub active: Option<Timestamp>,
+    /// The group that it had.
+    pub had: Vec<Assigned>,
+}
+
+/// Why a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseReason {
+    /// Given back.
+    Released,
+    /// Its time was over.
+    Expired,
+    /// The bound on waiting passed.
+    WaitedTooLong,
+    /// The bound on waiting passed after a group had been assigned and its machines failed.
+    Infrastructure,
+}
+
+impl Lease {
+    /// The group that it holds now; empty while queued or closed.
+    #[must_use]
+    pub fn group(&self) -> &[Assigned] {
+        match &self.state {
+            LeaseState::Deploying { group, .. }
+            | LeaseState::Active { group, .. }
+            | LeaseState::Closing { group, .. } => group,
+            LeaseState::Queued { .. } | LeaseState::Closed { .. } => &[],
+        }
+    }
+
+    /// The group that it has, or had when it ended.
+    #[must_use]
+    pub fn group_or_former(&self) -> &[Assigned] {
+        match &self.state {
+            LeaseState::Closing { ended, .. } | LeaseState::Closed { ended, .. } => &ended.had,
+            _ => self.group(),
+        }
+    }
+
+    /// True while it waits for a group.
+    #[must_use]
+    pub const fn is_queued(&self) -> bool {
+        matches!(self.state, LeaseState::Queued { .. })
+    }
+
+    /// True when it is over.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.state, LeaseState::Closed { .. })
+    }
+
+    /// When time alone ends it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.state {
+            LeaseState::Queued { .. } => {
+                Some(Timestamp(self.requested.0.saturating_add(self.spec.max_wait_ms)))
+            }
+            LeaseState::Active { expires, .. } => Some(*expires),
+            _ => None,
+        }
+    }
+}

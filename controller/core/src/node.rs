@@ -1,0 +1,437 @@
+//! A node's life cycle.
+//!
+//! ```text
+#![doc = include_str!("node_life_cycle.txt")]
+//! ```
+
+use crate::attempt::Boot;
+use crate::hardware::{Arch, Firmware, Mac};
+use crate::ids::{BmcId, LeaseId, NodeId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// A machine as it is registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSpec {
+    /// Unique, a DNS label or name.
+    pub name: String,
+    /// Instruction set.
+    pub arch: Arch,
+    /// What starts it.
+    pub firmware: Firmware,
+    /// The named set of nodes that it belongs to.
+    pub pool: String,
+    /// Of the boot interface; unique.
+    pub mac: Mac,
+    /// Reserved for it; unique.
+    pub address: Ipv4Addr,
+    /// As its firmware reports it.
+    pub serial: Option<String>,
+    /// System UUID in canonical lower-case form.
+    pub uuid: Option<String>,
+    /// Serial numbers of disks that are never wiped.
+    pub keep_disks: BTreeSet<String>,
+}
+
+/// A management controller as it is registered. The core does not open the password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BmcSpec {
+    /// `host:port`; unique among BMCs.
+    pub address: String,
+    /// Account.
+    pub user: String,
+    /// Sealed by the shell.
+    pub password: Sealed,
+    /// RMCP+ cipher suite: 17 or 3.
+    pub cipher_suite: u8,
+    /// It serves several nodes.
+    pub shared: bool,
+}
+
+/// A secret that only the shell can open.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sealed(pub String);
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(..)")
+    }
+}
+
+/// A management controller: an entity of its own since one may serve several nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bmc {
+    /// Its id.
+    pub id: BmcId,
+    /// How to reach it.
+    pub spec: BmcSpec,
+}
+
+/// A machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// As registered.
+    pub spec: NodeSpec,
+    /// Its management controller.
+    pub bmc: BmcId,
+    /// Where it is in its life.
+    pub state: NodeState,
+    /// Since when.
+    pub since: Timestamp,
+    /// When the present wait is given up.
+    pub deadline: Option<Timestamp>,
+    /// Why it takes no new lease.
+    pub holds: BTreeMap<HoldKind, Hold>,
+    /// As last inspected.
+    pub inventory: Option<Inventory>,
+    /// Whether its disks may be wiped without asking.
+    pub first_wipe: FirstWipe,
+    /// Whether its agent is heard.
+    pub agent: Presence,
+    /// Its firmware asked for a boot program while none was ordered.
+    pub unexpected_boot: Option<Timestamp>,
+    /// The last lease that ended on it, and when it was given back: everything before this moment is a former
+    /// tenant's.
+    pub vacated: Option<(LeaseId, Timestamp)>,
+}
+
+/// Where a node is in its life. Each variant carries what is valid in it and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeState {
+    /// Known, never looked at.
+    Registered,
+    /// Booted to see what it is.
+    Inspecting {
+        /// The boot in which this happens.
+        boot: Box<Boot>,
+    },
+    /// Being wiped.
+    Cleaning {
+        /// The boot in which this happens.
+        boot: Box<Boot>,
+        /// The lease that it still counts as part of.
+        lease: Option<LeaseId>,
+    },
+    /// Wiped and free.
+    Ready {
+        /// The boot in which it was wiped.
+        boot: Box<Boot>,
+    },
+    /// Being provisioned for a lease.
+    Deploying {
+        /// The boot in which this happens.
+        boot: Box<Boot>,
+        /// For which lease.
+        lease: LeaseId,
+    },
+    /// In a tenant's hands.
+    Leased {
+        /// The boot in which it was deployed.
+        boot: Box<Boot>,
+        /// Whose.
+        lease: LeaseId,
+    },
+    /// Given up, until an administrator repairs it.
+    Failed {
+        /// What did not succeed.
+        step: String,
+        /// What was seen.
+        evidence: String,
+    },
+    /// Out of service for good.
+    Retired,
+}
+
+/// A state without what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StateName {
+    /// See [`NodeState::Registered`].
+    Registered,
+    /// See [`NodeState::Inspecting`].
+    Inspecting,
+    /// See [`NodeState::Cleaning`].
+    Cleaning,
+    /// See [`NodeState::Ready`].
+    Ready,
+    /// See [`NodeState::Deploying`].
+    Deploying,
+    /// See [`NodeState::Leased`].
+    Leased,
+    /// See [`NodeState::Failed`].
+    Failed,
+    /// See [`NodeState::Retired`].
+    Retired,
+}
+
+/// The legal transitions and what causes them. Nothing else happens to a node.
+pub const TRANSITIONS: &[(StateName, StateName, &str)] = {
+    use StateName::{Cleaning, Deploying, Failed, Inspecting, Leased, Ready, Registered, Retired};
+    &[
+        (Registered, Inspecting, "registered: first boot is ordered"),
+        (Inspecting, Cleaning, "identity agrees with the registration"),
+        (Cleaning, Ready, "wipe verified"),
+        (Ready, Deploying, "assigned to a group"),
+        (Deploying, Leased, "agent of the deployed system said hello"),
+        (Deploying, Cleaning, "lease ended, or its group was dissolved"),
+        (Leased, Cleaning, "lease ended, or its group was dissolved"),
+        (Inspecting, Failed, "ladder exhausted"),
+        (Cleaning, Failed, "ladder exhausted"),
+        (Deploying, Failed, "ladder exhausted"),
+        (Ready, Inspecting, "repair"),
+        (Inspecting, Inspecting, "repair"),
+        (Failed, Inspecting, "repair"),
+        (Registered, Retired, "retire"),
+        (Inspecting, Retired, "retire"),
+        (Cleaning, Retired, "retire"),
+        (Ready, Retired, "retire"),
+        (Failed, Retired, "retire"),
+    ]
+};
+
+impl StateName {
+    /// The word in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Inspecting => "inspecting",
+            Self::Cleaning => "cleaning",
+            Self::Ready => "ready",
+            Self::Deploying => "deploying",
+            Self::Leased => "leased",
+            Self::Failed => "failed",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// True if [`TRANSITIONS`] has it.
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        TRANSITIONS.iter().any(|&(from, to, _)| from == self && to == next)
+    }
+}
+
+impl NodeState {
+    /// The state without what it carries.
+    #[must_use]
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Registered => StateName::Registered,
+            Self::Inspecting { .. } => StateName::Inspecting,
+            Self::Cleaning { .. } => StateName::Cleaning,
+            Self::Ready { .. } => StateName::Ready,
+            Self::Deploying { .. } => StateName::Deploying,
+            Self::Leased { .. } => StateName::Leased,
+            Self::Failed { .. } => StateName::Failed,
+            Self::Retired => StateName::Retired,
+        }
+    }
+
+    /// The present boot.
+    #[must_use]
+    pub fn boot(&self) -> Option<&Boot> {
+        match self {
+            Self::Inspecting { boot }
+            | Self::Cleaning { boot, .. }
+            | Self::Ready { boot }
+            | Self::Deploying { boot, .. }
+            | Self::Leased { boot, .. } => Some(boot),
+            Self::Registered | Self::Failed { .. } | Self::Retired => None,
+        }
+    }
+
+    /// The present boot.
+    pub(crate) fn boot_mut(&mut self) -> Option<&mut Boot> {
+        match self {
+            Self::Inspecting { boot }
+            | Self::Cleaning { boot, .. }
+            | Self::Ready { boot }
+            | Self::Deploying { boot, .. }
+            | Self::Leased { boot, .. } => Some(boot),
+            Self::Registered | Self::Failed { .. } | Self::Retired => None,
+        }
+    }
+
+    /// The lease that the node is part of.
+    #[must_use]
+    pub const fn lease(&self) -> Option<LeaseId> {
+        match self {
+            Self::Cleaning { lease, .. } => *lease,
+            Self::Deploying { lease, .. } | Self::Leased { lease, .. } => Some(*lease),
+            _ => None,
+        }
+    }
+}
+
+impl Node {
+    /// The present boot, if it is `boot`.
+    #[must_use]
+    pub fn current(&self, boot: crate::ids::BootId) -> Option<&Boot> {
+        self.state.boot().filter(|b| b.id == boot)
+    }
+
+    /// True if a group may be given this node now.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        matches!(self.state, NodeState::Ready { .. }) && self.holds.is_empty()
+    }
+
+    /// True unless it is out of service for good.
+    #[must_use]
+    pub const fn in_service(&self) -> bool {
+        !matches!(self.state, NodeState::Retired)
+    }
+
+    pub(crate) fn enter(&mut self, state: NodeState, now: Timestamp, deadline: Option<Timestamp>) {
+        debug_assert!(
+            self.state.name().may_become(state.name()),
+            "{} may not become {}",
+            self.state.name().as_str(),
+            state.name().as_str()
+        );
+        self.state = state;
+        self.since = now;
+        self.deadline = deadline;
+    }
+}
+
+/// Why a node takes no new lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum HoldKind {
+    /// An administrator wants it free.
+    Drain,
+    /// It failed.
+    Quarantine,
+    /// Its disks have data that nobody has agreed to lose.
+    AwaitingFirstWipe,
+    /// What was powered and what was seen are different machines.
+    Miswired,
+}
+
+impl HoldKind {
+    /// The words in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Quarantine => "quarantine",
+            Self::AwaitingFirstWipe => "awaiting first wipe",
+            Self::Miswired => "miswired",
+        }
+    }
+}
+
+/// A hold's author and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who put it there.
+    pub author: String,
+    /// Why, for people.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Whether the first wipe of a node may begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FirstWipe {
+    /// Only of empty disks.
+    Pending,
+    /// An administrator agreed.
+    Approved(String),
+    /// It has happened; further ones need no agreement.
+    Done,
+}
+
+/// Whether a node's agent is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Presence {
+    /// No agent is expected.
+    Absent,
+    /// It is heard.
+    Heard,
+    /// It was heard, and is not any more.
+    Silent {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// What an agent found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// System serial number; empty if the firmware has none.
+    pub serial: String,
+    /// System UUID, lower case; empty if the firmware has none.
+    pub uuid: String,
+    /// Maker.
+    pub manufacturer: String,
+    /// Model.
+    pub product: String,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Bytes.
+    pub memory_bytes: u64,
+    /// Block devices.
+    pub disks: Vec<Disk>,
+    /// Network interfaces.
+    pub nics: Vec<Nic>,
+}
+
+/// A block device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Device path.
+    pub path: String,
+    /// Serial number.
+    pub serial: String,
+    /// Model.
+    pub model: String,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// True for spinning disks.
+    pub rotational: bool,
+    /// True if only zeros were found where data would be.
+    pub blank: bool,
+    /// Reached over a network or by several paths.
+    pub remote: bool,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nic {
+    /// The kernel's name.
+    pub name: String,
+    /// Ethernet address, as text.
+    pub mac: String,
+    /// Link seen.
+    pub link: bool,
+    /// Megabits per second.
+    pub speed_mbps: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    /// The diagram in the documentation is generated from [`TRANSITIONS`].
+    #[test]
+    fn the_diagram_equals_the_table() {
+        let mut diagram = String::new();
+        for (from, to, cause) in TRANSITIONS {
+            writeln!(diagram, "{:<10} -> {:<10}  {cause}", from.as_str(), to.as_str()).unwrap();
+        }
+        if std::env::var_os("UPDATE_DIAGRAMS").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/node_life_cycle.txt"), &diagram)
+                .unwrap();
+        }
+        assert_eq!(diagram, include_str!("node_life_cycle.txt"), "run again with UPDATE_DIAGRAMS=1");
+    }
+}

@@ -1,0 +1,91 @@
+//! What an agent is told to do: derived from the state of its node, so that it can be told again after any
+//! interruption.
+
+use crate::attempt::{Boot, Stage};
+use crate::catalogue::Image;
+use crate::ids::{NodeId, RunId};
+use crate::node::NodeState;
+use crate::run::{Run, TaskState};
+use crate::world::World;
+
+/// What a ramdisk agent is to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order<'a> {
+    /// Say what the machine is.
+    Inspect,
+    /// Wipe all disks but these.
+    Wipe {
+        /// Serial numbers.
+        keep: Vec<String>,
+    },
+    /// Write this image.
+    Deploy {
+        /// Which.
+        image: &'a Image,
+        /// Host name of the deployed system.
+        hostname: &'a str,
+    },
+    /// Start what was deployed.
+    Start,
+}
+
+/// The number by which an agent knows an order: one for each stage of each boot.
+#[must_use]
+pub const fn task_id(boot: &Boot) -> u64 {
+    ((boot.id.0 as u64) << 8) | boot.stage as u64
+}
+
+/// What the ramdisk agent of `node` is to do now, with the order's number.
+#[must_use]
+pub fn for_ramdisk(world: &World, node: NodeId) -> Option<(u64, Order<'_>)> {
+    let node = world.nodes.get(node)?;
+    let boot = node.state.boot()?;
+    let order = match boot.stage {
+        Stage::Inspect => Order::Inspect,
+        Stage::Wipe => Order::Wipe { keep: node.spec.keep_disks.iter().cloned().collect() },
+        Stage::Deploy => Order::Deploy { image: image_of(world, node.id)?, hostname: &node.spec.name },
+        Stage::Start => Order::Start,
+        Stage::Firmware | Stage::Enrolled | Stage::Idle | Stage::Deployed => return None,
+    };
+    Some((task_id(boot), order))
+}
+
+/// The image that the present lease of `node` wants on it.
+#[must_use]
+pub fn image_of(world: &World, node: NodeId) -> Option<&Image> {
+    let (NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. }) =
+        &world.nodes.get(node)?.state
+    else {
+        return None;
+    };
+    let assigned = world.leases.get(*lease)?.group().iter().find(|a| a.node == node)?;
+    world.images.get(assigned.image)
+}
+
+/// What the agent of a deployed system is to do about a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunOrder<'a> {
+    /// Start it.
+    Start(&'a Run),
+    /// End it, for this reason.
+    Stop(RunId, &'a str),
+}
+
+/// What the agent of the deployed system on `node` is to do about runs.
+#[must_use]
+pub fn for_tenant(world: &World, node: NodeId) -> Vec<RunOrder<'_>> {
+    let Some(NodeState::Leased { lease, .. }) = world.nodes.get(node).map(|n| &n.state) else {
+        return Vec::new();
+    };
+    let mut orders = Vec::new();
+    for run in world.runs.values().filter(|r| r.lease == *lease) {
+        match (run.task(node).map(|t| &t.state), &run.stop) {
+            (Some(TaskState::Pending { .. }), None) => orders.push(RunOrder::Start(run)),
+            (Some(TaskState::Running { .. } | TaskState::Pending { .. }), Some(why)) => {
+                orders.push(RunOrder::Stop(run.id, why));
+            }
+            _ => {}
+        }
+    }
+    orders
+}

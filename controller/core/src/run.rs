@@ -1,0 +1,131 @@
+//! Runs: executions of a payload on members of an active lease.
+//!
+//! A payload is started at most once on each node. Where nobody can say whether it was (the machine restarted before
+//! its agent reported), its task is lost, and said to be.
+
+use crate::ids::{LeaseId, NodeId, RunId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a tenant wants to run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// Only on the members of this role; empty for all.
+    pub role: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Added to the environment.
+    pub environment: BTreeMap<String, String>,
+    /// Killed after this, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Patterns of JUnit files to collect.
+    pub junit: Vec<String>,
+    /// Digest of the bytes for standard input, kept by the shell; empty for none.
+    pub stdin_sha256: String,
+}
+
+/// One execution of a payload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// On which lease.
+    pub lease: LeaseId,
+    /// Chosen by the caller: the same key again is the same run.
+    pub key: String,
+    /// What.
+    pub spec: RunSpec,
+    /// One for each node.
+    pub tasks: Vec<Task>,
+    /// When it was asked for.
+    pub requested: Timestamp,
+    /// Someone asked to stop it.
+    pub stop: Option<String>,
+}
+
+/// The part of a run that happens on one node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Where.
+    pub node: NodeId,
+    /// In which role.
+    pub role: String,
+    /// How far.
+    pub state: TaskState,
+}
+
+/// How far a task is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskState {
+    /// Ordered.
+    Pending {
+        /// The incarnation of the deployed system for which it was ordered; another one does not start it.
+        incarnation: u32,
+    },
+    /// Its process runs.
+    Running {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It ended, by itself or by a limit.
+    Finished {
+        /// Since when it ran.
+        since: Timestamp,
+        /// Until when.
+        at: Timestamp,
+        /// How.
+        result: TaskResult,
+    },
+    /// Nobody knows how it ended.
+    Lost {
+        /// When that was noticed.
+        at: Timestamp,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How a payload ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// Exit code, or 128 + signal.
+    pub exit_code: i32,
+    /// Who ended it and why; empty if it ended by itself.
+    pub killed: String,
+    /// Why it could not be started; empty if it was.
+    pub start_error: String,
+    /// Bytes of output.
+    pub output_bytes: u64,
+    /// Totals of the collected JUnit files: tests, failures, errors, skipped. None if there were none.
+    pub junit: Option<[u32; 4]>,
+    /// Collected files.
+    pub files: Vec<File>,
+}
+
+/// A file that a task left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Relative to the payload's working directory.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl TaskState {
+    /// True when nothing more will happen.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self, Self::Finished { .. } | Self::Lost { .. })
+    }
+}
+
+impl Run {
+    /// The task on `node`.
+    #[must_use]
+    pub fn task(&self, node: NodeId) -> Option<&Task> {
+        self.tasks.iter().find(|t| t.node == node)
+    }
+}

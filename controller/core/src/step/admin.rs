@@ -1,0 +1,178 @@
+//! The administrator's hands, tenants and images.
+
+use super::registration::check_word;
+use super::{Result, exhausted};
+use crate::attempt::Stage;
+use crate::catalogue::{Image, ImageStatus, Tenant};
+use crate::event::Severity;
+use crate::hardware::Arch;
+use crate::ids::NodeId;
+use crate::input::{AdminAction, Refusal, Reply};
+use crate::node::{FirstWipe, Hold, HoldKind, NodeState};
+use crate::world::World;
+
+impl World {
+    pub(super) fn on_admin(&mut self, author: &str, name: &str, action: AdminAction) -> Result {
+        let node =
+            self.node_named(name).ok_or_else(|| Refusal::NotFound(format!("there is no node {name:?}")))?.id;
+        match action {
+            AdminAction::Drain { reason } => self.drain(author, node, reason),
+            AdminAction::Resume => self.resume(author, node),
+            AdminAction::Repair => self.repair(author, node),
+            AdminAction::Retire => self.retire(author, node),
+            AdminAction::ApproveWipe => self.approve_wipe(author, node),
+            AdminAction::Power { action, force } => self.admin_power(author, node, &action, force),
+        }
+    }
+
+    pub(super) fn on_add_tenant(&mut self, name: String) -> Result {
+        check_word("tenant name", &name, "-")?;
+        if let Some(tenant) = self.tenant_named(&name) {
+            return Ok(Reply::Tenant(tenant.id));
+        }
+        let id = self.meta.counters.next_tenant().ok_or_else(exhausted)?;
+        self.tell(Severity::Info, "tenant-added", (), format!("tenant {name} added"));
+        self.tenants.insert(id, Tenant { id, name, added: self.meta.now });
+        Ok(Reply::Tenant(id))
+    }
+
+    pub(super) fn on_add_image(
+        &mut self,
+        name: String,
+        arch: Arch,
+        sha256: String,
+        size_bytes: u64,
+    ) -> Result {
+        check_word("image name", &name, "-._")?;
+        if size_bytes == 0 {
+            return Err(Refusal::Invalid(format!("image {name} for {arch} is empty")));
+        }
+        let former = self.image_for(&name, arch).map(|i| (i.id, i.sha256 == sha256));
+        match former {
+            Some((id, true)) => return Ok(Reply::Image(id)),
+            Some((id, false)) => {
+                if let Some(image) = self.images.get_mut(id) {
+                    image.status = ImageStatus::Retired;
+                }
+            }
+            None => {}
+        }
+        let id = self.meta.counters.next_image().ok_or_else(exhausted)?;
+        self.tell(
+            Severity::Info,
+            "image-added",
+            (),
+            format!("image {name} for {arch} added, sha256 {sha256}"),
+        );
+        let (status, added) = (ImageStatus::Candidate, self.meta.now);
+        self.images.insert(id, Image { id, name, arch, sha256, size_bytes, status, added });
+        self.reschedule = true;
+        Ok(Reply::Image(id))
+    }
+
+    fn drain(&mut self, author: &str, id: NodeId, reason: String) -> Result {
+        if reason.trim().is_empty() {
+            return Err(Refusal::Invalid(
+                "a drain needs a reason: the next administrator wants to know".into(),
+            ));
+        }
+        self.hold(id, HoldKind::Drain, author, reason);
+        Ok(Reply::Done)
+    }
+
+    fn resume(&mut self, author: &str, id: NodeId) -> Result {
+        self.lift(id, HoldKind::Drain, author);
+        self.reschedule = true;
+        Ok(Reply::Done)
+    }
+
+    fn repair(&mut self, author: &str, id: NodeId) -> Result {
+        let Some(node) = self.nodes.get(id) else { return Ok(Reply::Done) };
+        match node.state {
+            NodeState::Failed { .. } | NodeState::Ready { .. } | NodeState::Inspecting { .. } => {}
+            _ => {
+                return Err(Refusal::Conflict(format!(
+                    "node {} is {}: repair is for nodes that are failed, inspecting or ready",
+                    node.spec.name,
+                    node.state.name().as_str()
+                )));
+            }
+        }
+        for kind in [HoldKind::Quarantine, HoldKind::Miswired, HoldKind::AwaitingFirstWipe] {
+            self.lift(id, kind, author);
+        }
+        self.inspect(id, Some(format!("repaired by {author}")));
+        Ok(Reply::Done)
+    }
+
+    fn retire(&mut self, author: &str, id: NodeId) -> Result {
+        let now = self.meta.now;
+        let Some(node) = self.nodes.get(id) else { return Ok(Reply::Done) };
+        if let Some(lease) = node.state.lease() {
+            let text = format!("node {} is part of lease {lease}: drain it first", node.spec.name);
+            return Err(Refusal::Conflict(text));
+        }
+        if !node.in_service() {
+            return Ok(Reply::Done);
+        }
+        let mut node = node.clone();
+        node.enter(NodeState::Retired, now, None);
+        node.agent = crate::node::Presence::Absent;
+        let message = format!("{} retired by {author}", node.spec.name);
+        self.put_node(node);
+        self.tell(Severity::Info, "node-retired", id, message);
+        self.reschedule = true;
+        Ok(Reply::Done)
+    }
+
+    fn approve_wipe(&mut self, author: &str, id: NodeId) -> Result {
+        let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
+        if node.first_wipe == FirstWipe::Done {
+            let text = format!("node {} was wiped before: no approval is needed", node.spec.name);
+            return Err(Refusal::Conflict(text));
+        }
+        node.first_wipe = FirstWipe::Approved(author.to_owned());
+        self.lift(id, HoldKind::AwaitingFirstWipe, author);
+        let waiting = self.nodes.get(id).is_some_and(
+            |n| matches!(&n.state, NodeState::Cleaning { boot, .. } if boot.stage == Stage::Idle),
+        );
+        if waiting {
+            self.begin_wipe(id);
+        }
+        Ok(Reply::Done)
+    }
+
+    fn admin_power(&mut self, author: &str, id: NodeId, action: &str, force: bool) -> Result {
+        let Some(node) = self.nodes.get(id) else { return Ok(Reply::Done) };
+        let lease = node.state.lease();
+        if let Some(lease) = lease.filter(|_| !force) {
+            return Err(Refusal::Conflict(format!(
+                "node {} is part of lease {lease}; say --force to touch its power all the same",
+                node.spec.name
+            )));
+        }
+        let message = format!("power {action} of {} by {author}", node.spec.name);
+        self.tell(Severity::Warning, "power-by-hand", (id, lease), message);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn hold(&mut self, id: NodeId, kind: HoldKind, author: &str, reason: String) {
+        let since = self.meta.now;
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let message = format!("{}: held ({}) by {author}: {reason}", node.spec.name, kind.as_str());
+        node.holds.insert(kind, Hold { author: author.to_owned(), reason, since });
+        let lease = node.state.lease();
+        let severity = if kind == HoldKind::Drain { Severity::Info } else { Severity::Incident };
+        self.tell(severity, "hold", (id, lease), message);
+        self.reschedule = true;
+    }
+
+    pub(super) fn lift(&mut self, id: NodeId, kind: HoldKind, author: &str) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if node.holds.remove(&kind).is_some() {
+            let message = format!("{}: hold ({}) lifted by {author}", node.spec.name, kind.as_str());
+            self.tell(Severity::Info, "hold-lifted", id, message);
+            self.reschedule = true;
+        }
+    }
+}

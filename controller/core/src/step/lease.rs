@@ -1,0 +1,252 @@
+//! Requests, groups, and their ends.
+
+use super::{Result, exhausted};
+use crate::attempt::{Purpose, Rung};
+use crate::event::Severity;
+use crate::ids::{LeaseId, NodeId, TenantId};
+use crate::input::{Refusal, Reply};
+use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
+use crate::node::{NodeState, Presence};
+use crate::schedule::{self, Decision};
+use crate::world::World;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// More machines than this in one request are a mistake.
+const MAX_GROUP: u64 = 1024;
+
+/// The longest time that a lease or a wait in the queue may take: 30 days.
+const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
+
+impl World {
+    pub(super) fn on_request(&mut self, tenant: TenantId, key: String, spec: LeaseSpec) -> Result {
+        if let Some(known) = self.lease_by_key(tenant, &key) {
+            return if known.spec == spec {
+                Ok(Reply::Lease(known.id))
+            } else {
+                Err(Refusal::Conflict(format!("the idempotency key {key:?} was used for another request")))
+            };
+        }
+        check(&key, &spec)?;
+        schedule::satisfiable(self, &spec).map_err(Refusal::Conflict)?;
+        let id = self.meta.counters.next_lease().ok_or_else(exhausted)?;
+        let state = LeaseState::Queued { reason: "just arrived".into() };
+        self.put_lease(Lease { id, tenant, key, spec, requested: self.meta.now, setback: None, state });
+        self.tell(Severity::Info, "lease-requested", id, format!("lease {id} requested"));
+        self.reschedule = true;
+        Ok(Reply::Lease(id))
+    }
+
+    pub(super) fn on_release(&mut self, id: LeaseId, author: &str) -> Result {
+        let lease =
+            self.leases.get(id).ok_or_else(|| Refusal::NotFound(format!("there is no lease {id}")))?;
+        if !matches!(lease.state, LeaseState::Closing { .. } | LeaseState::Closed { .. }) {
+            self.end_lease(id, CloseReason::Released, format!("released by {author}"));
+        }
+        Ok(Reply::Lease(id))
+    }
+
+    /// Carries out what the scheduler decides.
+    pub(super) fn start_groups(&mut self) {
+        for decision in schedule::plan(self, self.meta.now) {
+            match decision {
+                Decision::Start { lease, group } => self.start_group(lease, group),
+                Decision::Wait { lease, reason } => {
+                    let news = LeaseState::Queued { reason };
+                    if self.leases.get(lease).is_some_and(|l| l.state != news)
+                        && let Some(lease) = self.leases.get_mut(lease)
+                    {
+                        lease.state = news;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_group(&mut self, id: LeaseId, group: Vec<Assigned>) {
+        let since = self.meta.now;
+        for assigned in &group {
+            self.deploy(assigned.node, id);
+        }
+        let names = self.names(group.iter().map(|a| a.node));
+        if let Some(lease) = self.leases.get_mut(id) {
+            lease.state = LeaseState::Deploying { group, since };
+        }
+        self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
+    }
+
+    fn deploy(&mut self, node: NodeId, lease: LeaseId) {
+        let Some(boot) = self.order_boot(node, Purpose::Deploy, Rung::First, None) else { return };
+        let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
+        let Some(node) = self.nodes.get_mut(node) else { return };
+        node.agent = Presence::Absent;
+        node.unexpected_boot = None;
+        node.enter(NodeState::Deploying { boot, lease }, now, deadline);
+    }
+
+    /// A node of the group runs its deployed system; when all do, the lease is active.
+    pub(super) fn member_is_up(&mut self, id: LeaseId) {
+        let now = self.meta.now;
+        let Some(lease) = self.leases.get(id) else { return };
+        let LeaseState::Deploying { group, .. } = &lease.state else { return };
+        let up = |a: &Assigned| {
+            self.nodes.get(a.node).is_some_and(|n| matches!(n.state, NodeState::Leased { .. }))
+        };
+        if !group.iter().all(up) {
+            return;
+        }
+        let group = group.clone();
+        let expires = now.after(Duration::from_millis(lease.spec.duration_ms));
+        if let Some(lease) = self.leases.get_mut(id) {
+            lease.state = LeaseState::Active { group, since: now, expires };
+        }
+        self.tell(Severity::Info, "lease-active", id, format!("lease {id} is active"));
+    }
+
+    /// A node failed before its group was whole: another takes its place, or the group is dissolved and the lease
+    /// goes back to its place in the queue.
+    pub(super) fn lost_member(&mut self, id: LeaseId, node: NodeId, evidence: &str) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let failed = lease.group().iter().find(|a| a.node == node).cloned();
+        match (&lease.state, failed) {
+            (LeaseState::Deploying { .. }, Some(failed)) => {
+                match schedule::substitute(self, lease, &failed) {
+                    Some(other) => self.replace_member(id, node, other),
+                    None => self.dissolve(id, node, evidence),
+                }
+            }
+            _ => self.member_is_clean(id, node),
+        }
+    }
+
+    fn replace_member(&mut self, id: LeaseId, failed: NodeId, other: Assigned) {
+        let substitute = other.node;
+        self.deploy(substitute, id);
+        if let Some(LeaseState::Deploying { group, .. }) = self.leases.get_mut(id).map(|l| &mut l.state)
+            && let Some(place) = group.iter_mut().find(|a| a.node == failed)
+        {
+            *place = other;
+        }
+        let message = format!("{} takes the place of {}", self.names([substitute]), self.names([failed]));
+        self.tell(Severity::Warning, "member-replaced", (substitute, Some(id)), message);
+        self.reschedule = true;
+    }
+
+    fn dissolve(&mut self, id: LeaseId, failed: NodeId, evidence: &str) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let others: Vec<_> = lease.group().iter().map(|a| a.node).filter(|n| *n != failed).collect();
+        for node in others {
+            self.clean(node, id, None);
+        }
+        let setback = format!("{} failed ({evidence}) and no other machine was free", self.names([failed]));
+        self.tell(
+            Severity::Warning,
+            "group-dissolved",
+            id,
+            format!("lease {id} goes back to the queue: {setback}"),
+        );
+        if let Some(lease) = self.leases.get_mut(id) {
+            lease.state = LeaseState::Queued { reason: setback.clone() };
+            lease.setback = Some(setback);
+        }
+        self.reschedule = true;
+    }
+
+    /// Takes a node back from `from` and wipes it; it counts as part of `lease` until then.
+    fn clean(&mut self, node: NodeId, from: LeaseId, lease: Option<LeaseId>) {
+        let Some(boot) = self.order_boot(node, Purpose::Prepare, Rung::First, None) else { return };
+        let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
+        let Some(node) = self.nodes.get_mut(node) else { return };
+        node.agent = Presence::Absent;
+        node.vacated = Some((from, now));
+        node.enter(NodeState::Cleaning { boot, lease }, now, deadline);
+    }
+
+    /// Ends a lease, whatever it was doing.
+    pub(super) fn end_lease(&mut self, id: LeaseId, reason: CloseReason, detail: String) {
+        let now = self.meta.now;
+        let Some(lease) = self.leases.get(id) else { return };
+        let group = lease.group().to_vec();
+        let active = match lease.state {
+            LeaseState::Active { since, .. } => Some(since),
+            _ => None,
+        };
+        for assigned in &group {
+            self.clean(assigned.node, id, Some(id));
+        }
+        self.lose_runs(id, "the lease ended");
+        self.tell(Severity::Info, "lease-ended", id, format!("lease {id}: {detail}"));
+        let ended = Ended { reason, detail, at: now, active, had: group.clone() };
+        if let Some(lease) = self.leases.get_mut(id) {
+            lease.state = LeaseState::Closing { group, ended };
+        }
+        self.close_if_empty(id);
+        self.reschedule = true;
+    }
+
+    /// A node of an ended lease is clean, or given up.
+    pub(super) fn member_is_clean(&mut self, id: LeaseId, node: NodeId) {
+        if let Some(LeaseState::Closing { group, .. }) = self.leases.get_mut(id).map(|l| &mut l.state) {
+            group.retain(|a| a.node != node);
+        }
+        self.close_if_empty(id);
+    }
+
+    fn close_if_empty(&mut self, id: LeaseId) {
+        let at = self.meta.now;
+        let Some(lease) = self.leases.get(id) else { return };
+        let LeaseState::Closing { group, ended } = &lease.state else { return };
+        if !group.is_empty() {
+            return;
+        }
+        let ended = ended.clone();
+        if let Some(lease) = self.leases.get_mut(id) {
+            lease.state = LeaseState::Closed { ended, at };
+        }
+    }
+
+    fn names(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {
+        let names: Vec<_> =
+            nodes.into_iter().filter_map(|id| self.nodes.get(id)).map(|n| n.spec.name.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
+    let invalid = |text: String| Err(Refusal::Invalid(text));
+    if key.is_empty() || key.len() > 128 {
+        return invalid("idempotency_key: 1 to 128 bytes".into());
+    }
+    if spec.members.is_empty() {
+        return invalid("members: ask for at least one machine".into());
+    }
+    let mut roles = BTreeSet::new();
+    for member in &spec.members {
+        super::registration::check_word("role", &member.role, "-_")?;
+        if !roles.insert(&member.role) {
+            return invalid(format!("members: the role {:?} is named twice", member.role));
+        }
+        if member.count == 0 {
+            return invalid(format!("members: role {:?} asks for 0 machines", member.role));
+        }
+        if member.image.is_empty() {
+            return invalid(format!(
+                "members: role {:?} names no image; see `hostler image list`",
+                member.role
+            ));
+        }
+    }
+    let total: u64 = spec.members.iter().map(|m| u64::from(m.count)).sum();
+    if total > MAX_GROUP {
+        return invalid(format!("members: {total} machines; a group has at most {MAX_GROUP}"));
+    }
+    for (name, span) in [("duration", spec.duration_ms), ("max_wait", spec.max_wait_ms)] {
+        if span == 0 || span > MAX_SPAN_MS {
+            return invalid(format!("{name}: more than nothing and at most 30 days"));
+        }
+    }
+    if spec.purpose.len() > 256 {
+        return invalid("purpose: at most 256 bytes".into());
+    }
+    Ok(())
+}

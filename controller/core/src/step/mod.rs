@@ -1,0 +1,70 @@
+//! Applying one input to the world.
+//!
+//! * [`admin`]: registration and the administrator's hands.
+//! * [`lease`]: requests, groups, their ends.
+//! * [`power`]: attempts, evidence from the network, the ladder.
+//! * [`agent`]: enrolment and what agents report.
+//! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
+//! * [`run`]: payloads.
+
+mod admin;
+mod agent;
+mod lease;
+mod liveness;
+mod power;
+mod registration;
+mod run;
+
+pub use registration::preview as preview_apply;
+
+use crate::input::{Input, Outcome, Refusal, Reply};
+use crate::time::Timestamp;
+use crate::world::World;
+
+/// What every handler returns.
+type Result = std::result::Result<Reply, Refusal>;
+
+impl World {
+    /// Applies one input that arrived at `now`. Time does not go back: an earlier `now` counts as the last one.
+    ///
+    /// What has to be stored is fetched with [`World::take_changes`], after one input or after many; effects may be
+    /// carried out when it is stored.
+    pub fn apply(&mut self, now: Timestamp, input: Input) -> Outcome {
+        self.meta.now = self.meta.now.max(now);
+        let reply = self.dispatch(input);
+        if std::mem::take(&mut self.reschedule) {
+            self.start_groups();
+        }
+        Outcome { reply, effects: std::mem::take(&mut self.effects) }
+    }
+
+    fn dispatch(&mut self, input: Input) -> Result {
+        match input {
+            Input::Tick => self.on_tick(),
+            Input::Started => self.on_started(),
+            Input::ClockStepped { by_ms } => self.on_clock_step(by_ms),
+            Input::Apply { author, nodes } => self.on_apply(&author, &nodes),
+            Input::Admin { author, node, action } => self.on_admin(&author, &node, action),
+            Input::AddTenant { name } => self.on_add_tenant(name),
+            Input::AddImage { name, arch, sha256, size_bytes } => {
+                self.on_add_image(name, arch, sha256, size_bytes)
+            }
+            Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
+            Input::ReleaseLease { lease, author } => self.on_release(lease, &author),
+            Input::StartRun { lease, key, spec } => self.on_start_run(lease, key, spec),
+            Input::StopRun { run, author } => self.on_stop_run(run, &author),
+            Input::Power { node, boot, result } => self.on_power(node, boot, result),
+            Input::Network { node, evidence, began, detail } => {
+                self.on_network(node, evidence, began, &detail)
+            }
+            Input::Enrol { boot, node, mac, address, key } => self.on_enrol(boot, node, mac, address, key),
+            Input::Refused { node, kind, message } => self.on_refused(node, &kind, message),
+            Input::Agent { node, boot, profile, report } => self.on_agent(node, boot, profile, report),
+        }
+    }
+}
+
+/// The answer when the numbers of some kind have run out.
+fn exhausted() -> Refusal {
+    Refusal::Conflict("the controller has given out all its ids of this kind".into())
+}

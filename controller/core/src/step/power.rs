@@ -1,0 +1,254 @@
+//! Attempts to boot a machine, evidence from the network, and the ladder that missing evidence climbs.
+
+use super::Result;
+use crate::attempt::{Boot, EvidenceKind, Phase, PowerOutcome, Purpose, Rung, Stage};
+use crate::boot::NetworkEvidence;
+use crate::event::Severity;
+use crate::ids::{BootId, NodeId};
+use crate::input::{Effect, PowerResult, Refusal, Reply};
+use crate::node::{HoldKind, Node, NodeState, Presence};
+use crate::time::Timestamp;
+use crate::world::World;
+use std::time::Duration;
+
+impl World {
+    /// Looks at a machine anew: a boot of its own, then `Cleaning`.
+    pub(super) fn inspect(&mut self, id: NodeId, because: Option<String>) {
+        let Some(boot) = self.order_boot(id, Purpose::Prepare, Rung::First, because) else { return };
+        let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.agent = Presence::Absent;
+        node.unexpected_boot = None;
+        node.enter(NodeState::Inspecting { boot }, now, deadline);
+    }
+
+    /// Makes a boot and hands out its power attempt. The caller puts it into the node's state.
+    pub(super) fn order_boot(
+        &mut self,
+        id: NodeId,
+        purpose: Purpose,
+        rung: Rung,
+        because: Option<String>,
+    ) -> Option<Box<Boot>> {
+        let t = &self.timing;
+        let expires = self.meta.now.after(Duration::from_millis(t.power_ms + t.firmware_ms + t.enrol_ms));
+        let bmc = self.nodes.get(id)?.bmc;
+        let boot = self.meta.counters.next_boot()?;
+        self.effects.push(Effect::Power { node: id, bmc, boot, rung });
+        let mut boot = Boot::order(boot, purpose, rung, self.meta.now, expires);
+        boot.because = because;
+        Some(Box::new(boot))
+    }
+
+    pub(super) fn within(&self, span_ms: u64) -> Option<Timestamp> {
+        Some(self.meta.now.after(Duration::from_millis(span_ms)))
+    }
+
+    pub(super) fn on_power(&mut self, id: NodeId, boot: BootId, result: PowerResult) -> Result {
+        let (now, firmware) = (self.meta.now, self.within(self.timing.firmware_ms));
+        let Some(node) = self.current_mut(id, boot) else { return Ok(Reply::Done) };
+        let name = node.spec.name.clone();
+        let Some(attempt) = node.state.boot_mut() else { return Ok(Reply::Done) };
+        match result {
+            PowerResult::Acknowledged { guid, detail: _ } => {
+                attempt.spend(Phase::Power, attempt.ordered, now);
+                attempt.power = PowerOutcome::Acknowledged { at: now, guid };
+                if !attempt.was_seen() {
+                    node.deadline = firmware;
+                }
+            }
+            PowerResult::Denied { detail } => {
+                let evidence = format!("the BMC refused the account: {detail}");
+                self.fail(id, "power", evidence, HoldKind::Quarantine);
+            }
+            PowerResult::Failed { detail } => {
+                if !attempt.was_seen() {
+                    node.deadline = firmware;
+                }
+                attempt.power = PowerOutcome::Unknown { at: now, detail: detail.clone() };
+                let message = format!("{name}: outcome of power attempt {boot} is unknown: {detail}");
+                self.tell(Severity::Warning, "power-unknown", id, message);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn on_network(
+        &mut self,
+        id: NodeId,
+        evidence: NetworkEvidence,
+        began: Timestamp,
+        detail: &str,
+    ) -> Result {
+        let (now, enrol) = (self.meta.now, self.within(self.timing.enrol_ms));
+        let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
+        match &mut node.state {
+            NodeState::Inspecting { boot }
+            | NodeState::Cleaning { boot, .. }
+            | NodeState::Deploying { boot, .. } => {
+                if boot.power == PowerOutcome::Outstanding || boot.stage >= Stage::Start {
+                    // The machine may still be running the boot before this one; or it runs the deployed system.
+                } else if boot.key.is_none() {
+                    let first = !boot.was_seen();
+                    record(boot, evidence, began, now, detail);
+                    if first {
+                        node.deadline = enrol;
+                    }
+                } else if evidence == NetworkEvidence::Script {
+                    boot.witness(EvidenceKind::UnexpectedRestart, detail, now);
+                    self.escalate(id, "the machine restarted by itself: its boot script was asked for again");
+                }
+            }
+            NodeState::Leased { lease, .. } if evidence == NetworkEvidence::Script => {
+                let (lease, message) = (*lease, format!("{} is restarting", node.spec.name));
+                self.tell(Severity::Info, "restart", (id, Some(lease)), message);
+            }
+            NodeState::Ready { .. } | NodeState::Registered | NodeState::Failed { .. }
+                if evidence == NetworkEvidence::Script =>
+            {
+                self.saw_unordered_boot(id);
+            }
+            _ => {}
+        }
+        Ok(Reply::Done)
+    }
+
+    /// A machine that nobody powered asks for a boot program. Told once a minute at most: it asks again and again.
+    fn saw_unordered_boot(&mut self, id: NodeId) {
+        let now = self.meta.now;
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let told = node.unexpected_boot.is_some_and(|at| now.since(at) < Duration::from_secs(60));
+        if told {
+            return;
+        }
+        node.unexpected_boot = Some(now);
+        let message = format!("{} boots, though no boot was ordered", node.spec.name);
+        self.tell(Severity::Warning, "unordered-boot", id, message);
+    }
+
+    /// What was waited for did not happen: the next rung, or the end of the ladder. In `Leased` the ladder is empty.
+    pub(super) fn escalate(&mut self, id: NodeId, why: &str) {
+        let Some(node) = self.nodes.get(id) else { return };
+        if !matches!(
+            node.state,
+            NodeState::Inspecting { .. } | NodeState::Cleaning { .. } | NodeState::Deploying { .. }
+        ) {
+            return;
+        }
+        if self.meta.incidents.contains_key(&node.spec.pool) {
+            let later = self.within(self.timing.silence_ms);
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.deadline = later;
+            }
+            return;
+        }
+        if let Some(other) = self.powered_instead(node) {
+            return self.crosswired(id, other);
+        }
+        match self.next_rung(node) {
+            Some(rung) => self.climb(id, rung, why),
+            None => self.fail(id, "boot", format!("{why}; {}", tried(node)), HoldKind::Quarantine),
+        }
+    }
+
+    fn next_rung(&self, node: &Node) -> Option<Rung> {
+        let next = node.state.boot()?.rung.next()?;
+        let sibling_leased = || {
+            self.nodes
+                .values()
+                .any(|n| n.bmc == node.bmc && n.id != node.id && matches!(n.state, NodeState::Leased { .. }))
+        };
+        (next != Rung::BmcReset || !sibling_leased()).then_some(next)
+    }
+
+    fn climb(&mut self, id: NodeId, rung: Rung, why: &str) {
+        let Some(purpose) = self.nodes.get(id).and_then(|n| n.state.boot()).map(|b| b.purpose) else {
+            return;
+        };
+        let Some(fresh) = self.order_boot(id, purpose, rung, Some(why.to_owned())) else { return };
+        let deadline = self.within(self.timing.power_ms);
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.agent = Presence::Absent;
+        node.deadline = deadline;
+        if let Some(boot) = node.state.boot_mut() {
+            *boot = *fresh;
+        }
+        let lease = node.state.lease();
+        let message = format!("{}: {why}; next: {}", node.spec.name, rung.as_str());
+        self.tell(Severity::Warning, "ladder", (id, lease), message);
+    }
+
+    /// Gives a node up, with a hold and the evidence. A group that it was to be part of gets another or is dissolved.
+    pub(super) fn fail(&mut self, id: NodeId, step: &str, evidence: String, kind: HoldKind) {
+        let now = self.meta.now;
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let lease = node.state.lease();
+        node.agent = Presence::Absent;
+        node.enter(NodeState::Failed { step: step.to_owned(), evidence: evidence.clone() }, now, None);
+        self.hold(id, kind, "hostlerd", format!("{step}: {evidence}"));
+        if let Some(lease) = lease {
+            self.lost_member(lease, id, &evidence);
+        }
+    }
+
+    /// The node that woke up when `node` was powered, if `node` itself gave no sign.
+    fn powered_instead(&self, node: &Node) -> Option<NodeId> {
+        let boot = node.state.boot().filter(|b| !b.was_seen())?;
+        let PowerOutcome::Acknowledged { .. } = boot.power else { return None };
+        self.nodes
+            .values()
+            .find(|other| other.id != node.id && other.unexpected_boot.is_some_and(|at| at >= boot.ordered))
+            .map(|other| other.id)
+    }
+
+    fn crosswired(&mut self, powered: NodeId, seen: NodeId) {
+        let name = |id| self.nodes.get(id).map(|n| n.spec.name.clone()).unwrap_or_default();
+        let evidence = format!(
+            "power was given to {}, but {} booted: check their BMC addresses",
+            name(powered),
+            name(seen)
+        );
+        self.hold(seen, HoldKind::Miswired, "hostlerd", evidence.clone());
+        self.fail(powered, "wiring", evidence, HoldKind::Miswired);
+    }
+
+    /// The node, if `boot` is its present boot.
+    pub(super) fn current_mut(&mut self, id: NodeId, boot: BootId) -> Option<&mut Node> {
+        self.nodes.get(id)?.current(boot)?;
+        self.nodes.get_mut(id)
+    }
+
+    pub(super) fn on_refused(&mut self, node: Option<NodeId>, kind: &str, message: String) -> Result {
+        match node {
+            Some(id) => self.tell(Severity::Incident, kind, id, message),
+            None => self.tell(Severity::Incident, kind, (), message),
+        }
+        Err(Refusal::Forbidden("refused and recorded".into()))
+    }
+}
+
+fn record(boot: &mut Boot, evidence: NetworkEvidence, began: Timestamp, now: Timestamp, detail: &str) {
+    let (kind, phase) = match evidence {
+        NetworkEvidence::Dhcp => (EvidenceKind::Dhcp, Some(Phase::Dhcp)),
+        NetworkEvidence::Tftp => (EvidenceKind::Tftp, Some(Phase::Tftp)),
+        NetworkEvidence::Http => (EvidenceKind::Http, Some(Phase::Http)),
+        NetworkEvidence::Script => (EvidenceKind::Script, None),
+    };
+    let start = if kind == EvidenceKind::Dhcp && !boot.was_seen() { boot.last_end() } else { began.min(now) };
+    boot.witness(kind, detail, now);
+    if let Some(phase) = phase {
+        boot.spend(phase, start.max(boot.ordered), now);
+    }
+}
+
+fn tried(node: &Node) -> String {
+    let Some(boot) = node.state.boot() else { return String::new() };
+    let power = match &boot.power {
+        PowerOutcome::Outstanding => "the BMC never answered".to_owned(),
+        PowerOutcome::Acknowledged { .. } => "the BMC said OK".to_owned(),
+        PowerOutcome::Unknown { detail, .. } => format!("the BMC: {detail}"),
+    };
+    let seen: Vec<_> = boot.evidence.iter().map(|e| e.kind.as_str()).collect();
+    let seen = if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") };
+    format!("last of all {}: {power}, and of the machine was seen: {seen}", boot.rung.as_str())
+}

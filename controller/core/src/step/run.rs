@@ -1,0 +1,167 @@
+//! Payloads.
+
+use super::{Result, exhausted};
+use crate::event::Severity;
+use crate::ids::{LeaseId, NodeId, RunId};
+use crate::input::{Refusal, Reply};
+use crate::lease::LeaseState;
+use crate::run::{Run, RunSpec, Task, TaskResult, TaskState};
+use crate::world::World;
+
+/// Runs that one lease may have; more are a loop that went wrong.
+const MAX_RUNS: usize = 10_000;
+
+impl World {
+    pub(super) fn on_start_run(&mut self, lease: LeaseId, key: String, spec: RunSpec) -> Result {
+        let known = self.runs.values().find(|r| r.lease == lease && r.key == key);
+        if let Some(run) = known {
+            return if run.spec == spec {
+                Ok(Reply::Run(run.id))
+            } else {
+                Err(Refusal::Conflict(format!("the idempotency key {key:?} was used for another run")))
+            };
+        }
+        check(&key, &spec)?;
+        let tasks = self.tasks_for(lease, &spec.role)?;
+        if self.runs.values().filter(|r| r.lease == lease).count() >= MAX_RUNS {
+            return Err(Refusal::Conflict(format!("lease {lease} has had {MAX_RUNS} runs already")));
+        }
+        let id = self.meta.counters.next_run().ok_or_else(exhausted)?;
+        let command = spec.command.join(" ").chars().take(120).collect::<String>();
+        self.runs.insert(id, Run { id, lease, key, spec, tasks, requested: self.meta.now, stop: None });
+        self.tell(Severity::Info, "run-requested", lease, format!("run {id}: {command}"));
+        Ok(Reply::Run(id))
+    }
+
+    fn tasks_for(&self, id: LeaseId, role: &str) -> std::result::Result<Vec<Task>, Refusal> {
+        let lease =
+            self.leases.get(id).ok_or_else(|| Refusal::NotFound(format!("there is no lease {id}")))?;
+        let LeaseState::Active { group, .. } = &lease.state else {
+            return Err(Refusal::Conflict(format!(
+                "lease {id} is not active: payloads run on active leases"
+            )));
+        };
+        let mut tasks = Vec::new();
+        for assigned in group {
+            let member = &lease.spec.members[assigned.member];
+            if role.is_empty() || member.role == role {
+                let boot = self.nodes.get(assigned.node).and_then(|n| n.state.boot());
+                let incarnation = boot.map_or(0, |b| b.incarnation);
+                let state = TaskState::Pending { incarnation };
+                tasks.push(Task { node: assigned.node, role: member.role.clone(), state });
+            }
+        }
+        if tasks.is_empty() {
+            let roles: Vec<_> = lease.spec.members.iter().map(|m| m.role.as_str()).collect();
+            let text = format!("lease {id} has no role {role:?}; its roles: {}", roles.join(", "));
+            return Err(Refusal::Invalid(text));
+        }
+        Ok(tasks)
+    }
+
+    pub(super) fn on_stop_run(&mut self, id: RunId, author: &str) -> Result {
+        let run = self.runs.get_mut(id).ok_or_else(|| Refusal::NotFound(format!("there is no run {id}")))?;
+        run.stop.get_or_insert_with(|| format!("stopped by {author}"));
+        Ok(Reply::Run(id))
+    }
+
+    pub(super) fn on_run_started(&mut self, node: NodeId, run: RunId) -> Result {
+        let since = self.meta.now;
+        self.move_task(run, node, |state| {
+            matches!(state, TaskState::Pending { .. }).then_some(TaskState::Running { since })
+        })
+    }
+
+    pub(super) fn on_run_finished(&mut self, node: NodeId, run: RunId, result: TaskResult) -> Result {
+        let at = self.meta.now;
+        self.move_task(run, node, |state| match state {
+            TaskState::Running { since } => Some(TaskState::Finished { since: *since, at, result }),
+            TaskState::Pending { .. } => Some(TaskState::Finished { since: at, at, result }),
+            TaskState::Finished { .. } | TaskState::Lost { .. } => None,
+        })
+    }
+
+    /// An agent may only speak of runs of the lease that its node is in.
+    fn move_task(
+        &mut self,
+        run: RunId,
+        node: NodeId,
+        next: impl FnOnce(&TaskState) -> Option<TaskState>,
+    ) -> Result {
+        let lease = self.nodes.get(node).and_then(|n| n.state.lease());
+        let owned = self.runs.get(run).is_some_and(|r| Some(r.lease) == lease && r.task(node).is_some());
+        if !owned {
+            return Err(Refusal::Forbidden(format!("run {run} has no task on this node")));
+        }
+        if let Some(task) = self.runs.get_mut(run).and_then(|r| r.tasks.iter_mut().find(|t| t.node == node))
+            && let Some(state) = next(&task.state)
+        {
+            task.state = state;
+        }
+        Ok(Reply::Done)
+    }
+
+    /// What an agent that says hello does not know, it will not finish.
+    pub(super) fn reconcile_runs(&mut self, node: NodeId, incarnation: u32, known: &[RunId]) {
+        let at = self.meta.now;
+        let Some(lease) = self.nodes.get(node).and_then(|n| n.state.lease()) else { return };
+        let lost: Vec<_> = self
+            .runs
+            .values()
+            .filter(|r| r.lease == lease && !known.contains(&r.id))
+            .filter(|r| match r.task(node).map(|t| &t.state) {
+                Some(TaskState::Running { .. }) => true,
+                Some(TaskState::Pending { incarnation: ordered }) => *ordered != incarnation,
+                _ => false,
+            })
+            .map(|r| r.id)
+            .collect();
+        for run in lost {
+            self.lose_task(run, node, at, "the machine restarted while the payload ran");
+        }
+    }
+
+    pub(super) fn lose_runs(&mut self, lease: LeaseId, reason: &str) {
+        let at = self.meta.now;
+        let open: Vec<_> = self
+            .runs
+            .values()
+            .filter(|r| r.lease == lease)
+            .flat_map(|r| r.tasks.iter().filter(|t| !t.state.is_over()).map(|t| (r.id, t.node)))
+            .collect();
+        for (run, node) in open {
+            self.lose_task(run, node, at, reason);
+        }
+    }
+
+    fn lose_task(&mut self, run: RunId, node: NodeId, at: crate::time::Timestamp, reason: &str) {
+        if let Some(task) = self.runs.get_mut(run).and_then(|r| r.tasks.iter_mut().find(|t| t.node == node)) {
+            task.state = TaskState::Lost { at, reason: reason.to_owned() };
+        }
+    }
+}
+
+fn check(key: &str, spec: &RunSpec) -> std::result::Result<(), Refusal> {
+    if key.is_empty() || key.len() > 128 {
+        return Err(Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
+    }
+    if spec.command.first().is_none_or(String::is_empty) {
+        return Err(Refusal::Invalid("command: name a program".into()));
+    }
+    if let Some(name) = spec.environment.keys().find(|k| k.starts_with("HOSTLER_")) {
+        return Err(Refusal::Invalid(format!(
+            "environment: {name}: names beginning with HOSTLER_ are the agent's"
+        )));
+    }
+    if let Some(name) = spec.environment.keys().find(|k| k.is_empty() || k.contains(['=', '\0'])) {
+        return Err(Refusal::Invalid(format!("environment: {name:?} is no name of a variable")));
+    }
+    if spec.command.iter().chain(spec.environment.values()).any(|s| s.contains('\0')) {
+        return Err(Refusal::Invalid("command and environment: no NUL bytes".into()));
+    }
+    let size: usize = spec.command.iter().chain(spec.environment.values()).map(String::len).sum();
+    if size > 128 * 1024 {
+        return Err(Refusal::Invalid("command and environment: at most 128 KiB together".into()));
+    }
+    Ok(())
+}

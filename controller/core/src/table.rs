@@ -1,0 +1,86 @@
+//! A map that remembers which of its rows were touched, so that exactly those are stored.
+
+use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows by id.
+#[derive(Clone, Debug)]
+pub struct Table<K, V> {
+    rows: BTreeMap<K, V>,
+    touched: BTreeSet<K>,
+}
+
+impl<K, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: BTreeMap::new(), touched: BTreeSet::new() }
+    }
+}
+
+impl<K: Ord + Copy, V> Table<K, V> {
+    /// The row, for reading.
+    #[must_use]
+    pub fn get(&self, key: K) -> Option<&V> {
+        self.rows.get(&key)
+    }
+
+    /// All rows, by id.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+        self.rows.values()
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True if there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The row, for change; it counts as touched.
+    pub(crate) fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        let row = self.rows.get_mut(&key);
+        if row.is_some() {
+            self.touched.insert(key);
+        }
+        row
+    }
+
+    pub(crate) fn insert(&mut self, key: K, row: V) {
+        self.rows.insert(key, row);
+        self.touched.insert(key);
+    }
+
+    pub(crate) fn remove(&mut self, key: K) -> Option<V> {
+        let row = self.rows.remove(&key);
+        if row.is_some() {
+            self.touched.insert(key);
+        }
+        row
+    }
+
+    /// Puts a stored row in place: it does not count as touched.
+    pub(crate) fn restore(&mut self, key: K, row: V) {
+        self.rows.insert(key, row);
+    }
+
+    /// Takes away a row that is gone from the store.
+    pub(crate) fn forget(&mut self, key: K) {
+        self.rows.remove(&key);
+    }
+
+    /// The ids touched since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<K> {
+        std::mem::take(&mut self.touched)
+    }
+}
+
+/// Rows only: two tables are the same state if their rows are.
+impl<K: Serialize, V: Serialize> Serialize for Table<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows.values())
+    }
+}

@@ -1,0 +1,342 @@
+//! Everything that decisions are made from.
+
+use crate::catalogue::{Image, Tenant};
+use crate::event::{Event, Severity};
+use crate::hardware::{Arch, Mac};
+use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, RunId, TenantId};
+use crate::lease::Lease;
+use crate::node::{Bmc, Node};
+use crate::run::Run;
+use crate::table::Table;
+use crate::time::{Timestamp, Timing};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+
+/// Everything that decisions are made from. Serialised, it is the state that replays byte for byte.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct World {
+    /// Bounds on waits. Configuration, not state.
+    #[serde(skip)]
+    pub timing: Timing,
+    /// Counters and the like.
+    pub meta: Meta,
+    /// Machines.
+    pub nodes: Table<NodeId, Node>,
+    /// Management controllers.
+    pub bmcs: Table<BmcId, Bmc>,
+    /// Open leases and those closed a short while ago.
+    pub leases: Table<LeaseId, Lease>,
+    /// Projects.
+    pub tenants: Table<TenantId, Tenant>,
+    /// What nodes are provisioned with.
+    pub images: Table<ImageId, Image>,
+    /// Runs of the leases above.
+    pub runs: Table<RunId, Run>,
+    #[serde(skip)]
+    index: Index,
+    #[serde(skip)]
+    events: Vec<Event>,
+    #[serde(skip)]
+    pub(crate) effects: Vec<crate::input::Effect>,
+    /// Something changed that may let a queued lease start.
+    #[serde(skip)]
+    pub(crate) reschedule: bool,
+}
+
+/// What is not a row of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The moment of the last input. Time does not go back before it.
+    pub now: Timestamp,
+    /// The last number given out, of each kind.
+    pub counters: Counters,
+    /// Pools whose machines went silent together.
+    pub incidents: BTreeMap<String, Timestamp>,
+}
+
+/// The last number given out, of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    node: u32,
+    bmc: u32,
+    lease: u32,
+    tenant: u32,
+    image: u32,
+    run: u32,
+    pub(crate) boot: u32,
+    event: u64,
+}
+
+/// Unique names, for looking up.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    node_names: HashMap<String, NodeId>,
+    node_macs: HashMap<Mac, NodeId>,
+    node_addresses: HashMap<Ipv4Addr, NodeId>,
+    lease_keys: HashMap<(TenantId, String), LeaseId>,
+}
+
+/// A row as it is to be stored, or gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Counters and the like.
+    Meta(Meta),
+    /// A node.
+    Node(Box<Node>),
+    /// A BMC.
+    Bmc(Bmc),
+    /// A lease.
+    Lease(Box<Lease>),
+    /// A closed lease that leaves memory; its history stays.
+    ForgetLease(LeaseId),
+    /// A tenant.
+    Tenant(Tenant),
+    /// An image.
+    Image(Image),
+    /// A run.
+    Run(Box<Run>),
+    /// A run that leaves memory with its lease; its history stays.
+    ForgetRun(RunId),
+    /// Something that happened.
+    Event(Event),
+}
+
+impl World {
+    /// An empty world.
+    #[must_use]
+    pub fn new(timing: Timing) -> Self {
+        Self { timing, ..Self::default() }
+    }
+
+    /// Puts stored or committed rows in place: how a world is loaded, and how the published copy follows the
+    /// writer's.
+    pub fn restore(&mut self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
+            match change {
+                Change::Meta(meta) => self.meta = meta,
+                Change::Node(row) => {
+                    self.index_node(&row);
+                    self.nodes.restore(row.id, *row);
+                }
+                Change::Bmc(row) => self.bmcs.restore(row.id, row),
+                Change::Lease(row) => {
+                    self.index.lease_keys.insert((row.tenant, row.key.clone()), row.id);
+                    self.leases.restore(row.id, *row);
+                }
+                Change::ForgetLease(id) => {
+                    self.unindex_lease(id);
+                    self.leases.forget(id);
+                }
+                Change::Tenant(row) => self.tenants.restore(row.id, row),
+                Change::Image(row) => self.images.restore(row.id, row),
+                Change::Run(row) => self.runs.restore(row.id, *row),
+                Change::ForgetRun(id) => self.runs.forget(id),
+                Change::Event(_) => {}
+            }
+        }
+    }
+
+    /// What was touched since the last call, each row once, and what happened.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = vec![Change::Meta(self.meta.clone())];
+        let nodes = self.nodes.take_touched();
+        changes.extend(
+            nodes.into_iter().filter_map(|id| self.nodes.get(id)).cloned().map(Box::new).map(Change::Node),
+        );
+        let bmcs = self.bmcs.take_touched();
+        changes.extend(bmcs.into_iter().filter_map(|id| self.bmcs.get(id)).cloned().map(Change::Bmc));
+        changes.extend(self.leases.take_touched().into_iter().map(|id| match self.leases.get(id) {
+            Some(lease) => Change::Lease(Box::new(lease.clone())),
+            None => Change::ForgetLease(id),
+        }));
+        let tenants = self.tenants.take_touched();
+        changes
+            .extend(tenants.into_iter().filter_map(|id| self.tenants.get(id)).cloned().map(Change::Tenant));
+        let images = self.images.take_touched();
+        changes.extend(images.into_iter().filter_map(|id| self.images.get(id)).cloned().map(Change::Image));
+        changes.extend(self.runs.take_touched().into_iter().map(|id| match self.runs.get(id) {
+            Some(run) => Change::Run(Box::new(run.clone())),
+            None => Change::ForgetRun(id),
+        }));
+        changes.extend(std::mem::take(&mut self.events).into_iter().map(Change::Event));
+        changes
+    }
+
+    /// The node of this name.
+    #[must_use]
+    pub fn node_named(&self, name: &str) -> Option<&Node> {
+        self.index.node_names.get(name).and_then(|id| self.nodes.get(*id))
+    }
+
+    /// The node with this boot interface.
+    #[must_use]
+    pub fn node_by_mac(&self, mac: Mac) -> Option<&Node> {
+        self.index.node_macs.get(&mac).and_then(|id| self.nodes.get(*id))
+    }
+
+    /// The node for which this address is reserved.
+    #[must_use]
+    pub fn node_by_address(&self, address: Ipv4Addr) -> Option<&Node> {
+        self.index.node_addresses.get(&address).and_then(|id| self.nodes.get(*id))
+    }
+
+    /// The lease that `tenant` asked for with `key`.
+    #[must_use]
+    pub fn lease_by_key(&self, tenant: TenantId, key: &str) -> Option<&Lease> {
+        self.index.lease_keys.get(&(tenant, key.to_owned())).and_then(|id| self.leases.get(*id))
+    }
+
+    /// The tenant of this name.
+    #[must_use]
+    pub fn tenant_named(&self, name: &str) -> Option<&Tenant> {
+        self.tenants.values().find(|t| t.name == name)
+    }
+
+    /// The image of this name that new leases on `arch` get.
+    #[must_use]
+    pub fn image_for(&self, name: &str, arch: Arch) -> Option<&Image> {
+        use crate::catalogue::ImageStatus::Retired;
+        self.images.values().rev().find(|i| i.arch == arch && i.name == name && i.status != Retired)
+    }
+
+    /// The queued leases, first come first.
+    #[must_use]
+    pub fn queue(&self) -> Vec<&Lease> {
+        let mut queue: Vec<_> = self.leases.values().filter(|l| l.is_queued()).collect();
+        queue.sort_by_key(|l| (l.requested, l.id));
+        queue
+    }
+
+    pub(crate) fn put_node(&mut self, node: Node) {
+        if let Some(old) = self.nodes.get(node.id) {
+            self.index.node_names.remove(&old.spec.name);
+            self.index.node_macs.remove(&old.spec.mac);
+            self.index.node_addresses.remove(&old.spec.address);
+        }
+        self.index_node(&node);
+        self.nodes.insert(node.id, node);
+    }
+
+    pub(crate) fn put_lease(&mut self, lease: Lease) {
+        self.index.lease_keys.insert((lease.tenant, lease.key.clone()), lease.id);
+        self.leases.insert(lease.id, lease);
+    }
+
+    pub(crate) fn forget_lease(&mut self, id: LeaseId) {
+        self.unindex_lease(id);
+        self.leases.remove(id);
+        let runs: Vec<_> = self.runs.values().filter(|r| r.lease == id).map(|r| r.id).collect();
+        for run in runs {
+            self.runs.remove(run);
+        }
+    }
+
+    pub(crate) fn tell(
+        &mut self,
+        severity: Severity,
+        kind: &str,
+        about: impl Into<About>,
+        message: impl Into<String>,
+    ) {
+        let About { node, lease } = about.into();
+        self.meta.counters.event += 1;
+        self.events.push(Event {
+            id: self.meta.counters.event,
+            at: self.meta.now,
+            severity,
+            kind: kind.to_owned(),
+            node,
+            lease,
+            message: message.into(),
+        });
+    }
+
+    /// A retired node keeps its row, not its name: the machine may be registered anew.
+    fn index_node(&mut self, node: &Node) {
+        if let Some(old) = self.nodes.get(node.id)
+            && old.spec != node.spec
+        {
+            self.index.node_names.remove(&old.spec.name);
+            self.index.node_macs.remove(&old.spec.mac);
+            self.index.node_addresses.remove(&old.spec.address);
+        }
+        if node.in_service() {
+            self.index.node_names.insert(node.spec.name.clone(), node.id);
+            self.index.node_macs.insert(node.spec.mac, node.id);
+            self.index.node_addresses.insert(node.spec.address, node.id);
+        } else if self.index.node_macs.get(&node.spec.mac) == Some(&node.id) {
+            self.index.node_macs.remove(&node.spec.mac);
+            self.index.node_addresses.remove(&node.spec.address);
+        }
+    }
+
+    fn unindex_lease(&mut self, id: LeaseId) {
+        if let Some(lease) = self.leases.get(id) {
+            self.index.lease_keys.remove(&(lease.tenant, lease.key.clone()));
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct About {
+    node: Option<NodeId>,
+    lease: Option<LeaseId>,
+}
+
+impl From<NodeId> for About {
+    fn from(node: NodeId) -> Self {
+        Self { node: Some(node), lease: None }
+    }
+}
+
+impl From<LeaseId> for About {
+    fn from(lease: LeaseId) -> Self {
+        Self { node: None, lease: Some(lease) }
+    }
+}
+
+impl From<(NodeId, Option<LeaseId>)> for About {
+    fn from((node, lease): (NodeId, Option<LeaseId>)) -> Self {
+        Self { node: Some(node), lease }
+    }
+}
+
+impl From<()> for About {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+macro_rules! next_id {
+    ($($method:ident, $field:ident, $id:ty;)*) => {
+        impl Counters {
+            $(
+                /// The next id, or `None` when the numbers have run out.
+                pub(crate) fn $method(&mut self) -> Option<$id> {
+                    let next = self.$field.checked_add(1).filter(|n| *n <= MAX_ID)?;
+                    self.$field = next;
+                    Some(<$id>::from(next))
+                }
+            )*
+        }
+        $(
+            impl From<u32> for $id {
+                fn from(number: u32) -> Self {
+                    Self(number)
+                }
+            }
+        )*
+    };
+}
+
+next_id! {
+    next_node, node, NodeId;
+    next_bmc, bmc, BmcId;
+    next_lease, lease, LeaseId;
+    next_tenant, tenant, TenantId;
+    next_image, image, ImageId;
+    next_run, run, RunId;
+    next_boot, boot, crate::ids::BootId;
+}
