@@ -1,11 +1,10 @@
 //! Applying one input to the world.
 //!
-//! * [`admin`]: registration and the administrator's hands.
-//! * [`lease`]: requests, groups, their ends.
+//! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands.
+//! * [`lease`] is about requests, groups and their ends, [`run`] about payloads on them.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report.
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
-//! * [`run`]: payloads.
 
 mod admin;
 mod agent;
