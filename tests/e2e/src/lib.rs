@@ -1,3 +1,4 @@
 //! What the end-to-end tests share.
 
+pub mod bad_network;
 pub mod peers;

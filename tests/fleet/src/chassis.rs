@@ -22,8 +22,10 @@ pub struct Power {
     pub on: bool,
     /// Counts power-ons and resets: the mainboard starts anew whenever it changes while `on`.
     pub starts: u64,
-    /// Valid for the next start.
+    /// What was ordered for the next start.
     pub boot_device: BootDevice,
+    /// True if the order holds for every start, false if the next one uses it up.
+    pub persistent: bool,
 }
 
 /// Shared between the BMC, which switches it, and the mainboard, which runs while it is on.
@@ -76,8 +78,22 @@ impl Chassis {
         });
     }
 
-    /// Where the next start looks for something to boot.
-    pub fn set_boot_device(&self, device: BootDevice) {
-        self.0.send_modify(|p| p.boot_device = device);
+    /// Where the next start looks for something to boot, or every one.
+    pub fn set_boot_device(&self, device: BootDevice, persistent: bool) {
+        self.0.send_modify(|p| (p.boot_device, p.persistent) = (device, persistent));
+    }
+
+    /// What the firmware does when it starts: it reads the order, which is used up unless it is persistent.
+    #[must_use]
+    pub fn take_boot_device(&self) -> BootDevice {
+        let mut taken = BootDevice::None;
+        self.0.send_if_modified(|p| {
+            taken = p.boot_device;
+            if !p.persistent {
+                p.boot_device = BootDevice::None;
+            }
+            false
+        });
+        taken
     }
 }

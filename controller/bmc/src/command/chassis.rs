@@ -107,7 +107,7 @@ impl Command for ChassisControl {
 
     fn repeat(&self) -> Repeat {
         match self {
-            Self::PowerOff | Self::PowerOn | Self::SoftShutdown => Repeat::Freely,
+            Self::PowerOff | Self::PowerOn | Self::SoftShutdown => Repeat::InARow,
             Self::PowerCycle | Self::HardReset => Repeat::Never,
         }
     }

@@ -19,8 +19,11 @@ use std::fmt::Debug;
 /// Whether a command may be sent again when no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
-    /// Twice is as good as once.
+    /// Twice is as good as once, at any time.
     Freely,
+    /// Twice in a row is as good as once, but a late copy must not come after another command: a "power off" that was
+    /// held up must not undo the "power on" that followed it.
+    InARow,
     /// Twice would be two. What happened is found out by looking.
     Never,
 }

@@ -22,6 +22,7 @@ mod rakp;
 mod reader;
 mod rmcp;
 mod status;
+mod window;
 
 pub use frame::{
     Header, MAX_DATAGRAM, Packet, PayloadType, Protected, encode_plain, encode_protected_prefix, encode_v15,
@@ -34,6 +35,7 @@ pub use rakp::{
 };
 pub use rmcp::RMCP_HEADER;
 pub use status::RakpStatus;
+pub use window::Window;
 
 /// Bytes that are not the packet they were taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

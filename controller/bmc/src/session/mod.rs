@@ -5,15 +5,17 @@ mod handshake;
 mod request;
 mod setback;
 mod steps;
-mod window;
 mod wire;
 
 use crate::command::{Command, SetSessionPrivilege};
 use crate::link::{Link, Patience};
 use crate::{Error, Target, Timing};
 use request::Request;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use wire::Wire;
+
+/// How long the network may hold up a datagram, in retransmission intervals.
+const DATAGRAM_LIFE: u32 = 4;
 
 /// A session with one controller. One request at a time; what comes late for an earlier one is never believed.
 ///
@@ -79,6 +81,9 @@ impl Session {
         let patience = Patience { retransmit: self.timing.retransmit, deadline };
         let mut request = Request::new(&mut self.wire, C::NAME, &message, repeat);
         let data = self.link.ask(&mut request, patience).await?;
+        if request.haunts() {
+            sleep(self.timing.retransmit * DATAGRAM_LIFE).await;
+        }
         C::parse_success_response(&data).map_err(|problem| Error::Protocol {
             bmc: self.link.bmc(),
             request: C::NAME,

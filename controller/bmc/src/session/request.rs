@@ -19,6 +19,7 @@ pub(super) struct Request<'w> {
     /// True after the request went out and before the controller said that it is too busy for it.
     pending: bool,
     busy: bool,
+    copies: u32,
 }
 
 impl<'w> Request<'w> {
@@ -30,7 +31,12 @@ impl<'w> Request<'w> {
             cmd: message.cmd(),
             data: message.data().to_vec(),
         };
-        Self { wire, name, request, repeat, pending: false, busy: false }
+        Self { wire, name, request, repeat, pending: false, busy: false, copies: 0 }
+    }
+
+    /// True if a copy may still be under way that must not come after the next request.
+    pub(super) fn haunts(&self) -> bool {
+        self.repeat == Repeat::InARow && self.copies > 1
     }
 
     fn answers(&self, response: &LanResponse) -> bool {
@@ -59,6 +65,7 @@ impl Exchange for Request<'_> {
             self.request.rq_seq = self.wire.next_rq_seq();
         }
         self.pending = true;
+        self.copies += 1;
         self.wire.seal(&self.request).map(Some)
     }
 

@@ -1,9 +1,8 @@
 //! The state of a session on the wire: ids, keys, counters.
 
-use super::window::Window;
 use crate::Error;
 use crate::crypto::SessionKeys;
-use crate::packet::{Header, LanRequest, LanResponse, Packet, PayloadType};
+use crate::packet::{Header, LanRequest, LanResponse, Packet, PayloadType, Window};
 use std::net::SocketAddr;
 use tracing::debug;
 

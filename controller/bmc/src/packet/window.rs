@@ -5,7 +5,7 @@ const WINDOW: u32 = 32;
 
 /// Accepts each sequence number of one direction of a session at most once, and none that is far behind.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Window {
+pub struct Window {
     highest: u32,
     /// Bit n stands for `highest - n`.
     seen: u32,
@@ -13,7 +13,7 @@ pub(super) struct Window {
 
 impl Window {
     /// True if `sequence` is new. Zero never is: it belongs to no session.
-    pub(super) fn accept(&mut self, sequence: u32) -> bool {
+    pub fn accept(&mut self, sequence: u32) -> bool {
         if sequence == 0 {
             return false;
         }
