@@ -2,7 +2,6 @@
 
 use crate::packet::MAX_USER_NAME;
 use std::fmt;
-use std::str::FromStr;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -28,19 +27,19 @@ fn check(what: &'static str, bytes: &[u8], max: usize) -> Result<(), InvalidCred
 pub struct UserName(String);
 
 impl UserName {
+    /// A user of this name.
+    ///
+    /// # Errors
+    /// If it is empty or too long, or a zero byte is in it.
+    pub fn new(name: &str) -> Result<Self, InvalidCredential> {
+        check("the user name", name.as_bytes(), MAX_USER_NAME)?;
+        Ok(Self(name.to_owned()))
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl FromStr for UserName {
-    type Err = InvalidCredential;
-
-    fn from_str(name: &str) -> Result<Self, InvalidCredential> {
-        check("the user name", name.as_bytes(), MAX_USER_NAME)?;
-        Ok(Self(name.to_owned()))
     }
 }
 
@@ -151,9 +150,9 @@ mod tests {
 
     #[test]
     fn user_names_that_ipmi_cannot_carry_are_refused() {
-        assert!("".parse::<UserName>().is_err());
-        assert!("sixteen-bytes-ok".parse::<UserName>().is_ok());
-        assert!("seventeen-bytes--".parse::<UserName>().is_err());
+        assert!(UserName::new("").is_err());
+        assert!(UserName::new("sixteen-bytes-ok").is_ok());
+        assert!(UserName::new("seventeen-bytes--").is_err());
     }
 
     #[test]

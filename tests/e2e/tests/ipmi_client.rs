@@ -3,7 +3,7 @@
 
 use hostler_bmc::{
     AuthenticationFailure, BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret,
-    Session, Target, Timing,
+    Session, Target, Timing, UserName,
 };
 use hostler_e2e::bad_network::{BadNetwork, Weather};
 use hostler_fleet::bmc::{BmcConfig, SimBmc};
@@ -32,7 +32,7 @@ const HASTY: Timing = Timing {
 const SETTLE: Duration = Duration::from_secs(5);
 
 fn config() -> BmcConfig {
-    let user = "admin".parse().expect("a user name");
+    let user = UserName::new("admin").expect("a user name");
     BmcConfig::new(user, Secret::new(b"correct horse").expect("a password"), GUID)
 }
 
@@ -45,7 +45,7 @@ async fn bmc_of(config: BmcConfig) -> (SimBmc, Chassis) {
 fn target(bmc: &SimBmc) -> Target {
     Target {
         address: bmc.address(),
-        user: "admin".parse().expect("a user name"),
+        user: UserName::new("admin").expect("a user name"),
         password: Secret::new(b"correct horse").expect("a password"),
         kg: None,
         suite: CipherSuite::Aes128Sha256,
@@ -149,7 +149,7 @@ async fn a_wrong_password_is_tried_once_and_leaves_no_session_behind() {
 #[tokio::test]
 async fn a_wrong_user_is_an_authentication_failure() {
     let (bmc, _chassis) = bmc_of(config()).await;
-    let wrong = Target { user: "root".parse().unwrap(), ..target(&bmc) };
+    let wrong = Target { user: UserName::new("root").unwrap(), ..target(&bmc) };
     let error = Session::open(&wrong, QUICK).await.unwrap_err();
     assert!(
         matches!(error, Error::AuthenticationRefused { reason: AuthenticationFailure::Status(_), .. }),
@@ -271,7 +271,7 @@ async fn the_controller_says_what_it_is_and_starts_anew_on_demand() {
     let mut session = Session::open(&target(&bmc), HASTY).await.unwrap();
     let device = session.device_id().await.unwrap();
     assert_eq!((device.major_version, device.minor_version), (2, 0));
-    assert!(session.system_guid().await.unwrap().is(GUID));
+    assert_eq!(session.system_guid().await.unwrap().0, GUID);
     session.cold_reset().await.unwrap();
     let error = session.device_id().await.unwrap_err();
     assert!(matches!(error, Error::Unanswered { .. }), "{error}");

@@ -3,7 +3,7 @@
 
 use hostler_bmc::{
     AuthenticationFailure, BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret,
-    Session, Target, Timing,
+    Session, Target, Timing, UserName,
 };
 use hostler_e2e::peers::peer;
 use hostler_fleet::bmc::{BmcConfig, SimBmc};
@@ -30,7 +30,7 @@ impl Witness {
     async fn new(ipmitool: &Path, suite: &'static str) -> Self {
         let chassis = Chassis::new();
         let password = Secret::new(PASSWORD.as_bytes()).expect("a password");
-        let config = BmcConfig::new("admin".parse().expect("a user name"), password, GUID);
+        let config = BmcConfig::new(UserName::new("admin").expect("a user name"), password, GUID);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let bmc = SimBmc::start(address, config, chassis.clone()).await.expect("a free port");
         Self { ipmitool: ipmitool.to_owned(), bmc, chassis, suite }
@@ -177,7 +177,7 @@ impl IpmiSim {
     fn target(&self) -> Target {
         Target {
             address: self.address,
-            user: "admin".parse().expect("a user name"),
+            user: UserName::new("admin").expect("a user name"),
             password: Secret::new(PASSWORD.as_bytes()).expect("a password"),
             kg: None,
             suite: CipherSuite::Aes128Sha1,
@@ -248,7 +248,7 @@ async fn our_client_switches_the_chassis_of_ipmi_sim() {
     let sim = IpmiSim::start(&program);
     let mut session = Session::open(&sim.target(), PATIENT).await.unwrap();
     assert_eq!(session.device_id().await.unwrap().manufacturer_id, 0x1291);
-    assert!(session.system_guid().await.unwrap().is(GUID));
+    assert_eq!(session.system_guid().await.unwrap().0, GUID);
     assert!(!session.chassis_status().await.unwrap().power_on);
     session.chassis_control(ChassisControl::PowerOn).await.unwrap();
     assert!(session.chassis_status().await.unwrap().power_on);
@@ -276,7 +276,7 @@ async fn our_client_is_told_why_ipmi_sim_refuses() {
     let reason = AuthenticationFailure::Password;
     assert!(matches!(error, Error::AuthenticationRefused { reason: r, .. } if r == reason), "{error}");
 
-    let wrong = Target { user: "root".parse().unwrap(), ..sim.target() };
+    let wrong = Target { user: UserName::new("root").unwrap(), ..sim.target() };
     let error = Session::open(&wrong, PATIENT).await.unwrap_err();
     assert!(matches!(error, Error::AuthenticationRefused { .. }), "{error}");
 

@@ -2,28 +2,23 @@
 
 use super::Command;
 use ipmi_rs_core::connection::{IpmiCommand, Message, NetFn, NotEnoughData};
+use std::fmt;
 
 /// Section 22.14.
 #[derive(Clone, Copy, Debug)]
 pub struct GetSystemGuid;
 
-/// 16 bytes in whatever order the controller's maker thought right.
+/// 16 bytes, printed as a UUID in the order in which they came. Whether that is the order of RFC 9562, of SMBIOS or of
+/// the IPMI specification (section 20.8), makers disagree; whoever compares has to allow for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemGuid(pub [u8; 16]);
 
-impl SystemGuid {
-    /// True if this is `uuid` (in the order of RFC 9562) in one of the three orders that occur: that of the IPMI
-    /// specification (section 20.8, last byte first), that of SMBIOS (the first three fields turned round), or as it
-    /// is.
-    #[must_use]
-    pub fn is(&self, uuid: [u8; 16]) -> bool {
-        let mut ipmi = uuid;
-        ipmi.reverse();
-        let mut smbios = uuid;
-        smbios[..4].reverse();
-        smbios[4..6].reverse();
-        smbios[6..8].reverse();
-        [uuid, ipmi, smbios].contains(&self.0)
+impl fmt::Display for SystemGuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let n = u128::from_be_bytes(self.0);
+        let field = |shift: u32, digits: u32| n >> shift & ((1 << (digits * 4)) - 1);
+        let (a, b, c, d, e) = (field(96, 8), field(80, 4), field(64, 4), field(48, 4), field(0, 12));
+        write!(f, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
     }
 }
 
@@ -51,11 +46,8 @@ mod tests {
     use super::SystemGuid;
 
     #[test]
-    fn a_uuid_is_known_again_in_every_order() {
-        let uuid = *b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff";
-        let smbios = *b"\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb\xcc\xdd\xee\xff";
-        let ipmi = *b"\xff\xee\xdd\xcc\xbb\xaa\x99\x88\x77\x66\x55\x44\x33\x22\x11\x00";
-        assert!([uuid, smbios, ipmi].map(SystemGuid).iter().all(|guid| guid.is(uuid)));
-        assert!(!SystemGuid([0; 16]).is(uuid));
+    fn it_prints_as_a_uuid() {
+        let guid = SystemGuid(*b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff");
+        assert_eq!(guid.to_string(), "00112233-4455-6677-8899-aabbccddeeff");
     }
 }
