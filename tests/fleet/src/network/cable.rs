@@ -1,6 +1,7 @@
 //! A cable that can be cut.
 
 use super::{CableSocket, CableStream};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,9 +90,13 @@ impl Cable {
     ///
     /// # Errors
     /// As of `bind(2)`.
-    pub async fn udp(&self, port: u16) -> io::Result<CableSocket> {
-        let socket = UdpSocket::bind((self.0.address, port)).await?;
-        Ok(CableSocket::new(socket, self.clone()))
+    pub fn udp(&self, port: u16) -> io::Result<CableSocket> {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+        // Servers may have the same port on the wildcard address, which is an address of each machine here.
+        socket.set_reuse_address(port != 0)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SocketAddr::from((self.0.address, port)).into())?;
+        Ok(CableSocket::new(UdpSocket::from_std(socket.into())?, self.clone()))
     }
 
     /// Keeps a connection open, unread, until the cable is mended.
@@ -160,7 +165,7 @@ mod tests {
         server.set_nonblocking(true).unwrap();
         let std::net::SocketAddr::V4(to) = server.local_addr().unwrap() else { unreachable!() };
         let cable = Cable::new([127, 61, 0, 4].into());
-        let socket = cable.udp(0).await.unwrap();
+        let socket = cable.udp(0).unwrap();
         cable.cut();
         socket.send_to(b"lost", to).await.unwrap();
         cable.mend();

@@ -33,13 +33,23 @@ pub struct Nic {
     cable: Cable,
     ports: Ports,
     helper: Ipv4Addr,
+    /// 0 takes any free port, and says so (RFC 8357).
+    relay_port: u16,
 }
 
 impl Nic {
     /// An interface on `cable` whose switch forwards DHCP broadcasts to `helper`.
     #[must_use]
     pub fn new(mac: [u8; 6], cable: Cable, ports: Ports, helper: Ipv4Addr) -> Self {
-        Self { mac, cable, ports, helper }
+        Self { mac, cable, ports, helper, relay_port: 0 }
+    }
+
+    /// The same, but the switch forwards from this port and takes answers there only, as all did before RFC 8357
+    /// (their port was 67).
+    #[must_use]
+    pub fn with_relay_port(mut self, port: u16) -> Self {
+        self.relay_port = port;
+        self
     }
 
     /// Its Ethernet address.
@@ -64,8 +74,9 @@ impl Nic {
     ///
     /// # Errors
     /// As of `bind(2)`.
-    pub async fn relay(&self) -> io::Result<Relay> {
+    pub fn relay(&self) -> io::Result<Relay> {
         let server = self.ports.locate(self.helper, 67);
-        Ok(Relay::new(self.cable.udp(0).await?, self.cable.address(), server))
+        let socket = self.cable.udp(self.relay_port)?;
+        Ok(Relay::new(socket, self.cable.address(), server, self.relay_port == 0))
     }
 }

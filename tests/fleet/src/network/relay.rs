@@ -22,11 +22,13 @@ pub struct Relay {
     socket: CableSocket,
     address: Ipv4Addr,
     server: SocketAddrV4,
+    any_port: bool,
 }
 
 impl Relay {
-    pub(super) fn new(socket: CableSocket, address: Ipv4Addr, server: SocketAddrV4) -> Self {
-        Self { socket, address, server }
+    /// `any_port` asks for answers at the port of `socket` (RFC 8357).
+    pub(super) fn new(socket: CableSocket, address: Ipv4Addr, server: SocketAddrV4, any_port: bool) -> Self {
+        Self { socket, address, server, any_port }
     }
 
     /// Forwards a client's broadcast.
@@ -34,7 +36,7 @@ impl Relay {
     /// # Errors
     /// As of `sendto(2)`.
     pub async fn forward(&self, request: &[u8]) -> io::Result<()> {
-        self.socket.send_to(&relayed(request, self.address), self.server).await
+        self.socket.send_to(&relayed(request, self.address, self.any_port), self.server).await
     }
 
     /// The next answer of the server as the client sees it: without the relay's option.
@@ -53,17 +55,21 @@ impl Relay {
 }
 
 /// `request` with the relay's address, one hop more and the relay's option as the last one.
-fn relayed(request: &[u8], address: Ipv4Addr) -> Vec<u8> {
+fn relayed(request: &[u8], address: Ipv4Addr, any_port: bool) -> Vec<u8> {
     let mut packet = request.to_vec();
     let Some(end) = end_of_options(&packet) else { return packet };
     packet[HOPS] = packet[HOPS].saturating_add(1);
     packet[GIADDR..GIADDR + 4].copy_from_slice(&address.octets());
     let circuit = b"port1";
-    let mut option = vec![RELAY_AGENT_INFORMATION, circuit.len() as u8 + 4, CIRCUIT_ID, circuit.len() as u8];
-    option.extend_from_slice(circuit);
-    option.extend_from_slice(&[SOURCE_PORT, 0, END]);
+    let mut information = vec![CIRCUIT_ID, circuit.len() as u8];
+    information.extend_from_slice(circuit);
+    if any_port {
+        information.extend_from_slice(&[SOURCE_PORT, 0]);
+    }
     packet.truncate(end);
-    packet.extend_from_slice(&option);
+    packet.extend_from_slice(&[RELAY_AGENT_INFORMATION, information.len() as u8]);
+    packet.extend_from_slice(&information);
+    packet.push(END);
     packet
 }
 
@@ -116,7 +122,7 @@ mod tests {
     #[test]
     fn the_client_sees_what_it_sent_but_for_the_relays_address_and_hop() {
         let request = packet(&[53, 1, 1, PAD, 55, 2, 1, 3, END]);
-        let relayed = relayed(&request, Ipv4Addr::new(127, 9, 0, 1));
+        let relayed = relayed(&request, Ipv4Addr::new(127, 9, 0, 1), true);
         assert_eq!(relayed[GIADDR..GIADDR + 4], [127, 9, 0, 1]);
         assert_eq!(relayed[HOPS], 1);
         assert!(relayed.ends_with(&[SOURCE_PORT, 0, END]));
@@ -126,7 +132,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_packet_panics(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
-            let _ = stripped(&relayed(&bytes, Ipv4Addr::LOCALHOST));
+            let _ = stripped(&relayed(&bytes, Ipv4Addr::LOCALHOST, true));
         }
     }
 }
