@@ -24,6 +24,8 @@ pub enum Order<'a> {
         image: &'a Image,
         /// Host name of the deployed system.
         hostname: &'a str,
+        /// Serial numbers of disks to leave alone.
+        keep: Vec<String>,
     },
     /// Start what was deployed.
     Start,
@@ -40,10 +42,11 @@ pub const fn task_id(boot: &Boot) -> u64 {
 pub fn for_ramdisk(world: &World, node: NodeId) -> Option<(u64, Order<'_>)> {
     let node = world.nodes.get(node)?;
     let boot = node.state.boot()?;
+    let keep = node.spec.keep_disks.iter().cloned().collect();
     let order = match boot.stage {
         Stage::Inspect => Order::Inspect,
-        Stage::Wipe => Order::Wipe { keep: node.spec.keep_disks.iter().cloned().collect() },
-        Stage::Deploy => Order::Deploy { image: image_of(world, node.id)?, hostname: &node.spec.name },
+        Stage::Wipe => Order::Wipe { keep },
+        Stage::Deploy => Order::Deploy { image: image_of(world, node.id)?, hostname: &node.spec.name, keep },
         Stage::Start => Order::Start,
         Stage::Firmware | Stage::Enrolled | Stage::Idle | Stage::Deployed => return None,
     };

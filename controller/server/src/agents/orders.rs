@@ -1,0 +1,134 @@
+//! What a session has told its agent, and what is new: derived from the published world each time, so that nothing
+//! is lost with a session or a controller.
+
+use super::session::Speaker;
+use crate::controller::Controller;
+use hostler_core::ids::{NodeId, RunId};
+use hostler_core::input::Profile;
+use hostler_core::lease::Lease;
+use hostler_core::order::{self, Order, RunOrder};
+use hostler_core::run::Run;
+use hostler_core::world::World;
+use hostler_proto::agent::v1::controller_message::Message as ToAgent;
+use hostler_proto::agent::v1::task::Task as Work;
+use hostler_proto::agent::v1::{
+    BootDeployedTask, DeployTask, Hello, InspectTask, StartRun, StopRun, Task, WipeTask,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tonic::Status;
+
+/// What this session's agent knows already.
+#[derive(Debug)]
+pub(super) struct Told {
+    epoch: u64,
+    task: Option<u64>,
+    started: HashSet<RunId>,
+    stopped: HashSet<RunId>,
+}
+
+impl Told {
+    /// An agent says which runs it knows, so that none is started twice.
+    pub(super) fn by(hello: &Hello, epoch: u64) -> Self {
+        let started = hello.runs.iter().map(|r| RunId(r.run_id)).collect();
+        Self { epoch, task: None, started, stopped: HashSet::new() }
+    }
+
+    /// What the agent has to be told now.
+    ///
+    /// # Errors
+    /// If its boot is over, or its profile has had its time.
+    pub(super) fn news(&mut self, controller: &Controller, speaker: Speaker) -> Result<Vec<ToAgent>, Status> {
+        controller.published.read(|world| {
+            if world.nodes.get(speaker.node).and_then(|n| n.current(speaker.boot)).is_none() {
+                return Err(Status::permission_denied(format!("boot {} is over: a newer one was ordered", speaker.boot)));
+            }
+            match speaker.profile {
+                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node).into_iter().collect()),
+                Profile::Tenant => Ok(self.runs(controller, world, speaker.node)),
+            }
+        })
+    }
+
+    fn task(&mut self, controller: &Controller, world: &World, node: NodeId) -> Option<ToAgent> {
+        let (id, order) = order::for_ramdisk(world, node)?;
+        if self.task.replace(id) == Some(id) {
+            return None;
+        }
+        let work = match order {
+            Order::Inspect => Work::Inspect(InspectTask {}),
+            Order::Wipe { keep } => Work::Wipe(WipeTask { keep_disks: keep, ..WipeTask::default() }),
+            Order::Deploy { image, hostname, keep } => Work::Deploy(DeployTask {
+                url: controller.boot_url(&format!("images/{}", image.sha256)),
+                sha256: image.sha256.clone(),
+                size_bytes: image.size_bytes,
+                hostname: hostname.to_owned(),
+                keep_disks: keep,
+            }),
+            Order::Start => Work::BootDeployed(BootDeployedTask {}),
+        };
+        Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) }))
+    }
+
+    fn runs(&mut self, controller: &Controller, world: &World, node: NodeId) -> Vec<ToAgent> {
+        let mut news = Vec::new();
+        for order in order::for_tenant(world, node) {
+            match order {
+                RunOrder::Start(run) if self.started.insert(run.id) => {
+                    news.extend(self.start(controller, world, node, run).map(ToAgent::StartRun));
+                }
+                RunOrder::Stop(run, reason) if self.stopped.insert(run) => {
+                    let (run_id, epoch) = (run.0, self.epoch);
+                    news.push(ToAgent::StopRun(StopRun { run_id, epoch, reason: reason.to_owned() }));
+                }
+                RunOrder::Start(_) | RunOrder::Stop(..) => {}
+            }
+        }
+        news
+    }
+
+    fn start(&self, controller: &Controller, world: &World, node: NodeId, run: &Run) -> Option<StartRun> {
+        let lease = world.leases.get(run.lease)?;
+        let mut environment: HashMap<String, String> = run.spec.environment.clone().into_iter().collect();
+        environment.extend(surroundings(world, lease, node, run.id));
+        Some(StartRun {
+            run_id: run.id.0,
+            epoch: self.epoch,
+            command: run.spec.command.clone(),
+            environment,
+            timeout_ms: run.spec.timeout_ms.unwrap_or(0),
+            junit: run.spec.junit.clone(),
+            stdin: controller.stdin(&run.spec.stdin_sha256)?,
+        })
+    }
+}
+
+/// What a payload knows of where it runs: its own name, role and address, and those of the other members.
+fn surroundings(world: &World, lease: &Lease, node: NodeId, run: RunId) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([
+        ("HOSTLER_LEASE".to_owned(), lease.id.to_string()),
+        ("HOSTLER_RUN".to_owned(), run.to_string()),
+    ]);
+    let mut peers = Vec::new();
+    for assigned in lease.group() {
+        let (Some(member), Some(other)) = (lease.spec.members.get(assigned.member), world.nodes.get(assigned.node)) else {
+            continue;
+        };
+        let (name, address) = (&other.spec.name, other.spec.address.to_string());
+        if assigned.node == node {
+            variables.insert("HOSTLER_NODE".into(), name.clone());
+            variables.insert("HOSTLER_ROLE".into(), member.role.clone());
+            variables.insert("HOSTLER_ARCH".into(), other.spec.arch.to_string());
+            variables.insert("HOSTLER_ADDRESS".into(), address.clone());
+        } else {
+            peers.push(format!("{name}={address}"));
+        }
+        let role = format!("HOSTLER_ROLE_{}", member.role.to_ascii_uppercase().replace('-', "_"));
+        let list = variables.entry(role).or_default();
+        if !list.is_empty() {
+            list.push(' ');
+        }
+        list.push_str(&format!("{name}={address}"));
+    }
+    variables.insert("HOSTLER_PEERS".into(), peers.join(" "));
+    variables
+}

@@ -1,0 +1,200 @@
+//! One agent's session: its reports become inputs, its node's state becomes its orders.
+
+use super::orders::Told;
+use super::{AgentApi, enrol, reports};
+use crate::api::status::refused;
+use crate::controller::Controller;
+use crate::pki::Identity;
+use crate::tls::Caller;
+use hostler_core::ids::{BootId, NodeId, RunId};
+use hostler_core::input::{Input, Profile, Report};
+use hostler_proto::agent::v1::agent_message::Message as FromAgent;
+use hostler_proto::agent::v1::agent_service_server::AgentService;
+use hostler_proto::agent::v1::controller_message::Message as ToAgent;
+use hostler_proto::agent::v1::{AgentMessage, ControllerMessage, Hello, Welcome};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// An agent that says nothing for this long after connecting is sent away.
+const FIRST_WORD: Duration = Duration::from_secs(10);
+
+/// Messages on their way to one agent.
+const OUTBOX: usize = 16;
+
+/// Who reports, from its certificate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Speaker {
+    pub(super) node: NodeId,
+    pub(super) boot: BootId,
+    pub(super) profile: Profile,
+}
+
+#[tonic::async_trait]
+impl AgentService for AgentApi {
+    type SessionStream = ReceiverStream<Result<ControllerMessage, Status>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let caller = request.extensions().get::<Caller>().cloned().ok_or_else(|| Status::internal("no caller"))?;
+        let Some(Identity::Agent { node, boot, profile }) = caller.identity else {
+            return Err(Status::permission_denied("sessions are for agents, with the certificate of their boot"));
+        };
+        let mut inbound = request.into_inner();
+        let speaker = Speaker { node, boot, profile };
+        let hello = first_word(&mut inbound).await?;
+        enrol::check_protocol(hello.protocol)?;
+        if let Err(status) = speaker.greet(&self.0, &hello).await {
+            if status.code() == tonic::Code::PermissionDenied {
+                speaker.record_fenced(&self.0, &status).await;
+            }
+            return Err(status);
+        }
+        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let session =
+            Session { controller: self.0.clone(), speaker, caller, inbound, outbox, told: Told::by(&hello, self.0.epoch) };
+        self.0.tasks.spawn(session.run());
+        Ok(Response::new(ReceiverStream::new(outgoing)))
+    }
+}
+
+async fn first_word(inbound: &mut Streaming<AgentMessage>) -> Result<Hello, Status> {
+    let first = tokio::time::timeout(FIRST_WORD, inbound.message()).await;
+    match first.map_err(|_| Status::deadline_exceeded("the agent did not say hello"))??.and_then(|m| m.message) {
+        Some(FromAgent::Hello(hello)) => Ok(hello),
+        _ => Err(Status::invalid_argument("the first message of a session is Hello")),
+    }
+}
+
+impl Speaker {
+    pub(super) async fn report(&self, controller: &Controller, report: Report) -> Result<(), Status> {
+        let Self { node, boot, profile } = *self;
+        let input = Input::Agent { node, boot, profile, report };
+        controller.submit(input).await.map(drop).map_err(|e| refused(&e))
+    }
+
+    async fn greet(&self, controller: &Controller, hello: &Hello) -> Result<(), Status> {
+        let runs = hello.runs.iter().take(1024).map(|r| RunId(r.run_id)).collect();
+        self.report(controller, Report::Hello { incarnation: hello.incarnation, runs }).await
+    }
+
+    async fn record_fenced(&self, controller: &Controller, status: &Status) {
+        let message = format!("an agent of boot {} was sent away: {}", self.boot, status.message());
+        let input = Input::Refused { node: Some(self.node), kind: "agent-fenced".into(), message };
+        // The answer is a refusal in any case.
+        let _ = controller.submit(input).await;
+    }
+}
+
+/// One agent's session.
+struct Session {
+    controller: Arc<Controller>,
+    speaker: Speaker,
+    caller: Caller,
+    inbound: Streaming<AgentMessage>,
+    outbox: mpsc::Sender<Result<ControllerMessage, Status>>,
+    told: Told,
+}
+
+/// How a session ends.
+enum End {
+    /// The agent went away, or a newer session of it began.
+    Gone,
+    /// It must not speak any more: its connection is cut.
+    Fenced(Status),
+    /// It made no sense.
+    Refused(Status),
+}
+
+impl Session {
+    async fn run(mut self) {
+        let end = self.serve().await;
+        match end {
+            End::Gone => {}
+            End::Refused(status) => drop(self.outbox.send(Err(status)).await),
+            End::Fenced(status) => {
+                // Best effort: the cut ends the connection whether the agent reads this or not.
+                let _ = tokio::time::timeout(Duration::from_millis(200), self.outbox.send(Err(status))).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                self.caller.cut.cancel();
+            }
+        }
+    }
+
+    async fn serve(&mut self) -> End {
+        let controller = self.controller.clone();
+        let entered = controller.registry.enter(self.speaker.node);
+        let mut changes = controller.published.watch_node(self.speaker.node);
+        if self.send(ToAgent::Welcome(self.welcome())).await.is_err() {
+            return End::Gone;
+        }
+        loop {
+            match self.told.news(&controller, self.speaker) {
+                Ok(news) => {
+                    for message in news {
+                        if self.send(message).await.is_err() {
+                            return End::Gone;
+                        }
+                    }
+                }
+                Err(status) => return End::Fenced(status),
+            }
+            tokio::select! {
+                () = controller.stop.cancelled() => return End::Gone,
+                () = entered.end.cancelled() => return End::Gone,
+                changed = changes.changed() => if changed.is_err() { return End::Gone },
+                message = self.inbound.message() => match message {
+                    Ok(Some(AgentMessage { message: Some(message) })) => {
+                        if let Err(end) = self.receive(message).await {
+                            return end;
+                        }
+                    }
+                    Ok(Some(AgentMessage { message: None })) => {}
+                    Ok(None) | Err(_) => return End::Gone,
+                }
+            }
+        }
+    }
+
+    async fn receive(&mut self, message: FromAgent) -> Result<(), End> {
+        let health = match &message {
+            FromAgent::Heartbeat(beat) => Some(reports::health(beat, self.controller.clock.now())),
+            _ => None,
+        };
+        self.controller.registry.heard(self.speaker.node, health);
+        self.speaker.is_back(&self.controller).await.map_err(End::Fenced)?;
+        match reports::receive(&self.controller, self.speaker, message).await {
+            Ok(Some(answer)) => self.send(answer).await.map_err(|_| End::Gone),
+            Ok(None) => Ok(()),
+            Err(status) if status.code() == tonic::Code::PermissionDenied => Err(End::Fenced(status)),
+            Err(status) => Err(End::Refused(status)),
+        }
+    }
+
+    async fn send(&self, message: ToAgent) -> Result<(), mpsc::error::SendError<Result<ControllerMessage, Status>>> {
+        self.outbox.send(Ok(ControllerMessage { message: Some(message) })).await
+    }
+
+    fn welcome(&self) -> Welcome {
+        Welcome {
+            epoch: self.controller.epoch,
+            heartbeat_interval_ms: self.controller.config.agents.heartbeat_ms,
+            now_ms: self.controller.clock.now().0,
+        }
+    }
+}
+
+impl Speaker {
+    /// Tells the core that an agent that it takes for silent is heard again on its open session.
+    async fn is_back(&self, controller: &Controller) -> Result<(), Status> {
+        use hostler_core::node::Presence;
+        let silent = controller.published.read(|w| {
+            w.nodes.get(self.node).is_some_and(|n| matches!(n.agent, Presence::Silent { .. }))
+        });
+        if silent { self.report(controller, Report::Back).await } else { Ok(()) }
+    }
+}

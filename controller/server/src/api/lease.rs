@@ -1,0 +1,210 @@
+//! `LeaseService`: what CI jobs say.
+
+use super::caller::{User, no_lease};
+use super::status::{internal, refused};
+use super::streams::{self, Gone, Outbox, Stream};
+use super::{Api, lease_view, run};
+use hostler_core::ids::LeaseId;
+use hostler_core::input::{Input, Reply};
+use hostler_core::lease::{LeaseSpec, Member};
+use hostler_proto::lease::v1::lease_service_server::LeaseService;
+use hostler_proto::lease::v1::{
+    FileChunk, FollowRunRequest, GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseState,
+    ListLeasesRequest, ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run, RunEvent,
+    StartRunRequest, StopRunRequest,
+};
+use tokio::sync::broadcast::error::RecvError;
+use tonic::{Request, Response, Status};
+
+/// What a request without a duration gets.
+const DEFAULT_DURATION_S: u64 = 3600;
+
+/// What a request without a bound on waiting gets.
+const DEFAULT_MAX_WAIT_S: u64 = 24 * 3600;
+
+/// Leases in one list.
+const LIST: u32 = 500;
+
+#[tonic::async_trait]
+impl LeaseService for Api {
+    type WatchLeaseStream = Stream<Lease>;
+    type FollowRunStream = Stream<RunEvent>;
+    type GetRunFileStream = Stream<FileChunk>;
+
+    async fn request_lease(&self, request: Request<RequestLeaseRequest>) -> Result<Response<Lease>, Status> {
+        let user = User::of(&request)?;
+        let request = request.into_inner();
+        let spec = lease_spec(&request)?;
+        let tenant = self.tenant(&user).await?;
+        let key = request.idempotency_key;
+        match self.0.submit(Input::RequestLease { tenant, key, spec }).await.map_err(|e| refused(&e))? {
+            Reply::Lease(id) => self.lease_now(id).await.map(Response::new),
+            _ => Err(Status::internal("no lease")),
+        }
+    }
+
+    async fn get_lease(&self, request: Request<GetLeaseRequest>) -> Result<Response<Lease>, Status> {
+        let user = User::of(&request)?;
+        let id = LeaseId(request.into_inner().id);
+        self.find_lease(&user, id).await.map(Response::new)
+    }
+
+    async fn watch_lease(&self, request: Request<GetLeaseRequest>) -> Result<Response<Stream<Lease>>, Status> {
+        let user = User::of(&request)?;
+        let id = LeaseId(request.into_inner().id);
+        let now = self.find_lease(&user, id).await?;
+        let api = self.clone();
+        let stream = streams::begin(&self.0.tasks, &self.0.stop, |outbox| api.follow_lease(id, now, outbox));
+        Ok(Response::new(stream))
+    }
+
+    async fn list_leases(&self, request: Request<ListLeasesRequest>) -> Result<Response<ListLeasesResponse>, Status> {
+        let user = User::of(&request)?;
+        let mut leases = self.open_leases(&user);
+        if request.into_inner().include_closed {
+            leases.extend(self.closed_leases(&user).await?);
+        }
+        leases.sort_by_key(|l| std::cmp::Reverse(l.id));
+        Ok(Response::new(ListLeasesResponse { leases }))
+    }
+
+    async fn release_lease(&self, request: Request<ReleaseLeaseRequest>) -> Result<Response<Lease>, Status> {
+        let user = User::of(&request)?;
+        let id = LeaseId(request.into_inner().id);
+        let before = self.find_lease(&user, id).await?;
+        if before.state == i32::from(LeaseState::Closed) {
+            return Ok(Response::new(before));
+        }
+        let input = Input::ReleaseLease { lease: id, author: user.label() };
+        self.0.submit(input).await.map_err(|e| refused(&e))?;
+        self.lease_now(id).await.map(Response::new)
+    }
+
+    async fn start_run(&self, request: Request<StartRunRequest>) -> Result<Response<Run>, Status> {
+        let user = User::of(&request)?;
+        run::start(self, &user, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_run(&self, request: Request<GetRunRequest>) -> Result<Response<Run>, Status> {
+        let user = User::of(&request)?;
+        run::get(self, &user, request.into_inner().id).await.map(Response::new)
+    }
+
+    async fn stop_run(&self, request: Request<StopRunRequest>) -> Result<Response<Run>, Status> {
+        let user = User::of(&request)?;
+        run::stop(self, &user, request.into_inner().id).await.map(Response::new)
+    }
+
+    async fn follow_run(&self, request: Request<FollowRunRequest>) -> Result<Response<Stream<RunEvent>>, Status> {
+        let user = User::of(&request)?;
+        run::follow(self, &user, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_run_file(&self, request: Request<GetRunFileRequest>) -> Result<Response<Stream<FileChunk>>, Status> {
+        let user = User::of(&request)?;
+        run::file(self, &user, request.into_inner()).await.map(Response::new)
+    }
+}
+
+impl Api {
+    /// A lease in memory, or an old one from the store.
+    async fn find_lease(&self, user: &User, id: LeaseId) -> Result<Lease, Status> {
+        let in_memory = self.0.published.read(|w| {
+            w.leases.get(id).map(|l| user.may_touch(w, l).then(|| lease_view::lease(w, l)))
+        });
+        if let Some(found) = in_memory {
+            return found.ok_or_else(|| no_lease(id));
+        }
+        let stored = self.0.history(move |h| h.lease(id)).await.map_err(|e| internal("a lease", &e))?;
+        stored
+            .and_then(|lease| self.0.published.read(|w| user.may_touch(w, &lease).then(|| lease_view::lease(w, &lease))))
+            .ok_or_else(|| no_lease(id))
+    }
+
+    async fn lease_now(&self, id: LeaseId) -> Result<Lease, Status> {
+        self.find_lease(&User::Admin(String::new()), id).await
+    }
+
+    fn open_leases(&self, user: &User) -> Vec<Lease> {
+        self.0.published.read(|w| {
+            let mine = w.leases.values().filter(|l| !l.is_closed() && user.may_touch(w, l));
+            mine.map(|l| lease_view::lease(w, l)).collect()
+        })
+    }
+
+    async fn closed_leases(&self, user: &User) -> Result<Vec<Lease>, Status> {
+        let tenant = match user {
+            User::Admin(_) => None,
+            User::Tenant(_) => Some(self.tenant(user).await?),
+        };
+        let stored = self.0.history(move |h| h.leases(tenant, LIST)).await.map_err(|e| internal("leases", &e))?;
+        Ok(self.0.published.read(|w| {
+            stored.iter().filter(|l| l.is_closed()).map(|l| lease_view::lease(w, l)).collect()
+        }))
+    }
+
+    async fn follow_lease(self, id: LeaseId, mut shown: Lease, outbox: Outbox<Lease>) -> Result<(), Gone> {
+        let mut changes = self.0.published.watch_lease(id);
+        let mut nodes = self.0.published.changed_nodes();
+        outbox.send(shown.clone()).await?;
+        while shown.state != i32::from(LeaseState::Closed) {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+                node = nodes.recv() => match node {
+                    Ok(node) => {
+                        let concerned = self.0.published.read(|w| {
+                            w.leases.get(id).is_some_and(|l| l.group().iter().any(|a| a.node == node))
+                        });
+                        if !concerned {
+                            continue;
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                () = outbox.closed() => return Ok(()),
+            }
+            match self.lease_now(id).await {
+                Ok(now) if now != shown => {
+                    shown = now;
+                    outbox.send(shown.clone()).await?;
+                }
+                Ok(_) => {}
+                Err(status) => {
+                    outbox.fail(status).await;
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lease_spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
+    let seconds = |given: u64, default: u64| (if given == 0 { default } else { given }).saturating_mul(1000);
+    let members =
+        request.members.iter().enumerate().map(|(i, m)| member(i, m)).collect::<Result<Vec<_>, Status>>()?;
+    Ok(LeaseSpec {
+        members,
+        duration_ms: seconds(request.duration_s, DEFAULT_DURATION_S),
+        max_wait_ms: seconds(request.max_wait_s, DEFAULT_MAX_WAIT_S),
+        purpose: request.purpose.clone(),
+    })
+}
+
+fn member(index: usize, member: &MemberRequest) -> Result<Member, Status> {
+    let arch = match member.arch.as_str() {
+        "" => None,
+        word => Some(
+            word.parse().map_err(|e| Status::invalid_argument(format!("members[{index}].arch: {e}")))?,
+        ),
+    };
+    Ok(Member {
+        role: if member.role.is_empty() { "node".into() } else { member.role.clone() },
+        count: member.count,
+        arch,
+        pool: (!member.pool.is_empty()).then(|| member.pool.clone()),
+        nodes: member.nodes.iter().cloned().collect(),
+        image: member.image.clone(),
+    })
+}

@@ -1,0 +1,18 @@
+//! The services for people and CI jobs.
+
+mod apply;
+mod caller;
+mod lease;
+mod lease_view;
+mod node;
+mod node_view;
+mod run;
+pub(crate) mod status;
+mod streams;
+
+use crate::controller::Controller;
+use std::sync::Arc;
+
+/// Implements the services for people and CI jobs.
+#[derive(Clone)]
+pub(crate) struct Api(pub(crate) Arc<Controller>);

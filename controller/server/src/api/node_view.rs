@@ -1,0 +1,138 @@
+//! Nodes, images and events as they are shown.
+
+use super::lease_view::phases;
+use crate::agents::Registry;
+use hostler_core::attempt::{Boot, PowerOutcome};
+use hostler_core::catalogue::Image;
+use hostler_core::event::Event;
+use hostler_core::explain;
+use hostler_core::node::{Inventory, Node};
+use hostler_core::world::World;
+use hostler_proto::node::v1 as wire;
+
+/// A node, without any secret.
+pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Node {
+    let (agent_connected, health) = registry.state(node.id);
+    wire::Node {
+        id: node.id.0,
+        spec: Some(spec(world, node)),
+        state: node.state.name().as_str().to_owned(),
+        reason: explain::node(node),
+        since_ms: node.since.0,
+        deadline_ms: node.deadline.map_or(0, |d| d.0),
+        holds: node
+            .holds
+            .iter()
+            .map(|(kind, hold)| wire::Hold {
+                kind: kind.as_str().to_owned(),
+                author: hold.author.clone(),
+                reason: hold.reason.clone(),
+                since_ms: hold.since.0,
+            })
+            .collect(),
+        lease_id: node.state.lease().map_or(0, |l| l.0),
+        boot: node.state.boot().map(boot),
+        inventory: node.inventory.as_ref().map(inventory),
+        agent_connected,
+        health,
+        phases: phases(node).collect(),
+        power_on: None,
+    }
+}
+
+fn spec(world: &World, node: &Node) -> wire::NodeSpec {
+    let spec = &node.spec;
+    let bmc = world.bmcs.get(node.bmc).map(|b| wire::BmcSpec {
+        address: b.spec.address.clone(),
+        user: b.spec.user.clone(),
+        password: String::new(),
+        cipher_suite: u32::from(b.spec.cipher_suite),
+        shared: b.spec.shared,
+    });
+    wire::NodeSpec {
+        name: spec.name.clone(),
+        arch: spec.arch.to_string(),
+        firmware: spec.firmware.to_string(),
+        pool: spec.pool.clone(),
+        mac: spec.mac.to_string(),
+        address: spec.address.to_string(),
+        serial: spec.serial.clone().unwrap_or_default(),
+        uuid: spec.uuid.clone().unwrap_or_default(),
+        bmc,
+        keep_disks: spec.keep_disks.iter().cloned().collect(),
+    }
+}
+
+fn boot(boot: &Boot) -> wire::Boot {
+    wire::Boot {
+        id: boot.id.0,
+        purpose: boot.purpose.as_str().to_owned(),
+        ordered_ms: boot.ordered.0,
+        power: match &boot.power {
+            PowerOutcome::Outstanding => "no answer yet".to_owned(),
+            PowerOutcome::Acknowledged { .. } => "the BMC said OK".to_owned(),
+            PowerOutcome::Unknown { detail, .. } => format!("unknown: {detail}"),
+        },
+        evidence: boot
+            .evidence
+            .iter()
+            .map(|e| wire::Evidence { kind: e.kind.as_str().to_owned(), detail: e.detail.clone(), at_ms: e.at.0 })
+            .collect(),
+        rung: boot.rung as u32,
+    }
+}
+
+fn inventory(read: &Inventory) -> wire::Inventory {
+    wire::Inventory {
+        serial: read.serial.clone(),
+        uuid: read.uuid.clone(),
+        manufacturer: read.manufacturer.clone(),
+        product: read.product.clone(),
+        cpus: read.cpus,
+        memory_bytes: read.memory_bytes,
+        disks: read
+            .disks
+            .iter()
+            .map(|d| wire::Disk {
+                path: d.path.clone(),
+                serial: d.serial.clone(),
+                model: d.model.clone(),
+                size_bytes: d.size_bytes,
+                rotational: d.rotational,
+                blank: d.blank,
+                remote: d.remote,
+            })
+            .collect(),
+        nics: read
+            .nics
+            .iter()
+            .map(|n| wire::Nic { name: n.name.clone(), mac: n.mac.clone(), link: n.link, speed_mbps: n.speed_mbps })
+            .collect(),
+    }
+}
+
+/// An image.
+pub(super) fn image(image: &Image) -> wire::Image {
+    wire::Image {
+        id: image.id.0,
+        name: image.name.clone(),
+        arch: image.arch.to_string(),
+        sha256: image.sha256.clone(),
+        size_bytes: image.size_bytes,
+        status: image.status.as_str().to_owned(),
+        added_ms: image.added.0,
+    }
+}
+
+/// An event, with the name of its node.
+pub(super) fn event(world: &World, event: &Event) -> wire::Event {
+    wire::Event {
+        id: event.id,
+        at_ms: event.at.0,
+        severity: event.severity.as_str().to_owned(),
+        kind: event.kind.clone(),
+        node: event.node.and_then(|n| world.nodes.get(n)).map(|n| n.spec.name.clone()).unwrap_or_default(),
+        lease_id: event.lease.map_or(0, |l| l.0),
+        message: event.message.clone(),
+    }
+}

@@ -1,0 +1,23 @@
+//! From our errors to gRPC's: the one place where they are mapped.
+
+use crate::writer::SubmitError;
+use hostler_core::input::Refusal;
+use tonic::Status;
+
+/// What the caller is told of an input that was not carried out.
+pub(crate) fn refused(error: &SubmitError) -> Status {
+    match error {
+        SubmitError::Refused(Refusal::Invalid(text)) => Status::invalid_argument(text),
+        SubmitError::Refused(Refusal::NotFound(text)) => Status::not_found(text),
+        SubmitError::Refused(Refusal::Conflict(text)) => Status::failed_precondition(text),
+        SubmitError::Refused(Refusal::Forbidden(text)) => Status::permission_denied(text),
+        SubmitError::NotStored => Status::internal(error.to_string()),
+        SubmitError::Closed => Status::unavailable(error.to_string()),
+    }
+}
+
+/// Something went wrong here, and the log says what; the caller is told only where.
+pub(crate) fn internal(what: &str, error: &anyhow::Error) -> Status {
+    tracing::error!("{what}: {error:#}");
+    Status::internal(format!("{what}: the controller could not do it; its log says why"))
+}

@@ -1,0 +1,238 @@
+//! The configuration file: process settings only. Nodes, tenants and images are stored objects.
+
+use anyhow::{Context as _, bail};
+use hostler_core::time::Timing;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+/// `hostlerd.toml`. Relative paths are relative to its directory.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) api: Api,
+    #[serde(default)]
+    pub(crate) store: StoreConfig,
+    #[serde(default)]
+    pub(crate) keys: Keys,
+    pub(crate) boot: Boot,
+    #[serde(default)]
+    pub(crate) bmc: BmcConfig,
+    #[serde(default)]
+    pub(crate) agents: Agents,
+    #[serde(default)]
+    pub(crate) timing: Timing,
+    /// Where the file was, for relative paths.
+    #[serde(skip)]
+    dir: PathBuf,
+}
+
+/// The gRPC service.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    /// Where clients and agents connect.
+    pub(crate) listen: SocketAddr,
+    /// How they reach it: `https://HOST:PORT`.
+    pub(crate) url: String,
+}
+
+/// Where the state is.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreConfig {
+    /// The SQLite database.
+    pub(crate) path: PathBuf,
+    /// Run output, collected files and images.
+    pub(crate) data: PathBuf,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { path: "state.db".into(), data: "data".into() }
+    }
+}
+
+/// Files that `hostlerd init` wrote.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Keys {
+    pub(crate) ca: PathBuf,
+    pub(crate) ca_key: PathBuf,
+    pub(crate) seal: PathBuf,
+    pub(crate) token: PathBuf,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { ca: "ca.pem".into(), ca_key: "ca.key".into(), seal: "seal.key".into(), token: "token.key".into() }
+    }
+}
+
+/// The boot server.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Boot {
+    /// The address by which machines know it.
+    pub(crate) server: Ipv4Addr,
+    /// Where DHCP requests arrive.
+    #[serde(default = "dhcp_everywhere")]
+    pub(crate) dhcp: SocketAddrV4,
+    /// The interface on which DHCP is answered.
+    #[serde(default)]
+    pub(crate) interface: Option<String>,
+    /// Where TFTP requests arrive; port 69 of `server` unless given.
+    #[serde(default)]
+    pub(crate) tftp: Option<SocketAddr>,
+    /// Where HTTP requests arrive; port 80 of `server` unless given.
+    #[serde(default)]
+    pub(crate) http: Option<SocketAddr>,
+    #[serde(default = "slash_24")]
+    pub(crate) netmask: Ipv4Addr,
+    #[serde(default)]
+    pub(crate) router: Option<Ipv4Addr>,
+    #[serde(default)]
+    pub(crate) dns: Vec<Ipv4Addr>,
+    /// Loaders, kernels and ramdisks.
+    #[serde(default = "boot_files")]
+    pub(crate) files: PathBuf,
+    /// Kernel arguments for every ramdisk.
+    #[serde(default)]
+    pub(crate) kernel_args: Vec<String>,
+    /// How long a machine that has nothing to boot waits before it asks again, in seconds.
+    #[serde(default = "ten")]
+    pub(crate) retry_s: u64,
+}
+
+/// How management controllers are spoken to.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BmcConfig {
+    /// Sessions at the same time.
+    pub(crate) sessions: usize,
+    /// When a request is sent again, in milliseconds.
+    pub(crate) retransmit_ms: u64,
+    /// When a request or the opening of a session is given up, in milliseconds.
+    pub(crate) request_ms: u64,
+    /// How long a chassis may take to follow, in milliseconds.
+    pub(crate) settle_ms: u64,
+    /// How long a BMC may take to come back from a cold reset, in milliseconds.
+    pub(crate) reset_ms: u64,
+}
+
+impl Default for BmcConfig {
+    fn default() -> Self {
+        Self { sessions: 64, retransmit_ms: 700, request_ms: 15_000, settle_ms: 20_000, reset_ms: 180_000 }
+    }
+}
+
+/// What agents are told.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Agents {
+    /// Between heartbeats, in milliseconds.
+    pub(crate) heartbeat_ms: u32,
+    /// Validity of an agent's certificate, in seconds. It ends with the boot in any case.
+    pub(crate) certificate_s: u64,
+    /// Output kept of one task, in bytes.
+    pub(crate) output_limit: u64,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { heartbeat_ms: 10_000, certificate_s: 31 * 24 * 3600, output_limit: 256 << 20 }
+    }
+}
+
+const fn dhcp_everywhere() -> SocketAddrV4 {
+    SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 67)
+}
+
+const fn slash_24() -> Ipv4Addr {
+    Ipv4Addr::new(255, 255, 255, 0)
+}
+
+fn boot_files() -> PathBuf {
+    "boot".into()
+}
+
+const fn ten() -> u64 {
+    10
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut config: Self = toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+        config.dir = path.parent().unwrap_or(Path::new(".")).to_owned();
+        config.check().with_context(|| format!("{} is not valid", path.display()))?;
+        Ok(config)
+    }
+
+    /// A path of the file, seen from here.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// The host of the API's URL, for certificates.
+    pub(crate) fn api_host(&self) -> &str {
+        let rest = self.api.url.trim_start_matches("https://");
+        rest.rsplit_once(':').map_or(rest, |(host, _)| host).trim_matches(['[', ']'])
+    }
+
+    /// The URL of something that the boot server serves.
+    pub(crate) fn boot_url(&self, path: &str) -> String {
+        let port = self.boot.http.map_or(80, |http| http.port());
+        format!("http://{}:{port}/{path}", self.boot.server)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let url: http::Uri = self.api.url.parse().context("api.url is no URL")?;
+        if url.scheme_str() != Some("https") || url.port_u16().is_none() || url.path() != "/" {
+            bail!("api.url is of the form https://HOST:PORT, not {:?}", self.api.url);
+        }
+        if self.bmc.sessions == 0 {
+            bail!("bmc.sessions is at least 1");
+        }
+        if self.agents.heartbeat_ms == 0 || u64::from(self.agents.heartbeat_ms) * 2 > self.timing.silence_ms {
+            bail!("agents.heartbeat_ms is more than 0 and at most half of timing.silence_ms");
+        }
+        if self.boot.retry_s == 0 {
+            bail!("boot.retry_s is at least 1");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Config, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hostlerd.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path).map_err(|e| format!("{e:#}").replace(&*path.to_string_lossy(), "hostlerd.toml"))
+    }
+
+    const SMALL: &str =
+        "[api]\nlisten = \"127.0.0.1:7443\"\nurl = \"https://127.0.0.1:7443\"\n[boot]\nserver = \"127.0.0.1\"\n";
+
+    #[test]
+    fn a_small_file_is_enough() {
+        let config = check(SMALL).unwrap();
+        assert_eq!(config.api_host(), "127.0.0.1");
+        assert_eq!(config.timing, Timing::default());
+    }
+
+    #[test]
+    fn mistakes_are_shown_with_their_place() {
+        let typo = check(&SMALL.replace("listen", "lisen")).unwrap_err();
+        assert!(typo.contains("line 2") && typo.contains("unknown field `lisen`"), "{typo}");
+        let url = check(&SMALL.replace("https://", "http://")).unwrap_err();
+        assert!(url.contains("api.url is of the form https://HOST:PORT"), "{url}");
+        let beat = check(&format!("{SMALL}[agents]\nheartbeat_ms = 50000\n")).unwrap_err();
+        assert!(beat.contains("at most half of timing.silence_ms"), "{beat}");
+    }
+}

@@ -1,0 +1,111 @@
+//! The controller as the boot server sees it.
+
+use crate::clock::Clock;
+use crate::keys::{TokenClaims, TokenKey};
+use crate::published::Published;
+use crate::writer::Inbox;
+use hostler_core::boot::{self, BootPlan};
+use hostler_core::hardware::Mac;
+use hostler_core::ids::BootId;
+use hostler_core::input::Input;
+use hostler_core::node::Node;
+use hostler_core::time::Timestamp;
+use hostler_pxe::{BootSource, Client, Observation};
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// Evidence that may wait for the writer. More is dropped: a machine that boots asks again.
+const BACKLOG: usize = 16_384;
+
+/// Strangers that are remembered, so that each is told of once.
+const STRANGERS: usize = 1_024;
+
+/// Answers the boot server from the published world.
+#[derive(Debug)]
+pub(crate) struct NetBoot {
+    published: Arc<Published>,
+    tokens: Arc<TokenKey>,
+    clock: Clock,
+    /// What every agent is told besides its identity.
+    common_args: Vec<String>,
+    evidence: mpsc::Sender<Input>,
+    strangers: Mutex<HashSet<Mac>>,
+}
+
+impl NetBoot {
+    /// Begins to forward evidence; the task ends when this is dropped.
+    pub(crate) fn new(
+        published: Arc<Published>,
+        tokens: Arc<TokenKey>,
+        clock: Clock,
+        common_args: Vec<String>,
+        inbox: Inbox,
+        tasks: &tokio_util::task::TaskTracker,
+    ) -> Self {
+        let (evidence, mut waiting) = mpsc::channel(BACKLOG);
+        tasks.spawn(async move {
+            while let Some(input) = waiting.recv().await {
+                // Refused only while the controller ends.
+                let _ = inbox.submit(input).await;
+            }
+        });
+        Self { published, tokens, clock, common_args, evidence, strangers: Mutex::default() }
+    }
+
+    fn tell(&self, input: Input) {
+        if self.evidence.try_send(input).is_err() {
+            tracing::warn!("evidence was dropped: {BACKLOG} inputs are waiting for the store");
+        }
+    }
+}
+
+impl BootSource for NetBoot {
+    fn by_mac(&self, mac: Mac) -> Option<Client> {
+        self.published.read(|w| w.node_by_mac(mac).map(client))
+    }
+
+    fn by_address(&self, address: Ipv4Addr) -> Option<Client> {
+        self.published.read(|w| w.node_by_address(address).map(client))
+    }
+
+    fn plan(&self, client: &Client) -> BootPlan {
+        let unknown = || BootPlan::Wait { reason: format!("{} is not registered any more", client.name) };
+        self.published.read(|w| w.nodes.get(client.node).map(boot::decide)).unwrap_or_else(unknown)
+    }
+
+    fn kernel_args(&self, client: &Client, boot: BootId) -> Vec<String> {
+        let token = self.tokens.token(TokenClaims { boot, node: client.node, mac: client.mac });
+        let mut args = self.common_args.clone();
+        args.push(format!("hostler.boot={boot}"));
+        args.push(format!("hostler.node={}", client.name));
+        args.push(format!("hostler.time_ms={}", self.clock.now().0));
+        args.push(format!("hostler.token={token}"));
+        args
+    }
+
+    fn observe(&self, client: &Client, seen: Observation) {
+        let elapsed = u64::try_from(seen.elapsed.as_millis()).unwrap_or(u64::MAX);
+        let began = Timestamp(self.clock.now().0.saturating_sub(elapsed));
+        self.tell(Input::Network { node: client.node, evidence: seen.kind, began, detail: seen.detail });
+    }
+
+    fn unknown(&self, mac: Mac) {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        if strangers.len() < STRANGERS && strangers.insert(mac) {
+            tracing::info!(%mac, "a machine that is not registered asks for an address");
+        }
+    }
+}
+
+fn client(node: &Node) -> Client {
+    Client {
+        node: node.id,
+        name: node.spec.name.clone(),
+        mac: node.spec.mac,
+        address: node.spec.address,
+        arch: node.spec.arch,
+        firmware: node.spec.firmware,
+    }
+}

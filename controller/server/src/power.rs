@@ -1,0 +1,225 @@
+//! Carries out power attempts, and the administrator's hands on the power button.
+
+use crate::config::BmcConfig;
+use crate::keys::SealKey;
+use crate::published::Published;
+use crate::writer::Inbox;
+use anyhow::Context as _;
+use hostler_bmc::{
+    BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret, Session, Target, Timing, UserName,
+};
+use hostler_core::attempt::Rung;
+use hostler_core::hardware::Firmware;
+use hostler_core::ids::{BmcId, NodeId};
+use hostler_core::input::{Effect, Input, PowerResult};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Speaks to management controllers: one request at a time to each, a bounded number of sessions in all.
+#[derive(Debug)]
+pub(crate) struct Power {
+    config: BmcConfig,
+    seal: Arc<SealKey>,
+    published: Arc<Published>,
+    sessions: Semaphore,
+    in_use: Mutex<HashMap<BmcId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What an administrator may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByHand {
+    Status,
+    On,
+    Off,
+    Cycle,
+}
+
+impl Power {
+    pub(crate) fn new(config: BmcConfig, seal: Arc<SealKey>, published: Arc<Published>) -> Self {
+        let sessions = Semaphore::new(config.sessions);
+        Self { config, seal, published, sessions, in_use: Mutex::default() }
+    }
+
+    /// Carries out attempts until the channel ends. A newer attempt on a node ends the older one.
+    pub(crate) async fn run(self: Arc<Self>, mut effects: mpsc::Receiver<Effect>, inbox: Inbox, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let mut running: HashMap<NodeId, CancellationToken> = HashMap::new();
+        loop {
+            let effect = tokio::select! {
+                () = stop.cancelled() => break,
+                effect = effects.recv() => effect,
+            };
+            let Some(Effect::Power { node, bmc, boot, rung }) = effect else { break };
+            let token = stop.child_token();
+            if let Some(older) = running.insert(node, token.clone()) {
+                older.cancel();
+            }
+            let (power, inbox) = (self.clone(), inbox.clone());
+            tasks.spawn(token.run_until_cancelled_owned(async move {
+                let result = power.attempt(node, bmc, rung).await;
+                tracing::debug!(%node, %boot, ?result, "power attempt");
+                // Refused only while the controller ends: the attempt is then of unknown outcome.
+                let _ = inbox.submit(Input::Power { node, boot, result }).await;
+            }));
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Tells whether the chassis has power after what was asked for.
+    pub(crate) async fn by_hand(&self, node: NodeId, action: ByHand) -> anyhow::Result<bool> {
+        let (bmc, firmware) = self
+            .published
+            .read(|w| w.nodes.get(node).map(|n| (n.bmc, n.spec.firmware)))
+            .context("the node is gone")?;
+        let target = self.target(bmc, Privilege::Operator).await?;
+        let mut work = Work { target, firmware, config: &self.config };
+        let lock = self.lock(bmc);
+        let _one_at_a_time = lock.lock().await;
+        let mut session = work.open().await?;
+        match action {
+            ByHand::Status => {}
+            ByHand::On => session.ensure_power(true, work.settle()).await?,
+            ByHand::Off => session.ensure_power(false, work.settle()).await?,
+            ByHand::Cycle => session.restart(work.settle()).await?,
+        }
+        let on = session.chassis_status().await?.power_on;
+        session.close().await;
+        Ok(on)
+    }
+
+    async fn attempt(&self, node: NodeId, bmc: BmcId, rung: Rung) -> PowerResult {
+        let failed = |detail: String| PowerResult::Failed { detail };
+        let Some(firmware) = self.published.read(|w| w.nodes.get(node).map(|n| n.spec.firmware)) else {
+            return failed("the node is gone".into());
+        };
+        // A cold reset is the one command that operators may not give (IPMI v2.0, appendix G).
+        let privilege = if rung == Rung::BmcReset { Privilege::Administrator } else { Privilege::Operator };
+        let target = match self.target(bmc, privilege).await {
+            Ok(target) => target,
+            Err(error) => return failed(format!("{error:#}")),
+        };
+        let Ok(_session) = self.sessions.acquire().await else { return failed("the controller is ending".into()) };
+        let lock = self.lock(bmc);
+        let _one_at_a_time = lock.lock().await;
+        let mut work = Work { target, firmware, config: &self.config };
+        match work.boot_from_network(rung).await {
+            Ok(result) => result,
+            Err(error @ (Error::AuthenticationRefused { .. } | Error::PrivilegeRefused { .. })) => {
+                PowerResult::Denied { detail: crate::chain(&error) }
+            }
+            Err(error) => failed(crate::chain(&error)),
+        }
+    }
+
+    fn lock(&self, bmc: BmcId) -> Arc<tokio::sync::Mutex<()>> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).entry(bmc).or_default().clone()
+    }
+
+    async fn target(&self, bmc: BmcId, privilege: Privilege) -> anyhow::Result<Target> {
+        let spec = self.published.read(|w| w.bmcs.get(bmc).map(|b| b.spec.clone())).context("the BMC is gone")?;
+        let mut addresses = tokio::net::lookup_host(&spec.address)
+            .await
+            .with_context(|| format!("the BMC's address {} cannot be resolved", spec.address))?;
+        Ok(Target {
+            address: addresses.next().with_context(|| format!("{} has no address", spec.address))?,
+            user: UserName::new(&spec.user)?,
+            password: Secret::new(self.seal.open(&spec.password)?.as_bytes())?,
+            kg: None,
+            suite: if spec.cipher_suite == 3 { CipherSuite::Aes128Sha1 } else { CipherSuite::Aes128Sha256 },
+            privilege,
+        })
+    }
+}
+
+/// One conversation with one BMC.
+struct Work<'a> {
+    target: Target,
+    firmware: Firmware,
+    config: &'a BmcConfig,
+}
+
+impl Work<'_> {
+    async fn open(&mut self) -> Result<Session, Error> {
+        let request = Duration::from_millis(self.config.request_ms);
+        let retransmit = Duration::from_millis(self.config.retransmit_ms);
+        Session::open(&self.target, Timing { retransmit, request, open: request }).await
+    }
+
+    const fn settle(&self) -> Duration {
+        Duration::from_millis(self.config.settle_ms)
+    }
+
+    async fn boot_from_network(&mut self, rung: Rung) -> Result<PowerResult, Error> {
+        if rung == Rung::BmcReset {
+            self.reset_bmc().await?;
+        }
+        let mut session = self.open().await?;
+        let device = self.order_network_boot(&mut session).await?;
+        let on = session.chassis_status().await?.power_on;
+        let done = match (on, rung) {
+            (false, _) => {
+                session.chassis_control(ChassisControl::PowerOn).await?;
+                "power on"
+            }
+            (true, Rung::First | Rung::Repeat) => {
+                session.chassis_control(ChassisControl::PowerCycle).await?;
+                "power cycle"
+            }
+            (true, Rung::HardCycle | Rung::BmcReset) => {
+                session.restart(self.settle()).await?;
+                "off and on"
+            }
+        };
+        // A BMC without a GUID, or one that refuses to tell, is no reason to fail.
+        let guid = session.system_guid().await.ok().map(|g| g.to_string());
+        session.close().await;
+        Ok(PowerResult::Acknowledged { guid, detail: format!("{done}; {device}") })
+    }
+
+    /// Some BMCs drop the boot device silently. That is noted, and the boot is tried all the same: the firmware's own
+    /// order may have the network first, and evidence decides.
+    async fn order_network_boot(&self, session: &mut Session) -> Result<&'static str, Error> {
+        let uefi = self.firmware == Firmware::Uefi;
+        let flags = BootFlags { device: BootDevice::Network, uefi, persistent: false };
+        match session.set_boot_flags(flags).await {
+            Ok(()) => {}
+            Err(Error::Refused { .. }) => return Ok("the BMC knows no boot device"),
+            Err(error) => return Err(error),
+        }
+        match session.boot_flags().await {
+            Ok(Some(read)) if read.device == BootDevice::Network => Ok("boot device: network"),
+            Ok(_) | Err(Error::Refused { .. }) => Ok("the BMC dropped the boot device"),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Restarts the BMC and waits until it answers again.
+    async fn reset_bmc(&mut self) -> Result<(), Error> {
+        let mut session = self.open().await?;
+        match session.cold_reset().await {
+            // Many reset before they answer.
+            Ok(()) | Err(Error::Unanswered { .. }) => {}
+            // It cannot; power is tried all the same.
+            Err(Error::Refused { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        drop(session);
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(self.config.reset_ms);
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            match self.open().await {
+                Ok(session) => {
+                    session.close().await;
+                    return Ok(());
+                }
+                Err(error) if tokio::time::Instant::now() > deadline => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What readers see: the world as of the last commit, and who wants to hear of which change.
+
+use hostler_core::event::Event;
+use hostler_core::ids::{LeaseId, NodeId, RunId};
+use hostler_core::time::Timestamp;
+use hostler_core::world::{Change, World};
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError, RwLock};
+use tokio::sync::{broadcast, watch};
+
+/// Events that a slow watcher may be behind before it has to read the store.
+const EVENT_BACKLOG: usize = 4096;
+
+/// The committed world. The writer alone changes it, after each commit.
+#[derive(Debug)]
+pub(crate) struct Published {
+    world: RwLock<World>,
+    nodes: Watchers<NodeId>,
+    leases: Watchers<LeaseId>,
+    runs: Watchers<RunId>,
+    deadline: watch::Sender<Option<Timestamp>>,
+    changed_nodes: broadcast::Sender<NodeId>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Published {
+    pub(crate) fn new(world: World) -> Self {
+        Self {
+            deadline: watch::Sender::new(world.next_deadline()),
+            world: RwLock::new(world),
+            nodes: Watchers::default(),
+            leases: Watchers::default(),
+            runs: Watchers::default(),
+            changed_nodes: broadcast::Sender::new(EVENT_BACKLOG),
+            events: broadcast::Sender::new(EVENT_BACKLOG),
+        }
+    }
+
+    /// Looks at the world. The writer waits meanwhile: take what is needed and go.
+    pub(crate) fn read<R>(&self, look: impl FnOnce(&World) -> R) -> R {
+        look(&self.world.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts committed changes in place and tells whoever waits for them.
+    pub(crate) fn publish(&self, changes: Vec<Change>, deadline: Option<Timestamp>) {
+        let touched: Vec<_> = changes.iter().map(Touched::of).collect();
+        let events: Vec<_> = changes
+            .iter()
+            .filter_map(|c| match c {
+                Change::Event(event) => Some(event.clone()),
+                _ => None,
+            })
+            .collect();
+        self.world.write().unwrap_or_else(PoisonError::into_inner).restore(changes);
+        self.deadline.send_if_modified(|known| std::mem::replace(known, deadline) != deadline);
+        for touched in touched {
+            match touched {
+                Touched::Node(id) => {
+                    self.nodes.notify(id);
+                    // Nobody listening is not an error.
+                    let _ = self.changed_nodes.send(id);
+                }
+                Touched::Lease(id) => self.leases.notify(id),
+                Touched::Run(id, lease) => {
+                    self.runs.notify(id);
+                    self.notify_group(lease);
+                }
+                Touched::Nothing => {}
+            }
+        }
+        for event in events {
+            let _ = self.events.send(event);
+        }
+    }
+
+    /// A run concerns the agents of its lease's nodes.
+    fn notify_group(&self, lease: LeaseId) {
+        let nodes: Vec<_> =
+            self.read(|w| w.leases.get(lease).map(|l| l.group().iter().map(|a| a.node).collect()).unwrap_or_default());
+        for node in nodes {
+            self.nodes.notify(node);
+        }
+    }
+
+    pub(crate) fn watch_node(&self, id: NodeId) -> watch::Receiver<()> {
+        self.nodes.subscribe(id)
+    }
+
+    pub(crate) fn watch_lease(&self, id: LeaseId) -> watch::Receiver<()> {
+        self.leases.subscribe(id)
+    }
+
+    pub(crate) fn watch_run(&self, id: RunId) -> watch::Receiver<()> {
+        self.runs.subscribe(id)
+    }
+
+    /// Wakes those who follow a run: more output is there.
+    pub(crate) fn notify_run(&self, id: RunId) {
+        self.runs.notify(id);
+    }
+
+    pub(crate) fn watch_deadline(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.deadline.subscribe()
+    }
+
+    pub(crate) fn changed_nodes(&self) -> broadcast::Receiver<NodeId> {
+        self.changed_nodes.subscribe()
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}
+
+enum Touched {
+    Node(NodeId),
+    Lease(LeaseId),
+    Run(RunId, LeaseId),
+    Nothing,
+}
+
+impl Touched {
+    fn of(change: &Change) -> Self {
+        match change {
+            Change::Node(node) => Self::Node(node.id),
+            Change::Lease(lease) => Self::Lease(lease.id),
+            Change::ForgetLease(id) => Self::Lease(*id),
+            Change::Run(run) => Self::Run(run.id, run.lease),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// One wake-up channel for each id that somebody waits for.
+#[derive(Debug)]
+struct Watchers<K>(Mutex<HashMap<K, watch::Sender<()>>>);
+
+impl<K> Default for Watchers<K> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash> Watchers<K> {
+    fn subscribe(&self, id: K) -> watch::Receiver<()> {
+        let mut channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if channels.len() > 64 {
+            channels.retain(|_, channel| channel.receiver_count() > 0);
+        }
+        channels.entry(id).or_insert_with(|| watch::Sender::new(())).subscribe()
+    }
+
+    fn notify(&self, id: K) {
+        let channels = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = channels.get(&id) {
+            channel.send_replace(());
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Content, named by the SHA-256 of their bytes.
+
+use crate::digest::Sha256;
+use anyhow::{Context as _, bail};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// A directory of files named by their digest.
+#[derive(Clone, Debug)]
+pub(crate) struct Blobs {
+    dir: PathBuf,
+}
+
+/// Content on its way in. Dropped unfinished, it leaves nothing.
+pub(crate) struct Upload {
+    file: NamedTempFile,
+    digest: Sha256,
+    size: u64,
+    dir: PathBuf,
+}
+
+impl Blobs {
+    pub(crate) fn open(dir: PathBuf) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn upload(&self) -> anyhow::Result<Upload> {
+        let file = tempfile::Builder::new().prefix(".upload-").tempfile_in(&self.dir).context("no room for content")?;
+        Ok(Upload { file, digest: Sha256::new(), size: 0, dir: self.dir.clone() })
+    }
+}
+
+impl Upload {
+    pub(crate) fn write(&mut self, piece: &[u8]) -> anyhow::Result<()> {
+        self.file.write_all(piece).context("the content cannot be stored")?;
+        self.digest.update(piece);
+        self.size += piece.len() as u64;
+        Ok(())
+    }
+
+    /// Puts the content in place: digest and size. Its bytes are on the disk then.
+    pub(crate) fn finish(self, expected: Option<&str>) -> anyhow::Result<(String, u64)> {
+        let digest = self.digest.finish();
+        if let Some(expected) = expected.filter(|e| !e.eq_ignore_ascii_case(&digest)) {
+            bail!("the bytes that arrived have the SHA-256 {digest}, expected was {expected}");
+        }
+        self.file.as_file().sync_all().context("the content cannot be stored")?;
+        let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        self.file.as_file().set_permissions(readable).context("the content cannot be stored")?;
+        self.file.persist(self.dir.join(&digest)).context("the content cannot be stored")?;
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).context("the content cannot be stored")?;
+        Ok((digest, self.size))
+    }
+}
