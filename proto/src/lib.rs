@@ -20,7 +20,12 @@ macro_rules! package {
         $(#[$doc])*
         pub mod $name {
             /// Version 1.
-            #[expect(missing_docs, clippy::all, clippy::unwrap_used, reason = "generated; documented in the .proto file")]
+            #[expect(
+                missing_docs,
+                clippy::allow_attributes,
+                clippy::allow_attributes_without_reason,
+                reason = "generated; documented in the .proto file"
+            )]
             pub mod v1 {
                 tonic::include_proto!($proto);
             }
