@@ -1,0 +1,96 @@
+//! The agent of the deployed system.
+
+use crate::clock::Clock;
+use crate::error::{Error, Exit};
+use crate::identity::DeployedIdentity;
+use crate::machine::Machine;
+use crate::runs::{Limits, Runs};
+use crate::session::{Command, Contact, Dialler, Down, Link};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Runs the agent of the deployed system until the controller is done with this boot. Dropping the future kills every
+/// payload, like a cut of power.
+///
+/// # Errors
+/// If the identity cannot be used, or the spool directory cannot.
+pub async fn run_deployed(machine: Arc<dyn Machine>, identity: DeployedIdentity) -> Result<Exit, Error> {
+    let incarnation = count_start(machine.spool())
+        .await
+        .map_err(|source| Error::System { action: "count the starts of this system", source })?;
+    let runs = Runs::restore(machine.clone(), identity.node.clone(), Limits::default())
+        .await
+        .map_err(|source| Error::System { action: "read the spool directory", source })?;
+    // The machine's own clock may be wrong, but it is not earlier than the deployment.
+    let clock = Arc::new(Clock::new(machine.now_ms().max(identity.time_ms)));
+    let dialler = Dialler::new(Contact {
+        machine,
+        clock,
+        controller: identity.controller,
+        credentials: identity.credentials(),
+        epoch: identity.epoch,
+        incarnation,
+    })?;
+    Ok(run(runs, dialler).await)
+}
+
+async fn run(mut runs: Runs, mut dialler: Dialler) -> Exit {
+    loop {
+        let link = match dialler.open(&runs.known()).await {
+            Ok(link) => link,
+            Err(fenced) => return Exit::Fenced { reason: fenced.reason },
+        };
+        if let Some(exit) = serve(&mut runs, link).await {
+            return exit;
+        }
+    }
+}
+
+/// Until the link ends (`None`) or the agent does.
+async fn serve(runs: &mut Runs, mut link: Link) -> Option<Exit> {
+    runs.begin_link();
+    loop {
+        tokio::select! {
+            down = link.down.next() => match down {
+                Down::Command(command) => obey(runs, command).await,
+                Down::Fenced(fenced) => return Some(Exit::Fenced { reason: fenced.reason }),
+                Down::Ended { reason } => {
+                    tracing::info!("the session broke: {reason}");
+                    return None;
+                }
+            },
+            () = runs.changed() => {}
+            Some(permit) = link.up.reserve(), if runs.is_ready() => {
+                if let Some(message) = runs.next_message().await {
+                    permit.send(message);
+                }
+            }
+        }
+    }
+}
+
+async fn obey(runs: &mut Runs, command: Command) {
+    match command {
+        Command::StartRun(start) => runs.start(start),
+        Command::StopRun(stop) => runs.stop(stop),
+        Command::RunAck(ack) => runs.acknowledge(ack).await,
+        Command::Task(_) | Command::Signed(_) => {
+            tracing::warn!("ignored a task of the ramdisk: this is the deployed system");
+        }
+    }
+}
+
+/// The number of earlier starts of this system.
+async fn count_start(spool: &Path) -> io::Result<u32> {
+    let path = spool.join("incarnation");
+    let earlier = match tokio::fs::read_to_string(&path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        text => {
+            text?.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a number"))?
+        }
+    };
+    tokio::fs::create_dir_all(spool).await?;
+    tokio::fs::write(path, u32::saturating_add(earlier, 1).to_string()).await?;
+    Ok(earlier)
+}

@@ -1,0 +1,143 @@
+//! What `/sys` and `/proc` say of the machine, apart from its disks.
+
+use super::{line, names};
+use crate::machine::{Inventory, Load, Nic};
+use std::fs;
+use std::path::Path;
+
+/// `ARPHRD_ETHER` of `if_arp.h`.
+const ETHERNET: &str = "1";
+
+/// `root` is "/" but in tests.
+pub(super) fn read(root: &Path) -> Inventory {
+    let dmi = root.join("sys/class/dmi/id");
+    // Machines with Open Firmware have no DMI, but a device tree.
+    let tree = root.join("proc/device-tree");
+    let either = |file: &str, node: &str| {
+        let text = line(dmi.join(file));
+        if text.is_empty() { line(tree.join(node)) } else { text }
+    };
+    Inventory {
+        serial: either("product_serial", "system-id"),
+        uuid: either("product_uuid", "ibm,partition-uuid").to_ascii_lowercase(),
+        manufacturer: either("sys_vendor", "vendor"),
+        product: either("product_name", "model"),
+        cpus: cpus(&line(root.join("sys/devices/system/cpu/online"))),
+        memory_bytes: memory(root, "MemTotal"),
+        nics: nics(root),
+    }
+}
+
+/// `root` is "/" but in tests.
+pub(super) fn load(root: &Path) -> Load {
+    let first = |file: &str| line(root.join(file)).split(' ').next().unwrap_or_default().to_owned();
+    let uptime = first("proc/uptime");
+    Load {
+        load1: first("proc/loadavg").parse().unwrap_or_default(),
+        memory_available_bytes: memory(root, "MemAvailable"),
+        uptime_s: uptime.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default(),
+    }
+}
+
+/// How many there are in a list like "0-3,8,10-11".
+fn cpus(list: &str) -> u32 {
+    let count = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        last.checked_sub(first)?.checked_add(1)
+    };
+    list.split(',').filter_map(count).fold(0, u32::saturating_add)
+}
+
+fn memory(root: &Path, name: &str) -> u64 {
+    let text = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = value.and_then(|value| value.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or_default().saturating_mul(1024)
+}
+
+/// Interfaces of devices; bridges, bonds and the loopback are none.
+fn nics(root: &Path) -> Vec<Nic> {
+    let net = root.join("sys/class/net");
+    let ours = |name: &String| {
+        net.join(name).join("device").exists() && line(net.join(name).join("type")) == ETHERNET
+    };
+    let nic = |name: String| Nic {
+        mac: line(net.join(&name).join("address")),
+        link: line(net.join(&name).join("carrier")) == "1",
+        // -1 where there is no link.
+        speed_mbps: line(net.join(&name).join("speed")).parse().unwrap_or_default(),
+        name,
+    };
+    names(&net).into_iter().filter(ours).map(nic).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_processors() {
+        for (list, expected) in
+            [("0", 1), ("0-3", 4), ("0-3,8,10-11", 7), ("", 0), ("3-1", 0), ("0-4294967295", 0)]
+        {
+            assert_eq!(cpus(list), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_machine_with_dmi() {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in [
+            ("sys/class/dmi/id/product_serial", "SN1\n"),
+            ("sys/class/dmi/id/product_uuid", "4C4C4544-0000-1000-8000-000000000000\n"),
+            ("sys/class/dmi/id/sys_vendor", "Maker\n"),
+            ("sys/class/dmi/id/product_name", "Model 7\n"),
+            ("sys/devices/system/cpu/online", "0-7\n"),
+            ("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 1 kB\nMemAvailable:    600 kB\n"),
+            ("proc/loadavg", "0.25 0.10 0.05 1/99 1234\n"),
+            ("proc/uptime", "77.31 10.00\n"),
+            ("sys/class/net/eth0/address", "52:54:00:00:00:01\n"),
+            ("sys/class/net/eth0/type", "1\n"),
+            ("sys/class/net/eth0/carrier", "1\n"),
+            ("sys/class/net/eth0/speed", "1000\n"),
+            ("sys/class/net/eth0/device/vendor", "x\n"),
+            ("sys/class/net/eth1/address", "52:54:00:00:00:02\n"),
+            ("sys/class/net/eth1/type", "1\n"),
+            ("sys/class/net/eth1/speed", "-1\n"),
+            ("sys/class/net/eth1/device/vendor", "x\n"),
+            ("sys/class/net/lo/type", "772\n"),
+            ("sys/class/net/br0/type", "1\n"),
+        ] {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let nic = |name: &str, last: u8, link, speed_mbps| Nic {
+            name: name.to_owned(),
+            mac: format!("52:54:00:00:00:{last:02x}"),
+            link,
+            speed_mbps,
+        };
+        let expected = Inventory {
+            serial: "SN1".into(),
+            uuid: "4c4c4544-0000-1000-8000-000000000000".into(),
+            manufacturer: "Maker".into(),
+            product: "Model 7".into(),
+            cpus: 8,
+            memory_bytes: 1_024_000,
+            nics: vec![nic("eth0", 1, true, 1000), nic("eth1", 2, false, 0)],
+        };
+        assert_eq!(read(root.path()), expected);
+        let load = load(root.path());
+        assert_eq!((load.memory_available_bytes, load.uptime_s), (614_400, 77));
+        assert!((load.load1 - 0.25).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_machine_that_says_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(read(root.path()), Inventory::default());
+        assert_eq!(load(root.path()), Load::default());
+    }
+}

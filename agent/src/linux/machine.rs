@@ -1,0 +1,119 @@
+//! What `Machine` asks, answered by the system.
+
+use super::{disks, inventory};
+use crate::disk::{Disk, DiskInfo, FileDisk};
+use crate::identity::DeployedIdentity;
+use crate::machine::{BoxedStream, Inventory, Load, Machine, dial_tcp};
+use async_trait::async_trait;
+use rustix::fs::OFlags;
+use rustix::system::RebootCommand;
+use rustix::time::{ClockId, Timespec};
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The machine that this process runs on.
+#[derive(Debug)]
+pub struct LinuxMachine {
+    root: PathBuf,
+    spool: PathBuf,
+}
+
+impl LinuxMachine {
+    /// With the agent's own directory in the deployed system.
+    #[must_use]
+    pub fn new(spool: PathBuf) -> Self {
+        Self { root: PathBuf::from("/"), spool }
+    }
+}
+
+#[async_trait]
+impl Machine for LinuxMachine {
+    fn arch(&self) -> &str {
+        match std::env::consts::ARCH {
+            "powerpc64" => "ppc64le",
+            arch => arch,
+        }
+    }
+
+    async fn inventory(&self) -> io::Result<Inventory> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || inventory::read(&root)).await.map_err(io::Error::other)
+    }
+
+    async fn disks(&self) -> io::Result<Vec<DiskInfo>> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || disks::list(&root)).await.map_err(io::Error::other)?
+    }
+
+    async fn open_disk(&self, disk: &DiskInfo) -> io::Result<Arc<dyn Disk>> {
+        let info = disk.clone();
+        let open = move || {
+            // For a block device EXCL means that nobody else has it: no mount, no RAID, no swap.
+            let exclusive = OFlags::EXCL.bits().cast_signed();
+            let file = File::options().read(true).write(true).custom_flags(exclusive).open(&info.path)?;
+            Ok::<Arc<dyn Disk>, io::Error>(Arc::new(FileDisk::new(info, file)))
+        };
+        tokio::task::spawn_blocking(open).await.map_err(io::Error::other)?
+    }
+
+    fn load(&self) -> Load {
+        inventory::load(&self.root)
+    }
+
+    fn now_ms(&self) -> u64 {
+        let now = rustix::time::clock_gettime(ClockId::Realtime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+        let milliseconds = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
+        seconds.saturating_mul(1000).saturating_add(milliseconds)
+    }
+
+    async fn set_clock(&self, unix_ms: u64) -> io::Result<()> {
+        let seconds = i64::try_from(unix_ms / 1000).unwrap_or(i64::MAX);
+        let nanoseconds = i64::try_from(unix_ms % 1000 * 1_000_000).unwrap_or_default();
+        rustix::time::clock_settime(ClockId::Realtime, Timespec { tv_sec: seconds, tv_nsec: nanoseconds })?;
+        Ok(())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<BoxedStream> {
+        dial_tcp(to).await
+    }
+
+    fn spool(&self) -> &Path {
+        &self.spool
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("HOME", "/root"),
+            ("USER", "root"),
+            ("LANG", "C.UTF-8"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    async fn install(&self, _identity: &DeployedIdentity) -> io::Result<()> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this version cannot write an identity into a deployed file system on real hardware",
+        ))
+    }
+
+    async fn start_deployed(&self) -> io::Result<()> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this version cannot start a deployed kernel by kexec; restart the machine from its disk",
+        ))
+    }
+
+    async fn reboot(&self) -> io::Result<()> {
+        rustix::fs::sync();
+        rustix::system::reboot(RebootCommand::Restart)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! The task Deploy: an image on a disk, and an identity for its agent.
+
+use super::image::{ImageError, write_image};
+use super::task::{StepError, Watch, Workshop, is_kept};
+use crate::clock::elapsed_ms;
+use crate::disk::DiskInfo;
+use crate::identity::{DeployedIdentity, KeyAndRequest};
+use hostler_proto::agent::v1::{DeployTask, Deployed};
+use tokio::time::Instant;
+
+pub(crate) async fn deploy(
+    workshop: &Workshop,
+    id: u64,
+    epoch: u64,
+    task: DeployTask,
+    watch: &Watch,
+) -> Result<Deployed, StepError> {
+    let start = Instant::now();
+    let disks = workshop.machine.disks().await.map_err(StepError::Disks)?;
+    let info = choose(&disks, &task)?;
+    let disk = workshop
+        .machine
+        .open_disk(info)
+        .await
+        .map_err(|source| StepError::OpenDisk { path: info.path.clone(), source })?;
+    match write_image(workshop.machine.as_ref(), disk.as_ref(), &task, watch).await {
+        Err(ImageError::Cancelled) => return Err(StepError::Cancelled),
+        result => result?,
+    }
+    let identity = identify(workshop, epoch, &task, watch).await?;
+    watch.check()?;
+    workshop.machine.install(&identity).await.map_err(StepError::Install)?;
+    Ok(Deployed {
+        task_id: id,
+        sha256: task.sha256.to_ascii_lowercase(),
+        size_bytes: task.size_bytes,
+        duration_ms: elapsed_ms(start),
+    })
+}
+
+/// The first disk, in the machine's order, that may be written and is large enough.
+fn choose<'a>(disks: &'a [DiskInfo], task: &DeployTask) -> Result<&'a DiskInfo, StepError> {
+    let fits = |disk: &&DiskInfo| !is_kept(disk, &task.keep_disks) && disk.size_bytes >= task.size_bytes;
+    disks
+        .iter()
+        .find(fits)
+        .ok_or_else(|| StepError::NoDisk { image: task.size_bytes, disks: describe(disks, &task.keep_disks) })
+}
+
+fn describe(disks: &[DiskInfo], keep: &[String]) -> String {
+    let one = |disk: &DiskInfo| {
+        let kept = if is_kept(disk, keep) { ", kept" } else { "" };
+        format!("{} ({} bytes{kept})", disk.path, disk.size_bytes)
+    };
+    match disks {
+        [] => "the machine has none".to_owned(),
+        disks => disks.iter().map(one).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The deployed agent's own key never leaves this machine; its certificate is signed over this agent's session.
+async fn identify(
+    workshop: &Workshop,
+    epoch: u64,
+    task: &DeployTask,
+    watch: &Watch,
+) -> Result<DeployedIdentity, StepError> {
+    let KeyAndRequest { key, request, .. } = KeyAndRequest::generate()?;
+    let certificate_chain = workshop.signer.sign(&request, &key, watch).await?;
+    Ok(DeployedIdentity {
+        controller: workshop.controller,
+        node: workshop.node.clone(),
+        boot: workshop.boot.clone(),
+        hostname: task.hostname.clone(),
+        ca: workshop.ca.clone(),
+        certificate_chain,
+        key,
+        time_ms: workshop.clock.now_ms(),
+        epoch,
+    })
+}

@@ -1,0 +1,27 @@
+//! The profile "ramdisk": inspect, wipe, deploy, start what was deployed.
+//!
+//! ```text
+//!             Task                    Task, same id
+//!   Idle ------------> Working  <------------------ (nothing: it is being done)
+//!    ^  \                 |  \
+//!    |   \ Task, same id  |   \ Task, other id
+//!    |    \ (report again)|    \
+//!    |     v              |     v
+//!    +---------- report --+   Cancelling -- stopped --> Working on the newer task
+//! ```
+//!
+//! * [`profile`]: this state machine.
+//! * [`task`]: what a task is done with, and how it ends.
+//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`] and [`sign`] are parts of the last.
+//! * [`readback`]: where a disk is looked at, to call it blank or wiped.
+
+mod deploy;
+mod image;
+mod inspect;
+mod profile;
+mod readback;
+mod sign;
+mod task;
+mod wipe;
+
+pub use profile::run_ramdisk;

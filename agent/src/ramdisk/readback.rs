@@ -1,0 +1,180 @@
+//! Where a disk is looked at, to call it blank or wiped.
+
+use super::task::{StepError, Watch};
+use crate::disk::Disk;
+use crate::random::Sequence;
+use bytes::Bytes;
+use std::io;
+use std::ops::Range;
+
+/// Both ends are read whole: partition tables, file systems' superblocks and RAID labels are there.
+const EDGE: u64 = 16 << 20;
+
+/// Between them, so many places that nobody can foretell.
+const SAMPLES: u64 = 256;
+const SAMPLE: u64 = 64 << 10;
+
+/// What sectors are at most, and what file systems allocate.
+const BLOCK: u64 = 4096;
+
+/// How much is read at once.
+const PIECE: u64 = 1 << 20;
+
+static ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
+
+/// Why a disk is not all zero, as far as it was read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unclean {
+    #[error("the byte at {offset} is not zero")]
+    NotZero { offset: u64 },
+    #[error("cannot read at {offset}")]
+    Read {
+        offset: u64,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The places of one disk that are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ReadBack {
+    /// Disjoint and in order.
+    ranges: Vec<Range<u64>>,
+    /// The beginnings of the samples.
+    samples: Vec<u64>,
+}
+
+impl ReadBack {
+    /// The places for a disk of this size, and `extra` ones as far as the disk reaches.
+    pub(crate) fn plan(size: u64, extra: &[Range<u64>], sequence: &mut Sequence) -> Self {
+        let blocks = size.saturating_sub(SAMPLE) / BLOCK + 1;
+        let samples: Vec<u64> = (0..SAMPLES).map(|_| sequence.below(blocks) * BLOCK).collect();
+        let edges = [0..EDGE, size.saturating_sub(EDGE)..size];
+        let sampled = samples.iter().map(|&start| start..start.saturating_add(SAMPLE));
+        let all = edges.into_iter().chain(sampled).chain(extra.iter().cloned());
+        Self { ranges: merge(all.map(|r| r.start.min(size)..r.end.min(size))), samples }
+    }
+
+    /// How much is read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Reads every place, up to the first byte that is not zero. Returns how much was read.
+    pub(crate) async fn check(
+        &self,
+        disk: &dyn Disk,
+        watch: &Watch,
+    ) -> Result<Result<u64, Unclean>, StepError> {
+        let mut read = 0;
+        for range in &self.ranges {
+            let mut offset = range.start;
+            while offset < range.end {
+                watch.check()?;
+                let length = PIECE.min(range.end - offset);
+                if let Err(unclean) = check_piece(disk, offset, length).await {
+                    return Ok(Err(unclean));
+                }
+                offset += length;
+                read += length;
+                watch.advance(length);
+            }
+        }
+        Ok(Ok(read))
+    }
+
+    /// Writes something at each sample, so that a disk which says that it was wiped and was not is found out even if
+    /// those places were empty before.
+    pub(crate) async fn mark(&self, disk: &dyn Disk, sequence: &mut Sequence) -> io::Result<()> {
+        for &offset in &self.samples {
+            let length = BLOCK.min(disk.info().size_bytes - offset);
+            let words = std::iter::repeat_with(|| sequence.next() | 1).flat_map(u64::to_le_bytes);
+            let marker: Vec<u8> = words.take(usize::try_from(length).unwrap_or_default()).collect();
+            disk.write_at(offset, Bytes::from(marker)).await?;
+        }
+        disk.sync().await
+    }
+}
+
+async fn check_piece(disk: &dyn Disk, offset: u64, length: u64) -> Result<(), Unclean> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let data = disk.read_at(offset, length).await.map_err(|source| Unclean::Read { offset, source })?;
+    match first_nonzero(&data) {
+        None => Ok(()),
+        Some(at) => Err(Unclean::NotZero { offset: offset + at as u64 }),
+    }
+}
+
+fn first_nonzero(data: &[u8]) -> Option<usize> {
+    // Whole blocks are compared with zeros, which is as fast as memory, and only a block that differs byte by byte.
+    let block = data.chunks(ZEROS.len()).position(|chunk| chunk != &ZEROS[..chunk.len()])?;
+    let start = block * ZEROS.len();
+    data[start..].iter().position(|&byte| byte != 0).map(|at| start + at)
+}
+
+fn merge(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
+    let mut sorted: Vec<_> = ranges.filter(|range| range.start < range.end).collect();
+    sorted.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::with_capacity(sorted.len());
+    for range in sorted {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_ends_and_the_samples_of_a_large_disk() {
+        let size = 1 << 40;
+        let plan = ReadBack::plan(size, &[], &mut Sequence::from_seed(1));
+        assert_eq!(plan.ranges.first().unwrap(), &(0..EDGE));
+        assert_eq!(plan.ranges.last().unwrap(), &(size - EDGE..size));
+        assert_eq!(plan.bytes(), 2 * EDGE + SAMPLES * SAMPLE);
+        assert_ne!(plan, ReadBack::plan(size, &[], &mut Sequence::from_seed(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn covers_ends_samples_and_extras_and_stays_on_the_disk(
+            size in prop_oneof![0..200_u64, 0..(1_u64 << 45)],
+            seed: u64,
+            extra in prop::collection::vec((any::<u64>(), 0..(1_u64 << 30)), 0..8),
+        ) {
+            let extra: Vec<_> = extra
+                .into_iter()
+                .map(|(start, length)| { let start = start % (size + 7); start..start + length })
+                .collect();
+            let plan = ReadBack::plan(size, &extra, &mut Sequence::from_seed(seed));
+            for pair in plan.ranges.windows(2) {
+                prop_assert!(pair[0].end < pair[1].start);
+            }
+            prop_assert!(plan.ranges.iter().all(|r| r.start < r.end && r.end <= size));
+            let covered = |at: u64| plan.ranges.iter().any(|r| r.contains(&at));
+            if size > 0 {
+                prop_assert!(covered(0) && covered(size - 1) && covered((size - 1).min(EDGE - 1)));
+            }
+            for range in extra.iter().filter(|r| r.start < r.end && r.start < size) {
+                prop_assert!(covered(range.start) && covered(range.end.min(size) - 1));
+            }
+            prop_assert!(plan.samples.iter().all(|&at| size == 0 || covered(at)));
+        }
+
+        #[test]
+        fn finds_the_first_byte_that_is_not_zero(length in 0..20_000_usize, at: prop::sample::Index, byte in 1..=255_u8) {
+            let mut data = vec![0; length];
+            prop_assert_eq!(first_nonzero(&data), None);
+            if length > 0 {
+                let at = at.index(length);
+                data[at] = byte;
+                prop_assert_eq!(first_nonzero(&data), Some(at));
+            }
+        }
+    }
+}
