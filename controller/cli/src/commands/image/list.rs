@@ -1,0 +1,75 @@
+//! `hostler image list`
+
+use crate::clock;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::model::admin::Image;
+use crate::render::look::{Look, Tone};
+use crate::render::table::{Table, or_dash, plain};
+use crate::render::time::{age, bytes};
+use crate::session::Session;
+use clap::Args;
+use hostler_proto::node::v1::ListImagesRequest;
+
+const EXAMPLES: &str = "\
+Examples:
+  hostler image list
+  hostler image list -o json | jq -r '.[].sha256'";
+
+/// Arguments of `hostler image list`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {}
+
+pub(crate) async fn run(session: &Session, _: Arguments) -> Result<Exit, Error> {
+    let client = session.connect()?;
+    let attempt = async || client.nodes().list_images(ListImagesRequest {}).await;
+    let response = client.call("list the images", attempt).await?;
+    let images: Vec<Image> = response.images.into_iter().map(Image::from).collect();
+    session.ui.result(&images[..], |images, look| table(images, clock::now_ms(), look))?;
+    Ok(Exit::Ok)
+}
+
+/// One line for each image.
+pub(super) fn table(images: &[Image], now_ms: u64, look: &Look) -> String {
+    let mut table =
+        Table::new(look, &["NAME", "ARCH", "STATUS", "SIZE", "ADDED", "SHA-256"]).one_line().right(&[3]);
+    for image in images {
+        let tone = match image.status.as_str() {
+            "good" => Tone::Good,
+            "retired" => Tone::Faint,
+            _ => Tone::Warn,
+        };
+        table.row([
+            plain(&image.name),
+            plain(&image.arch),
+            (image.status.clone(), tone),
+            plain(bytes(image.size_bytes)),
+            or_dash(image.added_ms.map(|at| age(now_ms, at))),
+            plain(&image.sha256),
+        ]);
+    }
+    table.render()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed() {
+        let image = Image {
+            id: 1,
+            name: "fedora".to_owned(),
+            arch: "x86_64".to_owned(),
+            sha256: "00ff".repeat(16),
+            size_bytes: 3 << 29,
+            status: "good".to_owned(),
+            added_ms: Some(1),
+        };
+        insta::assert_snapshot!(table(&[image], 86_400_001, &Look::default()), @r"
+        NAME    ARCH    STATUS     SIZE  ADDED  SHA-256
+        fedora  x86_64  good    1.5 GiB  1d     00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+        ");
+    }
+}

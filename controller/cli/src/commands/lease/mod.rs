@@ -1,0 +1,24 @@
+//! `hostler lease …`
+
+pub(crate) mod list;
+pub(crate) mod release;
+pub(crate) mod request;
+pub(crate) mod show;
+pub(crate) mod wait;
+
+use clap::Subcommand;
+
+/// What to do with leases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Ask for a group of machines
+    Request(request::Arguments),
+    /// Wait until the machines of a lease are ready
+    Wait(wait::Arguments),
+    /// Show a lease and its machines
+    Show(show::Arguments),
+    /// List your leases, newest first
+    List(list::Arguments),
+    /// Give the machines back
+    Release(release::Arguments),
+}

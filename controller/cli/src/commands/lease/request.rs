@@ -1,0 +1,199 @@
+//! `hostler lease request`
+
+use super::wait::{EachChange, until_active};
+use crate::clock;
+use crate::document;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::member;
+use crate::model::lease::Lease;
+use crate::render;
+use crate::request_file::RequestFile;
+use crate::session::Session;
+use clap::Args;
+use hostler_proto::lease::v1::{MemberRequest, RequestLeaseRequest};
+use std::path::PathBuf;
+use std::time::Duration;
+use uuid::Uuid;
+
+const EXAMPLES: &str = "\
+Examples:
+  hostler lease request 2:x86_64                                   # two x86_64 machines
+  hostler lease request --count 2 --arch x86_64 --image fedora     # the same, with an image
+  hostler lease request server=1:x86_64 client=3:aarch64 --image fedora --duration 2h --wait
+  hostler lease request db=1,nodes=r1-n07+r1-n08 web=2:ppc64le,pool=fast
+  hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
+
+A member is [ROLE=]COUNT[:ARCH][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME]. The file says the same:
+
+  duration = \"2h\"
+  [[member]]
+  role = \"server\"
+  count = 1
+  arch = \"x86_64\"
+  image = \"fedora\"
+
+Prints the number of the lease. The same --idempotency-key again gives the same lease.";
+
+/// Arguments of `hostler lease request`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A role of the group: [ROLE=]COUNT[:ARCH][,KEY=VALUE]...
+    #[arg(value_name = "MEMBER")]
+    members: Vec<String>,
+    /// Read the request from a TOML file, or from the standard input (-)
+    #[arg(long, short, value_name = "FILE", conflicts_with = "members")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    simple: Simple,
+    /// Pool of members that name none
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+    /// Image of members that name none
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// How long the machines are needed, from when they are ready [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+    /// How long to stay in the queue [default: 1d]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_wait: Option<Duration>,
+    /// What it is for, for people
+    #[arg(long, value_name = "TEXT")]
+    purpose: Option<String>,
+    /// Wait until the machines are ready
+    #[arg(long, short)]
+    wait: bool,
+    /// Name of this request; a repeated one is the same request [default: a random one]
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+/// A group of one role without a MEMBER.
+#[derive(Debug, Args)]
+struct Simple {
+    /// Number of machines, instead of MEMBER
+    #[arg(long, value_name = "N", conflicts_with_all = ["members", "file"], value_parser = clap::value_parser!(u32).range(1..))]
+    count: Option<u32>,
+    /// Architecture of the machines, instead of MEMBER
+    #[arg(long, value_name = "ARCH", conflicts_with_all = ["members", "file"], value_parser = member::ARCHITECTURES)]
+    arch: Option<String>,
+}
+
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
+    let is_wait = arguments.wait;
+    let request = build(arguments)?;
+    let client = session.connect()?;
+    session.ui.notice(&format!("idempotency key {}", request.idempotency_key));
+    session.if_interrupted([format!(
+        "repeat the command with --idempotency-key {} to get the same lease",
+        request.idempotency_key
+    )]);
+    let attempt = async || client.leases().request_lease(request.clone()).await;
+    let mut lease: Lease = client.call("request a lease", attempt).await?.into();
+    if is_wait {
+        session.ui.notice(&format!("lease {}", lease.id));
+        lease = until_active(session, &client, lease.id, None, EachChange::Silent).await?;
+    } else {
+        session.ui.notice(&render::lease::headline(&lease, clock::now_ms(), &session.ui.err));
+        session.ui.notice(&format!("wait for it with: hostler lease wait {}", lease.id));
+    }
+    session.ui.result(&lease, |lease, _| format!("{}\n", lease.id))?;
+    Ok(Exit::Ok)
+}
+
+/// The request that the arguments describe.
+fn build(arguments: Arguments) -> Result<RequestLeaseRequest, Error> {
+    let file = match &arguments.file {
+        None => RequestFile::default(),
+        Some(path) => RequestFile::parse(&document::origin(path), &document::read(path)?)?,
+    };
+    let mut members = match &arguments.file {
+        Some(_) => file.members(),
+        None if arguments.members.is_empty() => vec![arguments.simple.member()?],
+        None => member::parse_all(&arguments.members).map_err(Error::Input)?,
+    };
+    for member in &mut members {
+        fill(&mut member.pool, arguments.pool.as_deref());
+        fill(&mut member.image, arguments.image.as_deref());
+    }
+    Ok(RequestLeaseRequest {
+        idempotency_key: arguments.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        members,
+        duration_s: seconds(arguments.duration.or(file.duration)),
+        max_wait_s: seconds(arguments.max_wait.or(file.max_wait)),
+        purpose: arguments.purpose.or(file.purpose).unwrap_or_default(),
+    })
+}
+
+impl Simple {
+    fn member(&self) -> Result<MemberRequest, Error> {
+        if self.count.is_none() && self.arch.is_none() {
+            return Err(Error::Usage {
+                message: "nothing is asked for".to_owned(),
+                next: "hostler lease request 2:x86_64    # or --count, or -f FILE; see --help".to_owned(),
+            });
+        }
+        let arch = self.arch.clone().unwrap_or_default();
+        Ok(MemberRequest { count: self.count.unwrap_or(1), arch, ..MemberRequest::default() })
+    }
+}
+
+fn fill(value: &mut String, default: Option<&str>) {
+    if value.is_empty() {
+        value.push_str(default.unwrap_or_default());
+    }
+}
+
+/// Whole seconds, rounded up: zero would mean the default.
+pub(crate) fn seconds(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, |duration| duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Cli};
+    use clap::Parser as _;
+
+    fn request(line: &str) -> Result<RequestLeaseRequest, Error> {
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let cli::Command::Lease(super::super::Command::Request(arguments)) = cli.command else {
+            panic!("another command");
+        };
+        build(arguments)
+    }
+
+    #[test]
+    fn defaults_fill_only_what_is_open() {
+        let line =
+            "hostler lease request a=1:x86_64,image=debian b=2 --image fedora --pool fast --duration 90m";
+        let request = request(line).unwrap();
+        let shown: Vec<_> =
+            request.members.iter().map(|m| (m.role.as_str(), m.image.as_str(), m.pool.as_str())).collect();
+        assert_eq!(shown, [("a", "debian", "fast"), ("b", "fedora", "fast")]);
+        assert_eq!((request.duration_s, request.max_wait_s), (5_400, 0));
+    }
+
+    #[test]
+    fn the_simple_case_needs_no_member() {
+        let request = request("hostler lease request --count 3 --arch ppc64le").unwrap();
+        assert_eq!(
+            (request.members.len(), request.members[0].count, request.members[0].arch.as_str()),
+            (1, 3, "ppc64le")
+        );
+        assert_eq!(request.idempotency_key.len(), 36);
+    }
+
+    #[test]
+    fn nothing_is_not_a_request() {
+        assert_eq!(request("hostler lease request --image fedora").unwrap_err().exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn part_of_a_second_is_not_the_default() {
+        assert_eq!(seconds(Some(Duration::from_millis(1))), 1);
+        assert_eq!(seconds(Some(Duration::from_secs(2))), 2);
+    }
+}

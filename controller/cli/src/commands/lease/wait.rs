@@ -1,0 +1,201 @@
+//! `hostler lease wait`
+
+use crate::client::Client;
+use crate::clock;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::model::lease::{CloseReason, Lease, State};
+use crate::render;
+use crate::retry::Attempts;
+use crate::session::Session;
+use crate::ui::Ui;
+use clap::Args;
+use hostler_proto::lease::v1::GetLeaseRequest;
+use hostler_proto::lease::v1::{self as pb};
+use std::time::Duration;
+use tokio::time::{interval, timeout};
+use tonic::{Status, Streaming};
+
+const EXAMPLES: &str = "\
+Examples:
+  hostler lease wait 7
+  hostler lease wait 7 --timeout 45m
+  hostler lease wait 7 -o json            # a line of JSON for each change
+
+Goes on by itself when the controller restarts. Ends with 4 if the time is over, the request waited too long or the
+lease expired, and with 5 if the machines failed.";
+
+/// Arguments of `hostler lease wait`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The lease
+    #[arg(value_name = "LEASE")]
+    id: u32,
+    /// Wait no longer than this; the request stays as it is
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+}
+
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
+    let client = session.connect()?;
+    let lease = until_active(session, &client, arguments.id, arguments.timeout, EachChange::Printed).await?;
+    if !session.ui.is_json() {
+        session.ui.print(&render::lease::show(&lease, clock::now_ms(), false, &session.ui.out))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Whether each change goes to the standard output where results are JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EachChange {
+    Printed,
+    Silent,
+}
+
+/// Waits until the lease is active, and shows how it gets there.
+///
+/// # Errors
+/// [`Error::LeaseEnded`], [`Error::WaitedTooLong`], and those of the connection.
+pub(crate) async fn until_active(
+    session: &Session,
+    client: &Client<'_>,
+    id: u32,
+    bound: Option<Duration>,
+    each_change: EachChange,
+) -> Result<Lease, Error> {
+    session.if_interrupted([
+        format!("hostler lease wait {id}     # wait on; the request keeps its place"),
+        format!("hostler lease release {id}  # give it up"),
+    ]);
+    let attempts = client.attempts(format!("wait for lease {id}"));
+    let watch = Watch { ui: &session.ui, client, id, each_change, attempts, last: None };
+    match bound {
+        None => watch.run().await,
+        Some(after) => timeout(after, watch.run()).await.unwrap_or(Err(Error::WaitedTooLong { id, after })),
+    }
+}
+
+/// What the state of a lease means to somebody who waits for it; `None` to wait on.
+fn verdict(lease: &Lease) -> Option<Result<(), Error>> {
+    match (lease.state, lease.close_reason) {
+        (State::Active, _) => Some(Ok(())),
+        (State::Closing, Some(reason)) => Some(Err(ended(lease, reason))),
+        (State::Closed, reason) => Some(Err(ended(lease, reason.unwrap_or(CloseReason::Unknown)))),
+        _ => None,
+    }
+}
+
+fn ended(lease: &Lease, reason: CloseReason) -> Error {
+    let because = lease.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    Error::LeaseEnded { id: lease.id, reason, why: format!("it {}{because}", reason.as_str()) }
+}
+
+struct Watch<'a> {
+    ui: &'a Ui,
+    client: &'a Client<'a>,
+    id: u32,
+    each_change: EachChange,
+    attempts: Attempts<'a>,
+    last: Option<Lease>,
+}
+
+impl Watch<'_> {
+    async fn run(mut self) -> Result<Lease, Error> {
+        // A call of its own, since it fails soon if there is no controller; the watch then tries for as long as it takes.
+        let request = GetLeaseRequest { id: self.id };
+        let action = format!("wait for lease {}", self.id);
+        let lease = self.client.call(action, async || self.client.leases().get_lease(request).await).await?;
+        self.changed(lease.into())?;
+        loop {
+            if let Some(lease) = self.last.take_if(|lease| verdict(lease).is_some()) {
+                self.ui.keep_live();
+                return verdict(&lease).unwrap_or(Ok(())).map(|()| lease);
+            }
+            let status = match self.client.leases().watch_lease(request).await {
+                Ok(stream) => match self.follow(stream.into_inner()).await? {
+                    Some(status) => status,
+                    None => continue,
+                },
+                Err(status) => status,
+            };
+            self.attempts.failed(status).await?;
+        }
+    }
+
+    /// Follows one stream until the lease is where it shall be (`None`) or the stream breaks.
+    async fn follow(&mut self, mut stream: Streaming<pb::Lease>) -> Result<Option<Status>, Error> {
+        let mut redraw = interval(Duration::from_secs(1));
+        loop {
+            let message = tokio::select! {
+                message = stream.message() => message,
+                _ = redraw.tick() => {
+                    self.draw();
+                    continue;
+                }
+            };
+            match message {
+                Ok(Some(lease)) => {
+                    self.attempts.succeeded();
+                    self.changed(lease.into())?;
+                    if self.last.as_ref().is_some_and(|lease| verdict(lease).is_some()) {
+                        return Ok(None);
+                    }
+                }
+                Ok(None) => return Ok(Some(Status::unavailable("the controller ended the stream"))),
+                Err(status) => return Ok(Some(status)),
+            }
+        }
+    }
+
+    fn changed(&mut self, lease: Lease) -> Result<(), Error> {
+        let is_news = self.last.as_ref() != Some(&lease);
+        if is_news && self.ui.is_json() && self.each_change == EachChange::Printed {
+            self.ui.json_line(&lease)?;
+        } else if is_news && !self.ui.is_live() {
+            for line in render::lease::changes(self.last.as_ref(), &lease, clock::now_ms()) {
+                self.ui.notice(&line);
+            }
+        }
+        self.last = Some(lease);
+        self.draw();
+        Ok(())
+    }
+
+    fn draw(&self) {
+        if let Some(lease) = self.last.as_ref().filter(|_| self.ui.is_live()) {
+            self.ui.draw(&render::lease::progress(lease, clock::now_ms(), &self.ui.err));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(state: pb::LeaseState, reason: pb::CloseReason) -> Option<Exit> {
+        let lease = pb::Lease { state: state.into(), close_reason: reason.into(), ..Default::default() };
+        verdict(&lease.into()).map(|verdict| verdict.map_or_else(|error| error.exit(), |()| Exit::Ok))
+    }
+
+    #[test]
+    fn how_a_wait_ends() {
+        use pb::CloseReason::{Expired, Infrastructure, Released, Unspecified, WaitedTooLong};
+        use pb::LeaseState::{Active, Closed, Closing, Deploying, Queued};
+        let cases = [
+            (Queued, Unspecified, None),
+            (Deploying, Unspecified, None),
+            (Active, Unspecified, Some(Exit::Ok)),
+            (Closing, Unspecified, None),
+            (Closing, Infrastructure, Some(Exit::Infrastructure)),
+            (Closed, WaitedTooLong, Some(Exit::TimedOut)),
+            (Closed, Expired, Some(Exit::TimedOut)),
+            (Closed, Released, Some(Exit::Refused)),
+            (Closed, Infrastructure, Some(Exit::Infrastructure)),
+            (Closed, Unspecified, Some(Exit::Infrastructure)),
+        ];
+        for (state, reason, expected) in cases {
+            assert_eq!(exit(state, reason), expected, "{state:?} {reason:?}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Images, tenants, events, applied changes.
+
+use super::{all, optional, time};
+use crate::text::clean;
+use hostler_proto::node::v1 as pb;
+use serde::Serialize;
+
+/// What a node is provisioned with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Image {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) arch: String,
+    pub(crate) sha256: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) status: String,
+    pub(crate) added_ms: Option<u64>,
+}
+
+/// A project that leases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Tenant {
+    pub(crate) name: String,
+    pub(crate) open_leases: u32,
+    pub(crate) added_ms: Option<u64>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Event {
+    pub(crate) id: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) severity: String,
+    pub(crate) kind: String,
+    pub(crate) node: Option<String>,
+    pub(crate) lease_id: Option<u32>,
+    pub(crate) message: String,
+}
+
+/// What an `apply` did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Applied {
+    pub(crate) dry_run: bool,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// What happened to one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Change {
+    pub(crate) object: String,
+    pub(crate) action: String,
+    pub(crate) fields: Vec<String>,
+}
+
+impl Applied {
+    pub(crate) fn new(response: pb::ApplyResponse, dry_run: bool) -> Self {
+        Self { dry_run, changes: all(response.changes) }
+    }
+}
+
+impl From<pb::Image> for Image {
+    fn from(image: pb::Image) -> Self {
+        Self {
+            id: image.id,
+            name: clean(&image.name),
+            arch: clean(&image.arch),
+            sha256: clean(&image.sha256),
+            size_bytes: image.size_bytes,
+            status: clean(&image.status),
+            added_ms: time(image.added_ms),
+        }
+    }
+}
+
+impl From<pb::Tenant> for Tenant {
+    fn from(tenant: pb::Tenant) -> Self {
+        Self { name: clean(&tenant.name), open_leases: tenant.open_leases, added_ms: time(tenant.added_ms) }
+    }
+}
+
+impl From<pb::Event> for Event {
+    fn from(event: pb::Event) -> Self {
+        Self {
+            id: event.id,
+            at_ms: event.at_ms,
+            severity: clean(&event.severity),
+            kind: clean(&event.kind),
+            node: optional(&event.node),
+            lease_id: (event.lease_id != 0).then_some(event.lease_id),
+            message: clean(&event.message),
+        }
+    }
+}
+
+impl From<pb::AppliedChange> for Change {
+    fn from(change: pb::AppliedChange) -> Self {
+        Self {
+            object: clean(&change.object),
+            action: clean(&change.action),
+            fields: change.fields.iter().map(|field| clean(field)).collect(),
+        }
+    }
+}

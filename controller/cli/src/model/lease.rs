@@ -1,0 +1,255 @@
+//! Leases.
+
+use super::{all, optional, time};
+use crate::text::clean;
+use hostler_proto::lease::v1 as pb;
+use serde::Serialize;
+
+/// A granted or queued request for a group of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Lease {
+    pub(crate) id: u32,
+    pub(crate) tenant: String,
+    pub(crate) state: State,
+    /// What it waits for, or why it ended.
+    pub(crate) reason: Option<String>,
+    pub(crate) purpose: Option<String>,
+    pub(crate) queue_position: Option<u32>,
+    pub(crate) members: Vec<Member>,
+    pub(crate) nodes: Vec<LeasedNode>,
+    pub(crate) requested_ms: Option<u64>,
+    pub(crate) active_ms: Option<u64>,
+    pub(crate) expires_ms: Option<u64>,
+    pub(crate) closed_ms: Option<u64>,
+    pub(crate) close_reason: Option<CloseReason>,
+}
+
+/// Where a lease stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    Queued,
+    Deploying,
+    Active,
+    Closing,
+    Closed,
+    /// A word that this version does not know.
+    Unknown,
+}
+
+/// Why a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CloseReason {
+    Released,
+    Expired,
+    WaitedTooLong,
+    Infrastructure,
+    /// A word that this version does not know.
+    Unknown,
+}
+
+/// One role of the group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Member {
+    pub(crate) role: String,
+    pub(crate) count: u32,
+    pub(crate) arch: Option<String>,
+    pub(crate) pool: Option<String>,
+    pub(crate) image: Option<String>,
+    pub(crate) nodes: Vec<String>,
+}
+
+/// A node of the group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct LeasedNode {
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) arch: String,
+    pub(crate) address: String,
+    pub(crate) image: String,
+    /// The deployed system's agent has said hello.
+    pub(crate) up: bool,
+    pub(crate) status: String,
+    pub(crate) phases: Vec<Phase>,
+}
+
+/// One phase of one boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Phase {
+    pub(crate) phase: String,
+    pub(crate) start_ms: u64,
+    /// `None` while it lasts.
+    pub(crate) end_ms: Option<u64>,
+}
+
+impl State {
+    /// The word for people.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Deploying => "deploying",
+            Self::Active => "active",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl CloseReason {
+    /// The words for people, after "the lease …".
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Released => "was released",
+            Self::Expired => "expired",
+            Self::WaitedTooLong => "waited too long in the queue",
+            Self::Infrastructure => "lost its machines",
+            Self::Unknown => "was closed",
+        }
+    }
+
+    fn parse(reason: pb::CloseReason) -> Option<Self> {
+        match reason {
+            pb::CloseReason::Unspecified => None,
+            pb::CloseReason::Released => Some(Self::Released),
+            pb::CloseReason::Expired => Some(Self::Expired),
+            pb::CloseReason::WaitedTooLong => Some(Self::WaitedTooLong),
+            pb::CloseReason::Infrastructure => Some(Self::Infrastructure),
+        }
+    }
+}
+
+impl From<pb::Lease> for Lease {
+    fn from(lease: pb::Lease) -> Self {
+        let state = match lease.state() {
+            pb::LeaseState::Unspecified => State::Unknown,
+            pb::LeaseState::Queued => State::Queued,
+            pb::LeaseState::Deploying => State::Deploying,
+            pb::LeaseState::Active => State::Active,
+            pb::LeaseState::Closing => State::Closing,
+            pb::LeaseState::Closed => State::Closed,
+        };
+        let close_reason = match pb::CloseReason::try_from(lease.close_reason) {
+            Ok(reason) => CloseReason::parse(reason),
+            Err(_) => Some(CloseReason::Unknown),
+        };
+        Self {
+            id: lease.id,
+            tenant: clean(&lease.tenant),
+            state,
+            reason: optional(&lease.reason),
+            purpose: optional(&lease.purpose),
+            queue_position: (lease.queue_position != 0).then_some(lease.queue_position),
+            members: all(lease.members),
+            nodes: all(lease.nodes),
+            requested_ms: time(lease.requested_ms),
+            active_ms: time(lease.active_ms),
+            expires_ms: time(lease.expires_ms),
+            closed_ms: time(lease.closed_ms),
+            close_reason,
+        }
+    }
+}
+
+impl From<pb::MemberRequest> for Member {
+    fn from(member: pb::MemberRequest) -> Self {
+        Self {
+            role: optional(&member.role).unwrap_or_else(|| "node".to_owned()),
+            count: member.count,
+            arch: optional(&member.arch),
+            pool: optional(&member.pool),
+            image: optional(&member.image),
+            nodes: member.nodes.iter().map(|name| clean(name)).collect(),
+        }
+    }
+}
+
+impl From<pb::LeasedNode> for LeasedNode {
+    fn from(node: pb::LeasedNode) -> Self {
+        Self {
+            name: clean(&node.name),
+            role: clean(&node.role),
+            arch: clean(&node.arch),
+            address: clean(&node.address),
+            image: clean(&node.image),
+            up: node.up,
+            status: clean(&node.status),
+            phases: all(node.phases),
+        }
+    }
+}
+
+impl From<pb::PhaseTime> for Phase {
+    fn from(phase: pb::PhaseTime) -> Self {
+        Self { phase: clean(&phase.phase), start_ms: phase.start_ms, end_ms: time(phase.end_ms) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The JSON of a lease; scripts depend on every word of it.
+    #[test]
+    fn json() {
+        let lease = pb::Lease {
+            id: 7,
+            tenant: "ci".to_owned(),
+            state: pb::LeaseState::Closed.into(),
+            close_reason: pb::CloseReason::WaitedTooLong.into(),
+            reason: "no aarch64 node came free\u{1b}[2J".to_owned(),
+            members: vec![pb::MemberRequest { count: 2, arch: "aarch64".to_owned(), ..Default::default() }],
+            nodes: vec![pb::LeasedNode {
+                name: "r1-n01".to_owned(),
+                phases: vec![pb::PhaseTime { phase: "dhcp".to_owned(), start_ms: 5, end_ms: 0 }],
+                ..Default::default()
+            }],
+            requested_ms: 1,
+            ..Default::default()
+        };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&Lease::from(lease)).unwrap(), @r#"
+        {
+          "id": 7,
+          "tenant": "ci",
+          "state": "closed",
+          "reason": "no aarch64 node came free�[2J",
+          "purpose": null,
+          "queue_position": null,
+          "members": [
+            {
+              "role": "node",
+              "count": 2,
+              "arch": "aarch64",
+              "pool": null,
+              "image": null,
+              "nodes": []
+            }
+          ],
+          "nodes": [
+            {
+              "name": "r1-n01",
+              "role": "",
+              "arch": "",
+              "address": "",
+              "image": "",
+              "up": false,
+              "status": "",
+              "phases": [
+                {
+                  "phase": "dhcp",
+                  "start_ms": 5,
+                  "end_ms": null
+                }
+              ]
+            }
+          ],
+          "requested_ms": 1,
+          "active_ms": null,
+          "expires_ms": null,
+          "closed_ms": null,
+          "close_reason": "waited_too_long"
+        }
+        "#);
+    }
+}

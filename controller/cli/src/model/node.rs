@@ -1,0 +1,231 @@
+//! Nodes.
+
+use super::lease::Phase;
+use super::{all, optional, time};
+use crate::text::clean;
+use hostler_proto::node::v1 as pb;
+use serde::Serialize;
+
+/// A physical machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Node {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) arch: String,
+    pub(crate) firmware: String,
+    pub(crate) pool: String,
+    pub(crate) mac: String,
+    pub(crate) address: String,
+    pub(crate) serial: Option<String>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) keep_disks: Vec<String>,
+    pub(crate) bmc: Option<Bmc>,
+    pub(crate) state: String,
+    /// What it waits for or why it failed.
+    pub(crate) reason: Option<String>,
+    pub(crate) since_ms: Option<u64>,
+    /// When the present wait is given up.
+    pub(crate) deadline_ms: Option<u64>,
+    pub(crate) holds: Vec<Hold>,
+    pub(crate) lease_id: Option<u32>,
+    pub(crate) agent_connected: bool,
+    pub(crate) health: Option<Health>,
+    pub(crate) boot: Option<Boot>,
+    pub(crate) inventory: Option<Inventory>,
+    pub(crate) phases: Vec<Phase>,
+}
+
+/// A management controller as it is registered; the password never leaves the controller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Bmc {
+    pub(crate) address: String,
+    pub(crate) user: String,
+    pub(crate) cipher_suite: u32,
+    pub(crate) shared: bool,
+}
+
+/// A reason why a node takes no new lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Hold {
+    pub(crate) kind: String,
+    pub(crate) author: String,
+    pub(crate) reason: String,
+    pub(crate) since_ms: Option<u64>,
+}
+
+/// One power-on or restart that the controller ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Boot {
+    pub(crate) id: u32,
+    pub(crate) purpose: String,
+    pub(crate) ordered_ms: Option<u64>,
+    /// What the BMC said.
+    pub(crate) power: String,
+    /// Which rung of the ladder ordered it, 0 for the first try.
+    pub(crate) rung: u32,
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+/// An observed fact about a boot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Evidence {
+    pub(crate) kind: String,
+    pub(crate) detail: String,
+    pub(crate) at_ms: u64,
+}
+
+/// What an agent read off the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Inventory {
+    pub(crate) serial: Option<String>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) manufacturer: String,
+    pub(crate) product: String,
+    pub(crate) cpus: u32,
+    pub(crate) memory_bytes: u64,
+    pub(crate) disks: Vec<Disk>,
+    pub(crate) nics: Vec<Nic>,
+}
+
+/// A disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Disk {
+    pub(crate) path: String,
+    pub(crate) serial: String,
+    pub(crate) model: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) rotational: bool,
+    pub(crate) blank: bool,
+    pub(crate) remote: bool,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Nic {
+    pub(crate) name: String,
+    pub(crate) mac: String,
+    pub(crate) link: bool,
+    pub(crate) speed_mbps: u32,
+}
+
+/// What the agent said last.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Health {
+    pub(crate) load1: f64,
+    pub(crate) memory_available_bytes: u64,
+    pub(crate) uptime_s: u64,
+    pub(crate) at_ms: Option<u64>,
+}
+
+impl From<pb::Node> for Node {
+    fn from(node: pb::Node) -> Self {
+        let spec = node.spec.unwrap_or_default();
+        Self {
+            id: node.id,
+            name: clean(&spec.name),
+            arch: clean(&spec.arch),
+            firmware: clean(&spec.firmware),
+            pool: optional(&spec.pool).unwrap_or_else(|| "default".to_owned()),
+            mac: clean(&spec.mac),
+            address: clean(&spec.address),
+            serial: optional(&spec.serial),
+            uuid: optional(&spec.uuid),
+            keep_disks: spec.keep_disks.iter().map(|serial| clean(serial)).collect(),
+            bmc: spec.bmc.map(Bmc::from),
+            state: clean(&node.state),
+            reason: optional(&node.reason),
+            since_ms: time(node.since_ms),
+            deadline_ms: time(node.deadline_ms),
+            holds: all(node.holds),
+            lease_id: (node.lease_id != 0).then_some(node.lease_id),
+            agent_connected: node.agent_connected,
+            health: node.health.map(Health::from),
+            boot: node.boot.map(Boot::from),
+            inventory: node.inventory.map(Inventory::from),
+            phases: all(node.phases),
+        }
+    }
+}
+
+impl From<pb::BmcSpec> for Bmc {
+    fn from(bmc: pb::BmcSpec) -> Self {
+        let cipher_suite = if bmc.cipher_suite == 0 { 17 } else { bmc.cipher_suite };
+        Self { address: clean(&bmc.address), user: clean(&bmc.user), cipher_suite, shared: bmc.shared }
+    }
+}
+
+impl From<pb::Hold> for Hold {
+    fn from(hold: pb::Hold) -> Self {
+        Self {
+            kind: clean(&hold.kind),
+            author: clean(&hold.author),
+            reason: clean(&hold.reason),
+            since_ms: time(hold.since_ms),
+        }
+    }
+}
+
+impl From<pb::Boot> for Boot {
+    fn from(boot: pb::Boot) -> Self {
+        Self {
+            id: boot.id,
+            purpose: clean(&boot.purpose),
+            ordered_ms: time(boot.ordered_ms),
+            power: clean(&boot.power),
+            rung: boot.rung,
+            evidence: all(boot.evidence),
+        }
+    }
+}
+
+impl From<pb::Evidence> for Evidence {
+    fn from(evidence: pb::Evidence) -> Self {
+        Self { kind: clean(&evidence.kind), detail: clean(&evidence.detail), at_ms: evidence.at_ms }
+    }
+}
+
+impl From<pb::Inventory> for Inventory {
+    fn from(inventory: pb::Inventory) -> Self {
+        Self {
+            serial: optional(&inventory.serial),
+            uuid: optional(&inventory.uuid),
+            manufacturer: clean(&inventory.manufacturer),
+            product: clean(&inventory.product),
+            cpus: inventory.cpus,
+            memory_bytes: inventory.memory_bytes,
+            disks: all(inventory.disks),
+            nics: all(inventory.nics),
+        }
+    }
+}
+
+impl From<pb::Disk> for Disk {
+    fn from(disk: pb::Disk) -> Self {
+        Self {
+            path: clean(&disk.path),
+            serial: clean(&disk.serial),
+            model: clean(&disk.model),
+            size_bytes: disk.size_bytes,
+            rotational: disk.rotational,
+            blank: disk.blank,
+            remote: disk.remote,
+        }
+    }
+}
+
+impl From<pb::Nic> for Nic {
+    fn from(nic: pb::Nic) -> Self {
+        Self { name: clean(&nic.name), mac: clean(&nic.mac), link: nic.link, speed_mbps: nic.speed_mbps }
+    }
+}
+
+impl From<pb::Health> for Health {
+    fn from(health: pb::Health) -> Self {
+        Self {
+            load1: health.load1,
+            memory_available_bytes: health.memory_available_bytes,
+            uptime_s: health.uptime_s,
+            at_ms: time(health.at_ms),
+        }
+    }
+}

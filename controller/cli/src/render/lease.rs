@@ -1,0 +1,302 @@
+//! Leases for people.
+
+use super::look::{Look, Tone};
+use super::phases;
+use super::table::{Table, or_dash, plain};
+use super::time::{age, between, stamp};
+use crate::model::lease::{Lease, LeasedNode, Member, State};
+use std::fmt::Write as _;
+
+/// One line for each lease.
+pub(crate) fn list(leases: &[Lease], now_ms: u64, look: &Look) -> String {
+    let mut table = Table::new(look, &["ID", "STATE", "TENANT", "MEMBERS", "AGE", "ENDS", "WHY"]).one_line();
+    for lease in leases {
+        table.row([
+            plain(lease.id),
+            (lease.state.as_str().to_owned(), tone(lease.state)),
+            plain(&lease.tenant),
+            plain(members(&lease.members)),
+            or_dash(lease.requested_ms.map(|at| age(now_ms, at))),
+            or_dash(remaining(lease, now_ms)),
+            or_dash(why(lease)),
+        ]);
+    }
+    table.render()
+}
+
+/// Everything about one lease.
+pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -> String {
+    let mut text = format!("{}\n", headline(lease, now_ms, look));
+    let mut fact = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {name:<10} {value}");
+        }
+    };
+    fact("tenant", Some(lease.tenant.clone()));
+    fact("purpose", lease.purpose.clone());
+    fact("members", Some(members(&lease.members)));
+    fact("requested", lease.requested_ms.map(stamp));
+    fact("active", lease.active_ms.map(stamp));
+    fact("expires", lease.expires_ms.map(stamp));
+    fact("closed", lease.closed_ms.map(stamp));
+    if !lease.nodes.is_empty() {
+        text.push('\n');
+        text += &nodes(&lease.nodes, look);
+    }
+    for node in lease.nodes.iter().filter(|node| with_phases && !node.phases.is_empty()) {
+        let _ = write!(
+            text,
+            "\n{}\n{}",
+            look.paint(Tone::Strong, &node.name),
+            phases::chart(&node.phases, now_ms, look)
+        );
+    }
+    text
+}
+
+/// The lease in one line: "lease 7 deploying: writing images".
+pub(crate) fn headline(lease: &Lease, now_ms: u64, look: &Look) -> String {
+    let mut line = format!("lease {} {}", lease.id, look.paint(tone(lease.state), lease.state.as_str()));
+    if let Some(position) = lease.queue_position {
+        let _ = write!(line, ", number {position} in the queue");
+    }
+    if let Some(left) = remaining(lease, now_ms) {
+        let _ = write!(line, ", ends in {left}");
+    }
+    if let Some(why) = why(lease) {
+        let _ = write!(line, ": {why}");
+    }
+    line
+}
+
+/// What a terminal shows while a lease is waited for.
+pub(crate) fn progress(lease: &Lease, now_ms: u64, look: &Look) -> Vec<String> {
+    let mut head = headline(lease, now_ms, look);
+    if let Some(since) = lease.requested_ms {
+        let _ = write!(head, " ({})", between(since, now_ms));
+    }
+    let width = |text: fn(&LeasedNode) -> &String| {
+        lease.nodes.iter().map(|n| text(n).chars().count()).max().unwrap_or(0)
+    };
+    let (name_width, role_width) = (width(|n| &n.name), width(|n| &n.role));
+    let node = |node: &LeasedNode| {
+        let (mark, tone) = if node.up { ("✔", Tone::Good) } else { ("●", Tone::Busy) };
+        let status = if node.up { "up" } else { &node.status };
+        format!("  {} {:name_width$}  {:role_width$}  {status}", look.paint(tone, mark), node.name, node.role)
+    };
+    std::iter::once(head).chain(lease.nodes.iter().map(node)).collect()
+}
+
+/// What changed from `before` to `after`, one line for each change, where nothing can be redrawn.
+pub(crate) fn changes(before: Option<&Lease>, after: &Lease, now_ms: u64) -> Vec<String> {
+    let look = Look::default();
+    let mut lines = Vec::new();
+    let head = |lease: &Lease| (lease.state, lease.reason.clone(), lease.queue_position);
+    if before.map(head) != Some(head(after)) {
+        lines.push(headline(after, now_ms, &look));
+    }
+    for node in &after.nodes {
+        let known = before.and_then(|lease| lease.nodes.iter().find(|known| known.name == node.name));
+        if known.is_none_or(|known| (known.up, &known.status) != (node.up, &node.status)) {
+            let status = if node.up { "up" } else { &node.status };
+            lines.push(format!("{} ({}): {status}", node.name, node.role));
+        }
+    }
+    lines
+}
+
+/// "server=2:x86_64,image=fedora client=1:aarch64", as it could be asked for again.
+pub(crate) fn members(members: &[Member]) -> String {
+    members.iter().map(member).collect::<Vec<_>>().join(" ")
+}
+
+fn member(member: &Member) -> String {
+    let mut text = if member.role == "node" { String::new() } else { format!("{}=", member.role) };
+    text += &member.count.to_string();
+    for (before, value) in [(":", &member.arch), (",pool=", &member.pool), (",image=", &member.image)] {
+        if let Some(value) = value {
+            text.push_str(before);
+            text.push_str(value);
+        }
+    }
+    if !member.nodes.is_empty() {
+        text.push_str(",nodes=");
+        text.push_str(&member.nodes.join("+"));
+    }
+    text
+}
+
+fn nodes(nodes: &[LeasedNode], look: &Look) -> String {
+    let mut table = Table::new(look, &["NODE", "ROLE", "ARCH", "ADDRESS", "IMAGE", "UP", "STATUS"]);
+    for node in nodes {
+        let up = if node.up { ("yes".to_owned(), Tone::Good) } else { ("no".to_owned(), Tone::Warn) };
+        table.row([
+            plain(&node.name),
+            plain(&node.role),
+            plain(&node.arch),
+            plain(&node.address),
+            plain(&node.image),
+            up,
+            plain(&node.status),
+        ]);
+    }
+    table.render()
+}
+
+/// The time until the lease ends by itself.
+fn remaining(lease: &Lease, now_ms: u64) -> Option<String> {
+    let is_open = matches!(lease.state, State::Active | State::Deploying);
+    lease.expires_ms.filter(|_| is_open).map(|at| between(now_ms, at))
+}
+
+fn why(lease: &Lease) -> Option<String> {
+    let close = lease.close_reason.map(|reason| reason.as_str().to_owned());
+    match (close, &lease.reason) {
+        (Some(close), Some(reason)) => Some(format!("{close}: {reason}")),
+        (close, reason) => close.or_else(|| reason.clone()),
+    }
+}
+
+fn tone(state: State) -> Tone {
+    match state {
+        State::Active => Tone::Good,
+        State::Queued | State::Closing => Tone::Warn,
+        State::Deploying => Tone::Busy,
+        State::Closed | State::Unknown => Tone::Faint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::lease::{CloseReason, Phase};
+
+    const T: u64 = 1_774_087_953_000;
+
+    fn node(name: &str, role: &str, up: bool, status: &str) -> LeasedNode {
+        LeasedNode {
+            name: name.to_owned(),
+            role: role.to_owned(),
+            arch: "x86_64".to_owned(),
+            address: "127.16.0.1".to_owned(),
+            image: "fedora".to_owned(),
+            up,
+            status: status.to_owned(),
+            phases: vec![Phase { phase: "power".to_owned(), start_ms: T, end_ms: Some(T + 2_000) }],
+        }
+    }
+
+    fn deploying() -> Lease {
+        let member = |role: &str, count, arch: &str| Member {
+            role: role.to_owned(),
+            count,
+            arch: Some(arch.to_owned()),
+            pool: None,
+            image: Some("fedora".to_owned()),
+            nodes: Vec::new(),
+        };
+        Lease {
+            id: 7,
+            tenant: "ci".to_owned(),
+            state: State::Deploying,
+            reason: Some("1 of 2 nodes is up".to_owned()),
+            purpose: Some("nightly".to_owned()),
+            queue_position: None,
+            members: vec![member("server", 1, "x86_64"), member("client", 1, "aarch64")],
+            nodes: vec![
+                node("r1-n01", "server", true, "agent connected"),
+                node("r1-n12", "client", false, "writing image"),
+            ],
+            requested_ms: Some(T),
+            active_ms: None,
+            expires_ms: None,
+            closed_ms: None,
+            close_reason: None,
+        }
+    }
+
+    fn active() -> Lease {
+        let mut lease = deploying();
+        lease.nodes[1].up = true;
+        Lease {
+            state: State::Active,
+            reason: None,
+            active_ms: Some(T),
+            expires_ms: Some(T + 3_600_000),
+            ..lease
+        }
+    }
+
+    #[test]
+    fn listed() {
+        let queued = Lease {
+            id: 8,
+            state: State::Queued,
+            reason: Some("waits for an aarch64 node".to_owned()),
+            queue_position: Some(2),
+            nodes: Vec::new(),
+            ..deploying()
+        };
+        let closed = Lease {
+            id: 3,
+            state: State::Closed,
+            close_reason: Some(CloseReason::Released),
+            reason: None,
+            ..deploying()
+        };
+        insta::assert_snapshot!(list(&[queued, active(), closed], T + 90_000, &Look::default()), @r"
+        ID  STATE   TENANT  MEMBERS                                                     AGE  ENDS     WHY
+        8   queued  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        waits for an aarch64 node
+        7   active  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   58m 30s  -
+        3   closed  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        was released
+        ");
+    }
+
+    #[test]
+    fn shown() {
+        insta::assert_snapshot!(show(&active(), T + 60_000, true, &Look::default()), @r"
+        lease 7 active, ends in 59m 00s
+          tenant     ci
+          purpose    nightly
+          members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
+          requested  2026-03-21 10:12:33Z
+          active     2026-03-21 10:12:33Z
+          expires    2026-03-21 11:12:33Z
+
+        NODE    ROLE    ARCH    ADDRESS     IMAGE   UP   STATUS
+        r1-n01  server  x86_64  127.16.0.1  fedora  yes  agent connected
+        r1-n12  client  x86_64  127.16.0.1  fedora  yes  writing image
+
+        r1-n01
+          power  ████████████████████████████████████████  2.0s
+
+        r1-n12
+          power  ████████████████████████████████████████  2.0s
+        ");
+    }
+
+    #[test]
+    fn drawn_while_waiting() {
+        insta::assert_snapshot!(progress(&deploying(), T + 42_000, &Look::default()).join("\n"), @r"
+        lease 7 deploying: 1 of 2 nodes is up (42s)
+          ✔ r1-n01  server  up
+          ● r1-n12  client  writing image
+        ");
+    }
+
+    #[test]
+    fn told_by_changes() {
+        let (before, after) = (deploying(), active());
+        insta::assert_snapshot!(changes(None, &before, T).join("\n"), @r"
+        lease 7 deploying: 1 of 2 nodes is up
+        r1-n01 (server): up
+        r1-n12 (client): writing image
+        ");
+        insta::assert_snapshot!(changes(Some(&before), &after, T).join("\n"), @r"
+        lease 7 active, ends in 1h 00m
+        r1-n12 (client): up
+        ");
+        assert!(changes(Some(&after), &after, T + 1_000).is_empty());
+    }
+}

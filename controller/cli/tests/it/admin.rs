@@ -1,0 +1,126 @@
+//! What administrators do.
+
+use crate::controller::{Place, World};
+use crate::program::{run, start};
+use std::os::unix::fs::PermissionsExt as _;
+
+const NODES: &str = "\
+[[node]]
+name = 'r1-n01'
+arch = 'x86_64'
+firmware = 'bios'
+mac = '52:54:00:00:00:01'
+address = '127.16.0.1'
+[node.bmc]
+address = '127.17.0.1:6230'
+user = 'admin'
+password_file = 'secret'
+";
+
+#[test]
+fn a_file_of_nodes_is_applied() {
+    let mut place = Place::new();
+    let world = World::default();
+    place.live(world.clone());
+    let file = place.path("nodes.toml");
+    std::fs::write(&file, NODES).unwrap();
+    std::fs::write(place.path("secret"), "sesame\n").unwrap();
+    let ended = run(&place.credentials(), &["apply", "-f", file.to_str().unwrap()]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (0, "created   node r1-n01\n1 created, 0 updated, 0 unchanged\n")
+    );
+    let asked = world.asked.lock().unwrap();
+    assert_eq!(asked.nodes[0].bmc.as_ref().unwrap().password, "sesame");
+}
+
+#[test]
+fn duplicates_in_a_file_are_found_here() {
+    let place = Place::new();
+    let file = place.path("nodes.toml");
+    std::fs::write(&file, format!("{NODES}{NODES}")).unwrap();
+    let ended = run(&place.credentials(), &["apply", "-f", file.to_str().unwrap(), "--dry-run"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("there is a node `r1-n01` above already"), "{ended:?}");
+}
+
+#[test]
+fn nodes_are_listed_by_name() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let ended = run(&place.credentials(), &["node", "list"]);
+    insta::assert_snapshot!(ended.stdout, @r"
+    NAME    ARCH    POOL     STATE  SINCE  LEASE  WHY
+    r1-n01  x86_64  default  ready  -      -      -
+    r1-n02  x86_64  default  ready  -      -      -
+    ");
+}
+
+#[test]
+fn a_watch_goes_on_after_the_controller_was_killed() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let mut watch = start(&place.credentials(), &["node", "list", "--watch"]);
+    assert_eq!(watch.next_stdout(), "r1-n01 ready\n");
+    place.kill();
+    watch.stderr_until("no connection to the controller");
+    place.live(World::default());
+    watch.stderr_until("connected to the controller again");
+    watch.interrupt();
+    let ended = watch.end();
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (130, ""),
+        "what did not change is not told again: {ended:?}"
+    );
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_confirmed() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let ended = run(&place.credentials(), &["node", "approve-wipe", "r1-n01"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    let ended = run(&place.credentials(), &["node", "approve-wipe", "r1-n01", "--yes"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "r1-n01 ready\n"), "{ended:?}");
+}
+
+#[test]
+fn an_image_is_sent_whole_with_its_digest() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let file = place.path("disk.raw");
+    std::fs::write(&file, vec![0; 1 << 20]).unwrap();
+    let arguments =
+        ["image", "add", file.to_str().unwrap(), "--name", "fedora", "--arch", "x86_64", "-o", "json"];
+    let ended = run(&place.credentials(), &arguments);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let image: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(image["size_bytes"], 1 << 20);
+    assert_eq!(image["sha256"], "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58");
+}
+
+#[test]
+fn credentials_are_written_for_their_owner_only() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let file = place.path("ci.toml");
+    let arguments = ["tenant", "add", "ci", "--write", file.to_str().unwrap()];
+    assert_eq!(run(&place.credentials(), &arguments).code, 0);
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let written = std::fs::read_to_string(&file).unwrap();
+    let printed = run(&place.credentials(), &["tenant", "add", "ci"]);
+    assert_eq!(printed.stdout, written);
+    let again = run(&place.credentials(), &arguments);
+    assert_eq!(again.code, 2, "{again:?}");
+}
+
+#[test]
+fn all_pages_of_events_are_listed() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let all = run(&place.credentials(), &["events"]);
+    assert_eq!((all.code, all.stdout.lines().count()), (0, 2_500));
+    let some = run(&place.credentials(), &["events", "--limit", "1200", "--after", "100"]);
+    assert_eq!((some.code, some.stdout.lines().count()), (0, 1_200));
+}

@@ -1,0 +1,391 @@
+//! A controller that says what a test wants it to say. Each of its lives has a runtime of its own: dropping it is
+//! `kill -9`.
+
+use futures::stream::{self, BoxStream, StreamExt as _};
+use hostler_proto::lease::v1::lease_service_server::{LeaseService, LeaseServiceServer};
+use hostler_proto::lease::v1::run_event::Event;
+use hostler_proto::lease::v1::{self as lease, FileChunk, OutputChunk, RunEvent};
+use hostler_proto::node::v1::node_service_server::{NodeService, NodeServiceServer};
+use hostler_proto::node::v1::{self as node, add_image_request::Part};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use tempfile::TempDir;
+use tokio::io::{DuplexStream, copy_bidirectional};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+/// What a controller knows and what it was asked.
+#[derive(Clone, Default)]
+pub(crate) struct World {
+    /// What a watch sends, one after the other. `GetLease` says the first. A watch stays open until CLOSED was sent.
+    pub(crate) leases: Vec<lease::Lease>,
+    pub(crate) run: lease::Run,
+    /// Node to what it wrote.
+    pub(crate) output: BTreeMap<String, Vec<u8>>,
+    /// So many bytes before the wanted offset are sent once more.
+    pub(crate) overlap: usize,
+    /// The run is over and its output complete.
+    pub(crate) is_over: bool,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) asked: Arc<Mutex<Asked>>,
+}
+
+/// What the program said.
+#[derive(Default)]
+pub(crate) struct Asked {
+    pub(crate) leases: Vec<lease::RequestLeaseRequest>,
+    pub(crate) runs: Vec<lease::StartRunRequest>,
+    pub(crate) offsets: Vec<BTreeMap<String, u64>>,
+    pub(crate) nodes: Vec<node::NodeSpec>,
+}
+
+/// A place for controllers to live one after the other, and credentials for it.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    address: SocketAddr,
+    tls: TlsAcceptor,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    life: Option<Runtime>,
+}
+
+impl Place {
+    /// A place where nobody lives yet.
+    pub(crate) fn new() -> Self {
+        // The listener gives the port back; the lives bind it again.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let issuer = issuer();
+        let tls = acceptor(&issuer);
+        Self { dir: tempfile::tempdir().unwrap(), address, tls, issuer, life: None }
+    }
+
+    /// A controller with this world. An older one is killed first.
+    pub(crate) fn live(&mut self, world: World) {
+        self.kill();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (address, tls) = (self.address, self.tls.clone());
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
+        let connections = stream::unfold((listener, tls), |(listener, tls)| async move {
+            loop {
+                let (tcp, _) = listener.accept().await.ok()?;
+                if let Ok(connection) = tls.accept(tcp).await {
+                    return Some((Ok::<_, std::io::Error>(plain(connection)), (listener, tls)));
+                }
+            }
+        });
+        let server = Server::builder()
+            .add_service(LeaseServiceServer::new(world.clone()))
+            .add_service(NodeServiceServer::new(world));
+        runtime.spawn(server.serve_with_incoming(connections));
+        self.life = Some(runtime);
+    }
+
+    /// Ends the controller at once, with all its connections.
+    pub(crate) fn kill(&mut self) {
+        if let Some(runtime) = self.life.take() {
+            runtime.shutdown_timeout(std::time::Duration::from_secs(10));
+        }
+    }
+
+    /// Credentials that the controller accepts.
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.write("good.toml", &self.credential(&self.issuer))
+    }
+
+    /// Credentials of another controller, which ours does not accept; they trust ours.
+    pub(crate) fn foreign_credentials(&self) -> PathBuf {
+        self.write("foreign.toml", &self.credential(&issuer()))
+    }
+
+    /// Credentials that trust another controller only.
+    pub(crate) fn distrustful_credentials(&self) -> PathBuf {
+        let credential = node::Credential { ca: issuer().pem(), ..self.credential(&self.issuer) };
+        self.write("distrustful.toml", &credential)
+    }
+
+    fn credential(&self, issuer: &CertifiedIssuer<'static, KeyPair>) -> node::Credential {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(Vec::new()).unwrap().signed_by(&key, issuer).unwrap();
+        node::Credential {
+            name: "ci".to_owned(),
+            address: format!("https://{}", self.address),
+            ca: self.issuer.pem(),
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    fn write(&self, name: &str, credential: &node::Credential) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt as _;
+        let node::Credential { name: tenant, address, ca, certificate, key } = credential;
+        let text = format!(
+            "name = '{tenant}'\naddress = '{address}'\nca = '''{ca}'''\ncertificate = '''{certificate}'''\nkey = '''{key}'''\n"
+        );
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// A path in a directory of this test's own.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The decrypted side of a connection, as a type that tonic knows.
+fn plain(mut connection: TlsStream<TcpStream>) -> DuplexStream {
+    let (near, mut far) = tokio::io::duplex(64 << 10);
+    tokio::spawn(async move { copy_bidirectional(&mut connection, &mut far).await });
+    near
+}
+
+fn issuer() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn acceptor(issuer: &CertifiedIssuer<'static, KeyPair>) -> TlsAcceptor {
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(issuer.der().clone()).unwrap();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Stream<T> = BoxStream<'static, Result<T, Status>>;
+
+/// `items`, and then silence.
+fn open<T: Send + 'static>(items: Vec<T>) -> Stream<T> {
+    stream::iter(items).map(Ok).chain(stream::pending()).boxed()
+}
+
+#[tonic::async_trait]
+impl LeaseService for World {
+    async fn request_lease(&self, request: Request<lease::RequestLeaseRequest>) -> Answer<lease::Lease> {
+        self.asked.lock().unwrap().leases.push(request.into_inner());
+        match self.leases.first() {
+            Some(lease) => Ok(Response::new(lease.clone())),
+            None => Err(Status::failed_precondition("no registered node is a ppc64le; there are 4 x86_64")),
+        }
+    }
+
+    async fn get_lease(&self, _: Request<lease::GetLeaseRequest>) -> Answer<lease::Lease> {
+        self.leases
+            .first()
+            .cloned()
+            .map(Response::new)
+            .ok_or_else(|| Status::not_found("there is no such lease"))
+    }
+
+    type WatchLeaseStream = Stream<lease::Lease>;
+
+    async fn watch_lease(&self, _: Request<lease::GetLeaseRequest>) -> Answer<Self::WatchLeaseStream> {
+        Ok(Response::new(open(self.leases.clone())))
+    }
+
+    async fn list_leases(&self, _: Request<lease::ListLeasesRequest>) -> Answer<lease::ListLeasesResponse> {
+        Ok(Response::new(lease::ListLeasesResponse { leases: self.leases.clone() }))
+    }
+
+    async fn release_lease(&self, _: Request<lease::ReleaseLeaseRequest>) -> Answer<lease::Lease> {
+        Err(Status::permission_denied("lease 7 belongs to another tenant"))
+    }
+
+    async fn start_run(&self, request: Request<lease::StartRunRequest>) -> Answer<lease::Run> {
+        self.asked.lock().unwrap().runs.push(request.into_inner());
+        Ok(Response::new(self.run.clone()))
+    }
+
+    async fn get_run(&self, _: Request<lease::GetRunRequest>) -> Answer<lease::Run> {
+        Ok(Response::new(self.run.clone()))
+    }
+
+    async fn stop_run(&self, _: Request<lease::StopRunRequest>) -> Answer<lease::Run> {
+        Ok(Response::new(self.run.clone()))
+    }
+
+    type FollowRunStream = Stream<RunEvent>;
+
+    async fn follow_run(&self, request: Request<lease::FollowRunRequest>) -> Answer<Self::FollowRunStream> {
+        let offsets: BTreeMap<_, _> = request.into_inner().offsets.into_iter().collect();
+        let mut events: Vec<_> = self.output.keys().flat_map(|node| self.chunks(node, &offsets)).collect();
+        self.asked.lock().unwrap().offsets.push(offsets);
+        events.extend(self.run.tasks.iter().map(|task| RunEvent { event: Some(Event::Task(task.clone())) }));
+        let events = open(events.clone()).take(if self.is_over { events.len() } else { usize::MAX });
+        Ok(Response::new(events.boxed()))
+    }
+
+    type GetRunFileStream = Stream<FileChunk>;
+
+    async fn get_run_file(
+        &self,
+        request: Request<lease::GetRunFileRequest>,
+    ) -> Answer<Self::GetRunFileStream> {
+        let path = request.into_inner().path;
+        let contents = self.files.get(&path).ok_or_else(|| Status::not_found("there is no such file"))?;
+        let chunks: Vec<_> =
+            contents.chunks(5).map(|data| Ok(FileChunk { data: data.to_vec().into() })).collect();
+        Ok(Response::new(stream::iter(chunks).boxed()))
+    }
+}
+
+impl World {
+    /// What `node` wrote from the wanted offset on, in pieces of three bytes.
+    fn chunks(&self, node: &str, offsets: &BTreeMap<String, u64>) -> Vec<RunEvent> {
+        let wanted = usize::try_from(offsets.get(node).copied().unwrap_or(0)).unwrap();
+        let from = wanted.saturating_sub(self.overlap);
+        let pieces = self.output[node].get(from..).unwrap_or_default().chunks(3).enumerate();
+        let chunk = |(index, data): (usize, &[u8])| OutputChunk {
+            node: node.to_owned(),
+            offset: (from + 3 * index) as u64,
+            data: data.to_vec().into(),
+        };
+        pieces.map(chunk).map(|chunk| RunEvent { event: Some(Event::Output(chunk)) }).collect()
+    }
+
+    fn node(&self, name: String) -> Answer<node::Node> {
+        let spec = Some(node::NodeSpec { name, arch: "x86_64".to_owned(), ..Default::default() });
+        Ok(Response::new(node::Node { spec, state: "ready".to_owned(), ..Default::default() }))
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for World {
+    async fn list_nodes(&self, _: Request<node::ListNodesRequest>) -> Answer<node::ListNodesResponse> {
+        let nodes = ["r1-n02", "r1-n01"].map(|name| self.node(name.to_owned()).unwrap().into_inner());
+        Ok(Response::new(node::ListNodesResponse { nodes: nodes.into() }))
+    }
+
+    async fn get_node(&self, request: Request<node::GetNodeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    type WatchNodesStream = Stream<node::Node>;
+
+    async fn watch_nodes(&self, _: Request<node::WatchNodesRequest>) -> Answer<Self::WatchNodesStream> {
+        Ok(Response::new(open(vec![self.node("r1-n01".to_owned()).unwrap().into_inner()])))
+    }
+
+    async fn power_node(&self, request: Request<node::PowerNodeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    async fn drain_node(&self, request: Request<node::DrainNodeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    async fn resume_node(&self, request: Request<node::ResumeNodeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    async fn repair_node(&self, request: Request<node::RepairNodeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    async fn retire_node(&self, request: Request<node::RetireNodeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    async fn approve_wipe(&self, request: Request<node::ApproveWipeRequest>) -> Answer<node::Node> {
+        self.node(request.into_inner().name)
+    }
+
+    async fn apply(&self, request: Request<node::ApplyRequest>) -> Answer<node::ApplyResponse> {
+        let node::ApplyRequest { nodes, dry_run } = request.into_inner();
+        let change = |node: &node::NodeSpec| node::AppliedChange {
+            object: format!("node {}", node.name),
+            action: if dry_run { "unchanged" } else { "created" }.to_owned(),
+            fields: Vec::new(),
+        };
+        let changes = nodes.iter().map(change).collect();
+        self.asked.lock().unwrap().nodes.extend(nodes);
+        Ok(Response::new(node::ApplyResponse { changes }))
+    }
+
+    async fn add_image(&self, request: Request<Streaming<node::AddImageRequest>>) -> Answer<node::Image> {
+        let mut parts = request.into_inner();
+        let mut image = node::Image::default();
+        while let Some(node::AddImageRequest { part: Some(part) }) = parts.message().await? {
+            match part {
+                Part::Header(node::ImageHeader { name, arch, sha256 }) => {
+                    image = node::Image { name, arch, sha256, status: "candidate".to_owned(), ..image };
+                }
+                Part::Data(data) => image.size_bytes += data.len() as u64,
+            }
+        }
+        Ok(Response::new(image))
+    }
+
+    async fn list_images(&self, _: Request<node::ListImagesRequest>) -> Answer<node::ListImagesResponse> {
+        Ok(Response::new(node::ListImagesResponse::default()))
+    }
+
+    async fn add_tenant(&self, request: Request<node::AddTenantRequest>) -> Answer<node::Credential> {
+        let credential = |text: &str| format!("-----BEGIN {text}-----\nAA==\n-----END {text}-----\n");
+        Ok(Response::new(node::Credential {
+            name: request.into_inner().name,
+            address: "https://127.0.0.1:1".to_owned(),
+            ca: credential("CERTIFICATE"),
+            certificate: credential("CERTIFICATE"),
+            key: credential("PRIVATE KEY"),
+        }))
+    }
+
+    async fn list_tenants(&self, _: Request<node::ListTenantsRequest>) -> Answer<node::ListTenantsResponse> {
+        Ok(Response::new(node::ListTenantsResponse::default()))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<node::ListEventsRequest>,
+    ) -> Answer<node::ListEventsResponse> {
+        let node::ListEventsRequest { after, limit, .. } = request.into_inner();
+        let event = |id| node::Event {
+            id,
+            severity: "info".to_owned(),
+            kind: "tick".to_owned(),
+            ..Default::default()
+        };
+        let events = (after + 1..=2_500).take(limit as usize).map(event).collect();
+        Ok(Response::new(node::ListEventsResponse { events }))
+    }
+
+    type WatchEventsStream = Stream<node::Event>;
+
+    async fn watch_events(&self, _: Request<node::ListEventsRequest>) -> Answer<Self::WatchEventsStream> {
+        Err(Status::unimplemented("not here"))
+    }
+}
