@@ -1,1 +1,9 @@
-//! placeholder
+//! What the demo, the tests and the benchmarks share: a controller in a directory of its own.
+//!
+//! * [`binaries`] builds and finds the programs.
+//! * [`installation`] makes a controller's directory, starts `hostlerd` in it, kills it and starts it again.
+//! * [`artefacts`] generates what machines load: seeded, incompressible bytes.
+
+pub mod artefacts;
+pub mod binaries;
+pub mod installation;

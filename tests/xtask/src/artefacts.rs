@@ -1,0 +1,74 @@
+//! What machines load. Simulated machines do not run it, they fetch and hash every byte: so it is generated, seeded
+//! and incompressible.
+
+use anyhow::Context as _;
+use std::fs;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Loaders by the names under which the boot server serves them.
+const LOADERS: [&str; 6] = [
+    "loaders/x86_64-bios.kpxe",
+    "loaders/x86_64-uefi.efi",
+    "loaders/x86_64-uefi-disk.efi",
+    "loaders/aarch64-uefi.efi",
+    "loaders/aarch64-uefi-disk.efi",
+    "loaders/ppc64le-openfirmware.elf",
+];
+
+/// The architectures for which there are artefacts.
+pub const ARCHES: [&str; 3] = ["x86_64", "aarch64", "ppc64le"];
+
+/// Writes loaders (256 KiB), kernels (2 MiB) and ramdisks (4 MiB) into the directory of boot files.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn boot_files(dir: &Path) -> anyhow::Result<()> {
+    for name in LOADERS {
+        generate(&dir.join(name), 256 * KIB)?;
+    }
+    for arch in ARCHES {
+        generate(&dir.join("kernels").join(arch), 2 * MIB)?;
+        generate(&dir.join("ramdisks").join(arch), 4 * MIB)?;
+    }
+    Ok(())
+}
+
+/// Writes an image (8 MiB) for each architecture; returns architecture and path.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn images(dir: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+    let image = |arch| {
+        let path = dir.join(format!("demo-{arch}.img"));
+        generate(&path, 8 * MIB).map(|()| (arch, path))
+    };
+    ARCHES.into_iter().map(image).collect()
+}
+
+/// Bytes that depend on the file's name only.
+fn generate(path: &Path, size: usize) -> anyhow::Result<()> {
+    let seed = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let folder =
+        path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut state = seed
+        .bytes()
+        .chain(folder.bytes())
+        .fold(0x9e37_79b9_7f4a_7c15_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    let mut write = || -> std::io::Result<()> {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let mut file = BufWriter::with_capacity(MIB, fs::File::create(path)?);
+        for _ in 0..size / 8 {
+            // xorshift64*: fast, and no compressor finds anything in it.
+            state ^= state >> 12;
+            state ^= state << 25;
+            state ^= state >> 27;
+            file.write_all(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes())?;
+        }
+        file.flush()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}

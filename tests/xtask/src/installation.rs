@@ -1,0 +1,233 @@
+//! A controller in a directory of its own, as `hostlerd init` makes it: on loopback, on free ports, with waits that
+//! suit simulated machines.
+
+use crate::artefacts;
+use crate::binaries::Binaries;
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// A controller's directory, and its process while one runs. Dropped, it ends the process.
+#[derive(Debug)]
+pub struct Installation {
+    dir: PathBuf,
+    binaries: Binaries,
+    ports: Ports,
+    hostlerd: Option<Child>,
+}
+
+/// Where the controller listens, all on 127.0.0.1.
+#[derive(Clone, Copy, Debug)]
+pub struct Ports {
+    /// gRPC.
+    pub api: u16,
+    /// DHCP.
+    pub dhcp: u16,
+    /// TFTP.
+    pub tftp: u16,
+    /// HTTP.
+    pub http: u16,
+}
+
+/// Waits of the controller, in milliseconds. Simulated machines are up in a second; a machine that is not is stuck.
+#[derive(Clone, Copy, Debug)]
+pub struct Waits {
+    /// For a sign of the firmware.
+    pub firmware_ms: u64,
+    /// For the agent after that, and for each step that follows.
+    pub step_ms: u64,
+    /// Of an agent that counts as silent.
+    pub silence_ms: u64,
+}
+
+impl Default for Waits {
+    /// Generous: a slow computer must not look like a broken machine.
+    fn default() -> Self {
+        Self { firmware_ms: 60_000, step_ms: 120_000, silence_ms: 20_000 }
+    }
+}
+
+impl Installation {
+    /// Makes the directory.
+    ///
+    /// # Errors
+    /// If `hostlerd init` fails or the file system refuses.
+    pub fn create(dir: &Path, binaries: &Binaries, waits: Waits) -> anyhow::Result<Self> {
+        let ports = Ports::free()?;
+        let init = Command::new(binaries.path("hostlerd"))
+            .arg("init")
+            .arg(dir)
+            .args(["--listen", &format!("127.0.0.1:{}", ports.api), "--boot-server", "127.0.0.1"])
+            .output()
+            .context("cannot start hostlerd")?;
+        if !init.status.success() {
+            bail!("hostlerd init failed: {}", String::from_utf8_lossy(&init.stderr));
+        }
+        fs::write(dir.join("hostlerd.toml"), config(ports, waits))?;
+        artefacts::boot_files(&dir.join("boot"))?;
+        Ok(Self { dir: dir.to_owned(), binaries: binaries.clone(), ports, hostlerd: None })
+    }
+
+    /// Starts `hostlerd`; its log goes to `hostlerd.log`.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let child = Command::new(self.binaries.path("hostlerd"))
+            .args(["serve", "--config"])
+            .arg(self.dir.join("hostlerd.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start hostlerd")?;
+        self.hostlerd = Some(child);
+        Ok(())
+    }
+
+    /// Ends `hostlerd` as the loss of power would: SIGKILL.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.hostlerd.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Ends `hostlerd` in an orderly way: SIGTERM.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn stop(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        let Some(mut child) = self.hostlerd.take() else { return Ok(None) };
+        if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        Ok(Some(child.wait()?))
+    }
+
+    /// Leaves `hostlerd` running when this is dropped.
+    pub fn keep(&mut self) {
+        self.hostlerd = None;
+    }
+
+    /// The process id of `hostlerd` while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.hostlerd.as_ref().map(Child::id)
+    }
+
+    /// `hostler`, speaking as the administrator.
+    #[must_use]
+    pub fn hostler(&self) -> Command {
+        self.hostler_as(&self.admin())
+    }
+
+    /// `hostler`, speaking with another credential.
+    #[must_use]
+    pub fn hostler_as(&self, credential: &Path) -> Command {
+        let mut command = Command::new(self.binaries.path("hostler"));
+        command.env("HOSTLER_CREDENTIALS", credential);
+        command
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The programs.
+    #[must_use]
+    pub const fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn ports(&self) -> Ports {
+        self.ports
+    }
+
+    /// The administrator's credential.
+    #[must_use]
+    pub fn admin(&self) -> PathBuf {
+        self.dir.join("admin.toml")
+    }
+
+    /// What `hostlerd` logged.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("hostlerd.log")
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // Nothing more can be done about a process that cannot be ended.
+        let _ = self.kill();
+    }
+}
+
+impl Ports {
+    /// Ports that are free now. Another process may take one before `hostlerd` does; it then says so and ends.
+    ///
+    /// # Errors
+    /// If none is free.
+    pub fn free() -> anyhow::Result<Self> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let tcp = [TcpListener::bind(any)?, TcpListener::bind(any)?];
+        let udp = [UdpSocket::bind(any)?, UdpSocket::bind(any)?];
+        Ok(Self {
+            api: tcp[0].local_addr()?.port(),
+            http: tcp[1].local_addr()?.port(),
+            dhcp: udp[0].local_addr()?.port(),
+            tftp: udp[1].local_addr()?.port(),
+        })
+    }
+}
+
+fn config(ports: Ports, waits: Waits) -> String {
+    let Ports { api, dhcp, tftp, http } = ports;
+    let Waits { firmware_ms, step_ms, silence_ms } = waits;
+    let heartbeat_ms = (silence_ms / 4).clamp(100, 5_000);
+    format!(
+        r#"[api]
+listen = "127.0.0.1:{api}"
+url = "https://127.0.0.1:{api}"
+
+[boot]
+server = "127.0.0.1"
+dhcp = "127.0.0.1:{dhcp}"
+tftp = "127.0.0.1:{tftp}"
+http = "127.0.0.1:{http}"
+netmask = "255.0.0.0"
+retry_s = 1
+
+[bmc]
+retransmit_ms = 500
+request_ms = 6000
+
+[agents]
+heartbeat_ms = {heartbeat_ms}
+
+[timing]
+power_ms = {firmware_ms}
+firmware_ms = {firmware_ms}
+enrol_ms = {step_ms}
+inspect_ms = {step_ms}
+wipe_ms = {step_ms}
+deploy_ms = {step_ms}
+deployed_ms = {step_ms}
+silence_ms = {silence_ms}
+"#
+    )
+}

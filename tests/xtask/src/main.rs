@@ -1,0 +1,46 @@
+//! `cargo xtask`: the demo, the tests, the benchmarks.
+
+mod demo;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Tasks of the Hostler workspace")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Lease a mixed-architecture group of simulated machines, run a payload on it, give it back.
+    Demo(demo::Args),
+    /// Lint, build and test everything that this machine can.
+    Test(test::Args),
+    /// Run a benchmark of tests/bench; without a name, list them.
+    Bench {
+        /// Which.
+        name: Option<String>,
+        /// Handed to the benchmark.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().task {
+        Task::Demo(args) => demo::run(&args),
+        Task::Test(args) => test::run(&args),
+        Task::Bench { name, args } => test::bench(name.as_deref(), &args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

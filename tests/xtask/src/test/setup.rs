@@ -1,0 +1,49 @@
+//! `--setup`: installs what the tests need, on Debian and Ubuntu, as root.
+
+use anyhow::{Context as _, bail};
+use std::process::Command;
+
+/// Peers that bear witness.
+const PACKAGES: [&str; 3] = ["ipmitool", "openipmi", "dnsmasq-base"];
+
+/// The version that the configuration in `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+pub(super) fn install() -> anyhow::Result<()> {
+    packages()?;
+    cargo_deny()
+}
+
+fn packages() -> anyhow::Result<()> {
+    let missing: Vec<_> = PACKAGES.into_iter().filter(|p| !is_installed(p)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !rustix::process::geteuid().is_root() {
+        bail!("--setup installs {} and has to be root for that", missing.join(", "));
+    }
+    eprintln!("==> setup: {}", missing.join(", "));
+    run(Command::new("apt-get").args(["update", "-q"]))?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-q", "--no-install-recommends"]);
+    run(install.args(missing))
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
+    query.is_ok_and(|o| o.status.success() && o.stdout == b"installed")
+}
+
+fn cargo_deny() -> anyhow::Result<()> {
+    let version = Command::new("cargo-deny").arg("--version").output();
+    if version.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).contains(CARGO_DENY)) {
+        return Ok(());
+    }
+    eprintln!("==> setup: cargo-deny {CARGO_DENY}");
+    run(Command::new("cargo").args(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
+}

@@ -1,0 +1,86 @@
+//! What is checked, in order: what fails fastest comes first.
+
+use std::process::Command;
+use xtask::binaries::workspace;
+
+/// The names of all steps.
+pub(super) const NAMES: [&str; 7] = ["format", "lint", "dependencies", "build", "unit", "fleet", "demo"];
+
+/// One thing to check.
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// How its outcome is read.
+pub(super) enum Kind {
+    /// By its exit status.
+    Command(Command),
+    /// By its exit status, and cargo's test results are counted.
+    Tests(Command),
+    /// Skipped where the program is missing.
+    Optional { program: &'static str, command: Command },
+}
+
+/// All steps.
+pub(super) fn all(full: bool) -> Vec<Step> {
+    let step = |name, about, kind| Step { name, about, kind };
+    let mut fleet = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-e2e"]);
+    if full {
+        fleet.env("HOSTLER_FULL", "true");
+    }
+    let exclude = ["--exclude", "hostler-e2e", "--exclude", "hostler-bench"];
+    let deny = "cargo-deny";
+    vec![
+        step("format", "rustfmt", Kind::Command(cargo(&["fmt", "--all", "--check"]))),
+        step(
+            "lint",
+            "clippy, warnings denied",
+            Kind::Command(cargo(&[
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])),
+        ),
+        step(
+            "dependencies",
+            "cargo-deny: licences, bans, sources",
+            Kind::Optional {
+                program: deny,
+                command: cargo(&["deny", "check", "bans", "licenses", "sources"]),
+            },
+        ),
+        step(
+            "build",
+            "programs and tests",
+            Kind::Command(cargo(&["test", "--locked", "--workspace", "--no-run"])),
+        ),
+        step(
+            "unit",
+            "unit and property tests",
+            Kind::Tests(with(cargo(&["test", "--locked", "--no-fail-fast", "--workspace"]), &exclude)),
+        ),
+        step("fleet", "end to end, on simulated machines and beside real peers", Kind::Tests(fleet)),
+        step(
+            "demo",
+            "cargo xtask demo",
+            Kind::Command(cargo(&["run", "--locked", "-p", "xtask", "--", "demo", "--json"])),
+        ),
+    ]
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(workspace()).args(args);
+    command
+}
+
+fn with(mut command: Command, args: &[&str]) -> Command {
+    command.args(args);
+    command
+}
