@@ -1,1 +1,0 @@
-//! The hardware that the agent library sees.

@@ -1,0 +1,192 @@
+//! One simulated machine, as its agent sees it.
+
+use super::disk::SimDisk;
+use super::spec::HostSpec;
+use super::system::System;
+use crate::network::Cable;
+use async_trait::async_trait;
+use hostler_agent::{BoxedStream, DeployedIdentity, Disk, DiskInfo, Inventory, Load, Machine, Nic};
+use rustix::time::{ClockId, clock_gettime};
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// The hardware of one machine. It exists whether the power is on or not.
+///
+/// A mainboard runs the agent over it: [`hostler_agent::run_ramdisk`] with what the firmware has loaded, and after
+/// [`hostler_agent::Exit::StartDeployed`], or when the firmware boots the disk, [`hostler_agent::run_deployed`] with
+/// [`SimHost::installed`]. To cut the power it drops that future and awaits [`SimHost::lose_power`].
+#[derive(Debug)]
+pub struct SimHost {
+    spec: HostSpec,
+    /// What the firmware tells, which may be wrong.
+    serial: Mutex<String>,
+    cable: Cable,
+    disks: Vec<Arc<SimDisk>>,
+    system: Arc<System>,
+    /// What the machine's clock is ahead of the real one, in milliseconds.
+    clock_ahead_ms: AtomicI64,
+    started: Mutex<Instant>,
+    restarts: watch::Sender<u64>,
+}
+
+impl SimHost {
+    /// The machine behind `cable`. Its disks are found as they were left, or made blank.
+    ///
+    /// # Errors
+    /// If its directory cannot be used.
+    pub fn new(spec: HostSpec, cable: Cable) -> io::Result<Self> {
+        fs::create_dir_all(&spec.directory)?;
+        let system = Arc::new(System::new(&spec.directory));
+        let open =
+            |(number, disk)| SimDisk::open(number, disk, &spec.directory, system.clone()).map(Arc::new);
+        let disks = spec.disks.iter().enumerate().map(open).collect::<io::Result<_>>()?;
+        Ok(Self {
+            serial: Mutex::new(spec.serial.clone()),
+            cable,
+            disks,
+            system,
+            clock_ahead_ms: AtomicI64::new(0),
+            started: Mutex::new(Instant::now()),
+            restarts: watch::Sender::new(0),
+            spec,
+        })
+    }
+
+    /// Its disks, to break them.
+    #[must_use]
+    pub fn sim_disks(&self) -> &[Arc<SimDisk>] {
+        &self.disks
+    }
+
+    /// Has the firmware tell another serial number: somebody changed the mainboard, or the wiring.
+    pub fn set_serial(&self, serial: &str) {
+        serial.clone_into(&mut self.serial.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Makes the machine's clock wrong by so many milliseconds.
+    pub fn set_clock_ahead(&self, milliseconds: i64) {
+        self.clock_ahead_ms.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// What the system on the disk has, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn installed(&self) -> io::Result<Option<DeployedIdentity>> {
+        self.system.installed()
+    }
+
+    /// Counts the restarts that software has asked for.
+    #[must_use]
+    pub fn restarts(&self) -> watch::Receiver<u64> {
+        self.restarts.subscribe()
+    }
+
+    /// To be awaited after everything that ran on the machine was dropped: what the disks have under way ends, and
+    /// nothing comes after it.
+    pub async fn lose_power(&self) {
+        for disk in &self.disks {
+            disk.settle().await;
+        }
+        *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn real_ms() -> i64 {
+        let now = clock_gettime(ClockId::Realtime);
+        now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000)
+    }
+}
+
+#[async_trait]
+impl Machine for SimHost {
+    fn arch(&self) -> &str {
+        &self.spec.arch
+    }
+
+    async fn inventory(&self) -> io::Result<Inventory> {
+        let nic = |(number, mac): (usize, &String)| Nic {
+            name: format!("eth{number}"),
+            mac: mac.clone(),
+            link: number == 0 && !self.cable.is_cut(),
+            speed_mbps: if number == 0 { 10_000 } else { 0 },
+        };
+        Ok(Inventory {
+            serial: self.serial.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            uuid: self.spec.uuid.clone(),
+            manufacturer: "Hostler".to_owned(),
+            product: format!("Simulated {}", self.spec.arch),
+            cpus: self.spec.cpus,
+            memory_bytes: self.spec.memory_bytes,
+            nics: self.spec.macs.iter().enumerate().map(nic).collect(),
+        })
+    }
+
+    async fn disks(&self) -> io::Result<Vec<DiskInfo>> {
+        Ok(self.disks.iter().map(|disk| disk.info().clone()).collect())
+    }
+
+    async fn open_disk(&self, disk: &DiskInfo) -> io::Result<Arc<dyn Disk>> {
+        let found = self.disks.iter().find(|known| known.info().path == disk.path);
+        found.map(|found| found.clone() as Arc<dyn Disk>).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            load1: 0.0,
+            memory_available_bytes: self.spec.memory_bytes / 2,
+            uptime_s: self.started.lock().unwrap_or_else(PoisonError::into_inner).elapsed().as_secs(),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        let now = Self::real_ms().saturating_add(self.clock_ahead_ms.load(Ordering::Relaxed));
+        u64::try_from(now).unwrap_or_default()
+    }
+
+    async fn set_clock(&self, unix_ms: u64) -> io::Result<()> {
+        let unix_ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+        self.set_clock_ahead(unix_ms.saturating_sub(Self::real_ms()));
+        Ok(())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<BoxedStream> {
+        Ok(Box::new(self.cable.connect(to).await?))
+    }
+
+    fn spool(&self) -> &Path {
+        self.system.spool()
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let home = self.spec.directory.to_string_lossy().into_owned();
+        [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
+            ("HOME", home.as_str()),
+            ("LANG", "C.UTF-8"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    async fn install(&self, identity: &DeployedIdentity) -> io::Result<()> {
+        self.system.install(identity)
+    }
+
+    async fn start_deployed(&self) -> io::Result<()> {
+        match self.system.installed()? {
+            Some(_) => Ok(()),
+            None => Err(io::Error::new(io::ErrorKind::NotFound, "no disk begins with a system")),
+        }
+    }
+
+    async fn reboot(&self) -> io::Result<()> {
+        self.restarts.send_modify(|restarts| *restarts += 1);
+        Ok(())
+    }
+}
