@@ -65,7 +65,12 @@ pub(crate) struct Keys {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { ca: "ca.pem".into(), ca_key: "ca.key".into(), seal: "seal.key".into(), token: "token.key".into() }
+        Self {
+            ca: "ca.pem".into(),
+            ca_key: "ca.key".into(),
+            seal: "seal.key".into(),
+            token: "token.key".into(),
+        }
     }
 }
 
@@ -163,8 +168,10 @@ const fn ten() -> u64 {
 impl Config {
     /// Reads and checks the file.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut config: Self = toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut config: Self =
+            toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
         config.dir = path.parent().unwrap_or(Path::new(".")).to_owned();
         config.check().with_context(|| format!("{} is not valid", path.display()))?;
         Ok(config)
@@ -216,8 +223,7 @@ mod tests {
         Config::load(&path).map_err(|e| format!("{e:#}").replace(&*path.to_string_lossy(), "hostlerd.toml"))
     }
 
-    const SMALL: &str =
-        "[api]\nlisten = \"127.0.0.1:7443\"\nurl = \"https://127.0.0.1:7443\"\n[boot]\nserver = \"127.0.0.1\"\n";
+    const SMALL: &str = "[api]\nlisten = \"127.0.0.1:7443\"\nurl = \"https://127.0.0.1:7443\"\n[boot]\nserver = \"127.0.0.1\"\n";
 
     #[test]
     fn a_small_file_is_enough() {

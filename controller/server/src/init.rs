@@ -54,7 +54,9 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     println!("made {}", dir.display());
     println!("  start it:    hostlerd serve --config {}", config.display());
     println!("  use it:      export HOSTLER_CREDENTIALS={}", dir.join("admin.toml").display());
-    println!("  back up:     seal.key, token.key, ca.key: without seal.key the stored BMC passwords are lost");
+    println!(
+        "  back up:     seal.key, token.key, ca.key: without seal.key the stored BMC passwords are lost"
+    );
     Ok(())
 }
 

@@ -20,7 +20,8 @@ pub(crate) struct SealKey(RandomizedNonceKey);
 impl SealKey {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let key = read_key(path)?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, key.as_slice()).ok().context("the seal key is unusable")?;
+        let key =
+            RandomizedNonceKey::new(&AES_256_GCM, key.as_slice()).ok().context("the seal key is unusable")?;
         Ok(Self(key))
     }
 
@@ -108,7 +109,8 @@ pub(crate) fn generate() -> anyhow::Result<String> {
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the key file {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the key file {}", path.display()))?;
     let key = BASE64.decode(text.trim()).ok().map(Zeroizing::new);
     match key {
         Some(key) if key.len() == KEY_LEN => Ok(key),

@@ -26,10 +26,13 @@ use std::process::ExitCode;
 
 /// Leases groups of physical machines to CI jobs.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Examples:
+#[command(
+    version,
+    after_help = "Examples:
   hostlerd init /etc/hostler --listen 10.0.0.1:7443 --boot-server 10.0.0.1
   hostlerd check-config --config /etc/hostler/hostlerd.toml
-  hostlerd serve --config /etc/hostler/hostlerd.toml")]
+  hostlerd serve --config /etc/hostler/hostlerd.toml"
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,

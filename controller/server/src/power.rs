@@ -6,7 +6,8 @@ use crate::published::Published;
 use crate::writer::Inbox;
 use anyhow::Context as _;
 use hostler_bmc::{
-    BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret, Session, Target, Timing, UserName,
+    BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret, Session, Target, Timing,
+    UserName,
 };
 use hostler_core::attempt::Rung;
 use hostler_core::hardware::Firmware;
@@ -45,7 +46,12 @@ impl Power {
     }
 
     /// Carries out attempts until the channel ends. A newer attempt on a node ends the older one.
-    pub(crate) async fn run(self: Arc<Self>, mut effects: mpsc::Receiver<Effect>, inbox: Inbox, stop: CancellationToken) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut effects: mpsc::Receiver<Effect>,
+        inbox: Inbox,
+        stop: CancellationToken,
+    ) {
         let tasks = TaskTracker::new();
         let mut running: HashMap<NodeId, CancellationToken> = HashMap::new();
         loop {
@@ -103,7 +109,9 @@ impl Power {
             Ok(target) => target,
             Err(error) => return failed(format!("{error:#}")),
         };
-        let Ok(_session) = self.sessions.acquire().await else { return failed("the controller is ending".into()) };
+        let Ok(_session) = self.sessions.acquire().await else {
+            return failed("the controller is ending".into());
+        };
         let lock = self.lock(bmc);
         let _one_at_a_time = lock.lock().await;
         let mut work = Work { target, firmware, config: &self.config };
@@ -121,7 +129,8 @@ impl Power {
     }
 
     async fn target(&self, bmc: BmcId, privilege: Privilege) -> anyhow::Result<Target> {
-        let spec = self.published.read(|w| w.bmcs.get(bmc).map(|b| b.spec.clone())).context("the BMC is gone")?;
+        let spec =
+            self.published.read(|w| w.bmcs.get(bmc).map(|b| b.spec.clone())).context("the BMC is gone")?;
         let mut addresses = tokio::net::lookup_host(&spec.address)
             .await
             .with_context(|| format!("the BMC's address {} cannot be resolved", spec.address))?;

@@ -76,8 +76,9 @@ impl Published {
 
     /// A run concerns the agents of its lease's nodes.
     fn notify_group(&self, lease: LeaseId) {
-        let nodes: Vec<_> =
-            self.read(|w| w.leases.get(lease).map(|l| l.group().iter().map(|a| a.node).collect()).unwrap_or_default());
+        let nodes: Vec<_> = self.read(|w| {
+            w.leases.get(lease).map(|l| l.group().iter().map(|a| a.node).collect()).unwrap_or_default()
+        });
         for node in nodes {
             self.nodes.notify(node);
         }

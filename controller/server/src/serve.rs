@@ -66,7 +66,11 @@ pub(crate) fn run(path: &Path, record: Option<&Path>) -> anyhow::Result<()> {
     let history = store.history()?;
     let record = record
         .map(|path| {
-            std::fs::File::options().create(true).append(true).open(path).with_context(|| format!("{}", path.display()))
+            std::fs::File::options()
+                .create(true)
+                .append(true)
+                .open(path)
+                .with_context(|| format!("{}", path.display()))
         })
         .transpose()?;
     let opened = Writer::open(Box::new(store), config.timing.clone(), record)?;
@@ -83,14 +87,16 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let Opened { writer, inbox, published, clock, effects } = opened;
     let epoch = writer.epoch();
-    let (mut writer, stop, tasks) = (WriterThread::start(writer)?, CancellationToken::new(), TaskTracker::new());
+    let (mut writer, stop, tasks) =
+        (WriterThread::start(writer)?, CancellationToken::new(), TaskTracker::new());
     let authority = Authority::load(&config.path(&config.keys.ca), &config.path(&config.keys.ca_key))?;
     let own = authority.issue_server(&server_names(&config), clock.now())?;
     let credentials = Arc::new(Credentials::new(&authority, &own)?);
     let tokens = Arc::new(TokenKey::load(&config.path(&config.keys.token))?);
     let seal = Arc::new(SealKey::load(&config.path(&config.keys.seal))?);
 
-    let boot_server = bind_boot_server(&config, &authority, &published, &tokens, clock, &inbox, &tasks).await?;
+    let boot_server =
+        bind_boot_server(&config, &authority, &published, &tokens, clock, &inbox, &tasks).await?;
     let listener = TcpListener::bind(config.api.listen)
         .await
         .with_context(|| format!("cannot listen for gRPC on {}", config.api.listen))?;
@@ -134,7 +140,11 @@ async fn serve(
     result
 }
 
-async fn serve_grpc(listener: TcpListener, credentials: Arc<Credentials>, controller: Arc<Controller>) -> anyhow::Result<()> {
+async fn serve_grpc(
+    listener: TcpListener,
+    credentials: Arc<Credentials>,
+    controller: Arc<Controller>,
+) -> anyhow::Result<()> {
     let (sender, connections) = mpsc::channel(64);
     controller.tasks.spawn(tls::accept(listener, credentials, sender, controller.stop.clone()));
     let (api, agents) = (Api(controller.clone()), AgentApi(controller.clone()));

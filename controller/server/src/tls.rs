@@ -48,13 +48,15 @@ impl Credentials {
 
 fn server_config(authority: &Authority, own: &Issued) -> anyhow::Result<Arc<ServerConfig>> {
     let mut roots = RootCertStore::empty();
-    let ca = CertificateDer::from_pem_slice(authority.pem().as_bytes()).context("the CA certificate is no PEM")?;
+    let ca =
+        CertificateDer::from_pem_slice(authority.pem().as_bytes()).context("the CA certificate is no PEM")?;
     roots.add(ca).context("the CA certificate is not usable")?;
     let chain = vec![CertificateDer::from_pem_slice(own.certificate.as_bytes())?];
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes())?;
     // Enrolment is the one call without a client certificate; every other one asks who is calling.
     let verifier = WebPkiClientVerifier::builder(roots.into()).allow_unauthenticated().build()?;
-    let mut config = ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain, key)?;
+    let mut config =
+        ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }
@@ -112,7 +114,11 @@ pub(crate) async fn accept(
     tasks.wait().await;
 }
 
-async fn handshake(stream: TcpStream, address: SocketAddr, config: Arc<ServerConfig>) -> io::Result<Connection> {
+async fn handshake(
+    stream: TcpStream,
+    address: SocketAddr,
+    config: Arc<ServerConfig>,
+) -> io::Result<Connection> {
     stream.set_nodelay(true)?;
     let accepted = tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await;
     let stream = accepted.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
@@ -148,7 +154,11 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         self.check(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }

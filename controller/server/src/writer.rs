@@ -94,8 +94,17 @@ impl Writer {
         let (effects, effects_out) = mpsc::channel(INBOX);
         let (sender, inbox) = mpsc::channel(INBOX);
         let number = BatchNumber { epoch: loaded.last.epoch + 1, batch: 0 };
-        let writer =
-            Self { world, timing, store, number, clock, published: published.clone(), effects, inbox, record };
+        let writer = Self {
+            world,
+            timing,
+            store,
+            number,
+            clock,
+            published: published.clone(),
+            effects,
+            inbox,
+            record,
+        };
         Ok(Opened { writer, inbox: Inbox(sender), published, clock, effects: effects_out })
     }
 
@@ -163,7 +172,12 @@ impl Writer {
         let _ = submission.answer.send(outcome.reply.map_err(Into::into));
     }
 
-    fn recover(&mut self, batch: Vec<Submission>, outcomes: Vec<Outcome>, changes: Vec<Change>) -> anyhow::Result<()> {
+    fn recover(
+        &mut self,
+        batch: Vec<Submission>,
+        outcomes: Vec<Outcome>,
+        changes: Vec<Change>,
+    ) -> anyhow::Result<()> {
         if self.reload()? {
             // The commit had happened after all.
             self.publish(changes);
@@ -219,7 +233,11 @@ impl Writer {
     }
 }
 
-fn record(file: &mut std::fs::File, now: hostler_core::time::Timestamp, input: &Input) -> std::io::Result<()> {
+fn record(
+    file: &mut std::fs::File,
+    now: hostler_core::time::Timestamp,
+    input: &Input,
+) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(&(now, input))?;
     line.push(b'\n');
     file.write_all(&line)

@@ -75,7 +75,9 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// It was written by a newer version.
-    #[error("{path} has the schema version {found}, this hostlerd knows up to {known}: use the newer hostlerd")]
+    #[error(
+        "{path} has the schema version {found}, this hostlerd knows up to {known}: use the newer hostlerd"
+    )]
     TooNew {
         /// The database.
         path: String,

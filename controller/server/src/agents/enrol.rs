@@ -14,10 +14,12 @@ use tonic::{Request, Response, Status};
 #[tonic::async_trait]
 impl EnrolmentService for AgentApi {
     async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolResponse>, Status> {
-        let caller = request.extensions().get::<Caller>().cloned().ok_or_else(|| Status::internal("no caller"))?;
+        let caller =
+            request.extensions().get::<Caller>().cloned().ok_or_else(|| Status::internal("no caller"))?;
         let request = request.into_inner();
         check_protocol(request.protocol)?;
-        let csr = SigningRequest::parse(&request.csr).map_err(|e| Status::invalid_argument(format!("{e:#}")))?;
+        let csr =
+            SigningRequest::parse(&request.csr).map_err(|e| Status::invalid_argument(format!("{e:#}")))?;
         let Some(claims) = self.0.tokens.check(&request.token) else {
             self.record_forgery(&caller).await;
             return Err(Status::unauthenticated("the token is not one of this controller's"));
@@ -37,8 +39,12 @@ impl EnrolmentService for AgentApi {
         let who = Identity::Agent { node: claims.node, boot: claims.boot, profile: Profile::Ramdisk };
         let now = self.0.clock.now();
         let valid = Duration::from_secs(self.0.config.agents.certificate_s);
-        let certificate_chain =
-            self.0.authority.load().sign(&csr, &who, now, valid).map_err(|e| internal("a certificate", &e))?;
+        let certificate_chain = self
+            .0
+            .authority
+            .load()
+            .sign(&csr, &who, now, valid)
+            .map_err(|e| internal("a certificate", &e))?;
         Ok(Response::new(EnrolResponse { certificate_chain, now_ms: now.0 }))
     }
 }

@@ -40,7 +40,10 @@ impl Told {
     pub(super) fn news(&mut self, controller: &Controller, speaker: Speaker) -> Result<Vec<ToAgent>, Status> {
         controller.published.read(|world| {
             if world.nodes.get(speaker.node).and_then(|n| n.current(speaker.boot)).is_none() {
-                return Err(Status::permission_denied(format!("boot {} is over: a newer one was ordered", speaker.boot)));
+                return Err(Status::permission_denied(format!(
+                    "boot {} is over: a newer one was ordered",
+                    speaker.boot
+                )));
             }
             match speaker.profile {
                 Profile::Ramdisk => Ok(self.task(controller, world, speaker.node).into_iter().collect()),
@@ -110,7 +113,9 @@ fn surroundings(world: &World, lease: &Lease, node: NodeId, run: RunId) -> BTree
     ]);
     let mut peers = Vec::new();
     for assigned in lease.group() {
-        let (Some(member), Some(other)) = (lease.spec.members.get(assigned.member), world.nodes.get(assigned.node)) else {
+        let (Some(member), Some(other)) =
+            (lease.spec.members.get(assigned.member), world.nodes.get(assigned.node))
+        else {
             continue;
         };
         let (name, address) = (&other.spec.name, other.spec.address.to_string());

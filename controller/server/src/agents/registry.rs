@@ -126,6 +126,7 @@ pub(crate) async fn watch_silence(controller: Arc<Controller>) {
 /// The agent that should be heard, and by the core's account is.
 fn expected(node: &Node) -> Option<(NodeId, BootId, Profile)> {
     let boot = node.state.boot()?;
-    let profile = if matches!(node.state, NodeState::Leased { .. }) { Profile::Tenant } else { Profile::Ramdisk };
+    let profile =
+        if matches!(node.state, NodeState::Leased { .. }) { Profile::Tenant } else { Profile::Ramdisk };
     (node.agent == Presence::Heard).then_some((node.id, boot.id, profile))
 }

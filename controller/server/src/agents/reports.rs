@@ -99,7 +99,11 @@ fn check_piece(data: &[u8]) -> Result<(), Status> {
     if data.len() > MAX_PIECE { Err(Status::invalid_argument("a piece has at most 1 MiB")) } else { Ok(()) }
 }
 
-async fn store_output(controller: &Controller, speaker: Speaker, output: RunOutput) -> Result<ToAgent, Status> {
+async fn store_output(
+    controller: &Controller,
+    speaker: Speaker,
+    output: RunOutput,
+) -> Result<ToAgent, Status> {
     let run = RunId(output.run_id);
     check_run(controller, speaker, run)?;
     check_piece(&output.data)?;

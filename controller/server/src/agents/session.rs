@@ -40,9 +40,12 @@ impl AgentService for AgentApi {
         &self,
         request: Request<Streaming<AgentMessage>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        let caller = request.extensions().get::<Caller>().cloned().ok_or_else(|| Status::internal("no caller"))?;
+        let caller =
+            request.extensions().get::<Caller>().cloned().ok_or_else(|| Status::internal("no caller"))?;
         let Some(Identity::Agent { node, boot, profile }) = caller.identity else {
-            return Err(Status::permission_denied("sessions are for agents, with the certificate of their boot"));
+            return Err(Status::permission_denied(
+                "sessions are for agents, with the certificate of their boot",
+            ));
         };
         let mut inbound = request.into_inner();
         let speaker = Speaker { node, boot, profile };
@@ -55,8 +58,14 @@ impl AgentService for AgentApi {
             return Err(status);
         }
         let (outbox, outgoing) = mpsc::channel(OUTBOX);
-        let session =
-            Session { controller: self.0.clone(), speaker, caller, inbound, outbox, told: Told::by(&hello, self.0.epoch) };
+        let session = Session {
+            controller: self.0.clone(),
+            speaker,
+            caller,
+            inbound,
+            outbox,
+            told: Told::by(&hello, self.0.epoch),
+        };
         self.0.tasks.spawn(session.run());
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }
@@ -64,7 +73,10 @@ impl AgentService for AgentApi {
 
 async fn first_word(inbound: &mut Streaming<AgentMessage>) -> Result<Hello, Status> {
     let first = tokio::time::timeout(FIRST_WORD, inbound.message()).await;
-    match first.map_err(|_| Status::deadline_exceeded("the agent did not say hello"))??.and_then(|m| m.message) {
+    match first
+        .map_err(|_| Status::deadline_exceeded("the agent did not say hello"))??
+        .and_then(|m| m.message)
+    {
         Some(FromAgent::Hello(hello)) => Ok(hello),
         _ => Err(Status::invalid_argument("the first message of a session is Hello")),
     }
@@ -175,7 +187,10 @@ impl Session {
         }
     }
 
-    async fn send(&self, message: ToAgent) -> Result<(), mpsc::error::SendError<Result<ControllerMessage, Status>>> {
+    async fn send(
+        &self,
+        message: ToAgent,
+    ) -> Result<(), mpsc::error::SendError<Result<ControllerMessage, Status>>> {
         self.outbox.send(Ok(ControllerMessage { message: Some(message) })).await
     }
 
@@ -192,9 +207,9 @@ impl Speaker {
     /// Tells the core that an agent that it takes for silent is heard again on its open session.
     async fn is_back(&self, controller: &Controller) -> Result<(), Status> {
         use hostler_core::node::Presence;
-        let silent = controller.published.read(|w| {
-            w.nodes.get(self.node).is_some_and(|n| matches!(n.agent, Presence::Silent { .. }))
-        });
+        let silent = controller
+            .published
+            .read(|w| w.nodes.get(self.node).is_some_and(|n| matches!(n.agent, Presence::Silent { .. })));
         if silent { self.report(controller, Report::Back).await } else { Ok(()) }
     }
 }

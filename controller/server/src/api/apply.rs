@@ -24,13 +24,16 @@ pub(super) fn node(controller: &Controller, given: wire::NodeSpec) -> Result<(No
         firmware: given.firmware.parse::<Firmware>().map_err(|e| invalid(&name, "firmware", e))?,
         pool: if given.pool.is_empty() { "default".into() } else { given.pool },
         mac: given.mac.parse().map_err(|e| invalid(&name, "mac", e))?,
-        address: given.address.parse().map_err(|e| invalid(&name, "address", format!("{e}: {:?}", given.address)))?,
+        address: given
+            .address
+            .parse()
+            .map_err(|e| invalid(&name, "address", format!("{e}: {:?}", given.address)))?,
         serial: optional(given.serial),
         uuid: match optional(given.uuid) {
             None => None,
-            Some(uuid) => {
-                Some(uuid.parse::<uuid::Uuid>().map_err(|e| invalid(&name, "uuid", e))?.hyphenated().to_string())
-            }
+            Some(uuid) => Some(
+                uuid.parse::<uuid::Uuid>().map_err(|e| invalid(&name, "uuid", e))?.hyphenated().to_string(),
+            ),
         },
         keep_disks: given.keep_disks.into_iter().collect(),
         name: given.name,
@@ -61,9 +64,9 @@ fn bmc_spec(controller: &Controller, node: &str, given: wire::BmcSpec) -> Result
 
 /// The seal that is stored already, if the password is the same: applying a file twice changes nothing.
 fn seal(controller: &Controller, node: &str, address: &str, password: &str) -> Result<Sealed, Status> {
-    let stored = controller.published.read(|w| {
-        w.bmcs.values().find(|b| b.spec.address == address).map(|b| b.spec.password.clone())
-    });
+    let stored = controller
+        .published
+        .read(|w| w.bmcs.values().find(|b| b.spec.address == address).map(|b| b.spec.password.clone()));
     match stored {
         Some(sealed) if password.is_empty() => Ok(sealed),
         None if password.is_empty() => Err(invalid(node, "bmc.password", "a new BMC needs one")),

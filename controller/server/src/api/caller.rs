@@ -26,7 +26,9 @@ impl User {
             Some(Identity::Admin(name)) => Ok(Self::Admin(name)),
             Some(Identity::Tenant(name)) => Ok(Self::Tenant(name)),
             Some(Identity::Agent { .. }) => Err(Status::permission_denied("this is not for agents")),
-            None => Err(Status::unauthenticated("show a client certificate: `hostler --help` tells about credentials")),
+            None => Err(Status::unauthenticated(
+                "show a client certificate: `hostler --help` tells about credentials",
+            )),
         }
     }
 
@@ -34,7 +36,9 @@ impl User {
     pub(super) fn admin<T>(request: &Request<T>) -> Result<String, Status> {
         match Self::of(request)? {
             Self::Admin(name) => Ok(name),
-            Self::Tenant(name) => Err(Status::permission_denied(format!("tenant {name} is no administrator"))),
+            Self::Tenant(name) => {
+                Err(Status::permission_denied(format!("tenant {name} is no administrator")))
+            }
         }
     }
 
@@ -66,10 +70,12 @@ impl Api {
         }
         match user {
             User::Tenant(_) => Err(Status::permission_denied(format!("there is no tenant {name} any more"))),
-            User::Admin(_) => match self.0.submit(Input::AddTenant { name }).await.map_err(|e| refused(&e))? {
-                Reply::Tenant(id) => Ok(id),
-                _ => Err(Status::internal("no tenant")),
-            },
+            User::Admin(_) => {
+                match self.0.submit(Input::AddTenant { name }).await.map_err(|e| refused(&e))? {
+                    Reply::Tenant(id) => Ok(id),
+                    _ => Err(Status::internal("no tenant")),
+                }
+            }
         }
     }
 

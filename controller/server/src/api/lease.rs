@@ -10,8 +10,8 @@ use hostler_core::lease::{LeaseSpec, Member};
 use hostler_proto::lease::v1::lease_service_server::LeaseService;
 use hostler_proto::lease::v1::{
     FileChunk, FollowRunRequest, GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseState,
-    ListLeasesRequest, ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run, RunEvent,
-    StartRunRequest, StopRunRequest,
+    ListLeasesRequest, ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run,
+    RunEvent, StartRunRequest, StopRunRequest,
 };
 use tokio::sync::broadcast::error::RecvError;
 use tonic::{Request, Response, Status};
@@ -49,7 +49,10 @@ impl LeaseService for Api {
         self.find_lease(&user, id).await.map(Response::new)
     }
 
-    async fn watch_lease(&self, request: Request<GetLeaseRequest>) -> Result<Response<Stream<Lease>>, Status> {
+    async fn watch_lease(
+        &self,
+        request: Request<GetLeaseRequest>,
+    ) -> Result<Response<Stream<Lease>>, Status> {
         let user = User::of(&request)?;
         let id = LeaseId(request.into_inner().id);
         let now = self.find_lease(&user, id).await?;
@@ -58,7 +61,10 @@ impl LeaseService for Api {
         Ok(Response::new(stream))
     }
 
-    async fn list_leases(&self, request: Request<ListLeasesRequest>) -> Result<Response<ListLeasesResponse>, Status> {
+    async fn list_leases(
+        &self,
+        request: Request<ListLeasesRequest>,
+    ) -> Result<Response<ListLeasesResponse>, Status> {
         let user = User::of(&request)?;
         let mut leases = self.open_leases(&user);
         if request.into_inner().include_closed {
@@ -95,12 +101,18 @@ impl LeaseService for Api {
         run::stop(self, &user, request.into_inner().id).await.map(Response::new)
     }
 
-    async fn follow_run(&self, request: Request<FollowRunRequest>) -> Result<Response<Stream<RunEvent>>, Status> {
+    async fn follow_run(
+        &self,
+        request: Request<FollowRunRequest>,
+    ) -> Result<Response<Stream<RunEvent>>, Status> {
         let user = User::of(&request)?;
         run::follow(self, &user, request.into_inner()).await.map(Response::new)
     }
 
-    async fn get_run_file(&self, request: Request<GetRunFileRequest>) -> Result<Response<Stream<FileChunk>>, Status> {
+    async fn get_run_file(
+        &self,
+        request: Request<GetRunFileRequest>,
+    ) -> Result<Response<Stream<FileChunk>>, Status> {
         let user = User::of(&request)?;
         run::file(self, &user, request.into_inner()).await.map(Response::new)
     }
@@ -109,15 +121,18 @@ impl LeaseService for Api {
 impl Api {
     /// A lease in memory, or an old one from the store.
     async fn find_lease(&self, user: &User, id: LeaseId) -> Result<Lease, Status> {
-        let in_memory = self.0.published.read(|w| {
-            w.leases.get(id).map(|l| user.may_touch(w, l).then(|| lease_view::lease(w, l)))
-        });
+        let in_memory = self
+            .0
+            .published
+            .read(|w| w.leases.get(id).map(|l| user.may_touch(w, l).then(|| lease_view::lease(w, l))));
         if let Some(found) = in_memory {
             return found.ok_or_else(|| no_lease(id));
         }
         let stored = self.0.history(move |h| h.lease(id)).await.map_err(|e| internal("a lease", &e))?;
         stored
-            .and_then(|lease| self.0.published.read(|w| user.may_touch(w, &lease).then(|| lease_view::lease(w, &lease))))
+            .and_then(|lease| {
+                self.0.published.read(|w| user.may_touch(w, &lease).then(|| lease_view::lease(w, &lease)))
+            })
             .ok_or_else(|| no_lease(id))
     }
 
@@ -137,10 +152,12 @@ impl Api {
             User::Admin(_) => None,
             User::Tenant(_) => Some(self.tenant(user).await?),
         };
-        let stored = self.0.history(move |h| h.leases(tenant, LIST)).await.map_err(|e| internal("leases", &e))?;
-        Ok(self.0.published.read(|w| {
-            stored.iter().filter(|l| l.is_closed()).map(|l| lease_view::lease(w, l)).collect()
-        }))
+        let stored =
+            self.0.history(move |h| h.leases(tenant, LIST)).await.map_err(|e| internal("leases", &e))?;
+        Ok(self
+            .0
+            .published
+            .read(|w| stored.iter().filter(|l| l.is_closed()).map(|l| lease_view::lease(w, l)).collect()))
     }
 
     async fn follow_lease(self, id: LeaseId, mut shown: Lease, outbox: Outbox<Lease>) -> Result<(), Gone> {
@@ -195,9 +212,9 @@ fn lease_spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
 fn member(index: usize, member: &MemberRequest) -> Result<Member, Status> {
     let arch = match member.arch.as_str() {
         "" => None,
-        word => Some(
-            word.parse().map_err(|e| Status::invalid_argument(format!("members[{index}].arch: {e}")))?,
-        ),
+        word => {
+            Some(word.parse().map_err(|e| Status::invalid_argument(format!("members[{index}].arch: {e}")))?)
+        }
     };
     Ok(Member {
         role: if member.role.is_empty() { "node".into() } else { member.role.clone() },

@@ -13,7 +13,9 @@ pub(super) fn lease(world: &World, lease: &Lease) -> wire::Lease {
     let (state, since, expires, closed) = match &lease.state {
         LeaseState::Queued { .. } => (wire::LeaseState::Queued, None, None, None),
         LeaseState::Deploying { .. } => (wire::LeaseState::Deploying, None, None, None),
-        LeaseState::Active { since, expires, .. } => (wire::LeaseState::Active, Some(*since), Some(*expires), None),
+        LeaseState::Active { since, expires, .. } => {
+            (wire::LeaseState::Active, Some(*since), Some(*expires), None)
+        }
         LeaseState::Closing { ended, .. } => (wire::LeaseState::Closing, ended.active, None, None),
         LeaseState::Closed { ended, at } => (wire::LeaseState::Closed, ended.active, None, Some(*at)),
     };
@@ -91,7 +93,11 @@ pub(super) fn phases(node: &Node) -> impl Iterator<Item = wire::PhaseTime> + '_ 
     })
 }
 
-fn payloads<'a>(world: &'a World, lease: &'a Lease, node: &'a Node) -> impl Iterator<Item = wire::PhaseTime> + 'a {
+fn payloads<'a>(
+    world: &'a World,
+    lease: &'a Lease,
+    node: &'a Node,
+) -> impl Iterator<Item = wire::PhaseTime> + 'a {
     world.runs.values().filter(|r| r.lease == lease.id).filter_map(|r| match r.task(node.id)?.state {
         TaskState::Finished { since, at, .. } => {
             Some(wire::PhaseTime { phase: "payload".into(), start_ms: since.0, end_ms: at.0 })

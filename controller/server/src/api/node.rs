@@ -36,9 +36,10 @@ impl NodeService for Api {
     ) -> Result<Response<wire::ListNodesResponse>, Status> {
         let user = User::of(&request)?;
         let pool = request.into_inner().pool;
-        let nodes = self.visible_nodes(&user).into_iter().filter(|n| {
-            pool.is_empty() || n.spec.as_ref().is_some_and(|s| s.pool == pool)
-        });
+        let nodes = self
+            .visible_nodes(&user)
+            .into_iter()
+            .filter(|n| pool.is_empty() || n.spec.as_ref().is_some_and(|s| s.pool == pool));
         Ok(Response::new(wire::ListNodesResponse { nodes: nodes.collect() }))
     }
 
@@ -55,14 +56,21 @@ impl NodeService for Api {
     ) -> Result<Response<Stream<wire::Node>>, Status> {
         let user = User::of(&request)?;
         let api = self.clone();
-        Ok(Response::new(streams::begin(&self.0.tasks, &self.0.stop, |outbox| api.follow_nodes(user, outbox))))
+        Ok(Response::new(streams::begin(&self.0.tasks, &self.0.stop, |outbox| {
+            api.follow_nodes(user, outbox)
+        })))
     }
 
-    async fn power_node(&self, request: Request<wire::PowerNodeRequest>) -> Result<Response<wire::Node>, Status> {
+    async fn power_node(
+        &self,
+        request: Request<wire::PowerNodeRequest>,
+    ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
         let request = request.into_inner();
         let action = match request.action() {
-            wire::PowerAction::Unspecified => return Err(Status::invalid_argument("action: status, on, off or cycle")),
+            wire::PowerAction::Unspecified => {
+                return Err(Status::invalid_argument("action: status, on, off or cycle"));
+            }
             wire::PowerAction::Status => ByHand::Status,
             wire::PowerAction::On => ByHand::On,
             wire::PowerAction::Off => ByHand::Off,
@@ -81,33 +89,51 @@ impl NodeService for Api {
         Ok(Response::new(node))
     }
 
-    async fn drain_node(&self, request: Request<wire::DrainNodeRequest>) -> Result<Response<wire::Node>, Status> {
+    async fn drain_node(
+        &self,
+        request: Request<wire::DrainNodeRequest>,
+    ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
         let wire::DrainNodeRequest { name, reason } = request.into_inner();
         self.act(author, name, AdminAction::Drain { reason }).await.map(Response::new)
     }
 
-    async fn resume_node(&self, request: Request<wire::ResumeNodeRequest>) -> Result<Response<wire::Node>, Status> {
+    async fn resume_node(
+        &self,
+        request: Request<wire::ResumeNodeRequest>,
+    ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
         self.act(author, request.into_inner().name, AdminAction::Resume).await.map(Response::new)
     }
 
-    async fn repair_node(&self, request: Request<wire::RepairNodeRequest>) -> Result<Response<wire::Node>, Status> {
+    async fn repair_node(
+        &self,
+        request: Request<wire::RepairNodeRequest>,
+    ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
         self.act(author, request.into_inner().name, AdminAction::Repair).await.map(Response::new)
     }
 
-    async fn retire_node(&self, request: Request<wire::RetireNodeRequest>) -> Result<Response<wire::Node>, Status> {
+    async fn retire_node(
+        &self,
+        request: Request<wire::RetireNodeRequest>,
+    ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
         self.act(author, request.into_inner().name, AdminAction::Retire).await.map(Response::new)
     }
 
-    async fn approve_wipe(&self, request: Request<wire::ApproveWipeRequest>) -> Result<Response<wire::Node>, Status> {
+    async fn approve_wipe(
+        &self,
+        request: Request<wire::ApproveWipeRequest>,
+    ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
         self.act(author, request.into_inner().name, AdminAction::ApproveWipe).await.map(Response::new)
     }
 
-    async fn apply(&self, request: Request<wire::ApplyRequest>) -> Result<Response<wire::ApplyResponse>, Status> {
+    async fn apply(
+        &self,
+        request: Request<wire::ApplyRequest>,
+    ) -> Result<Response<wire::ApplyResponse>, Status> {
         let author = User::admin(&request)?;
         let request = request.into_inner();
         let nodes =
@@ -134,7 +160,8 @@ impl NodeService for Api {
     ) -> Result<Response<wire::Image>, Status> {
         User::admin(&request)?;
         let mut parts = request.into_inner();
-        let Some(wire::add_image_request::Part::Header(header)) = parts.message().await?.and_then(|m| m.part) else {
+        let Some(wire::add_image_request::Part::Header(header)) = parts.message().await?.and_then(|m| m.part)
+        else {
             return Err(Status::invalid_argument("the first message of an image is its header"));
         };
         let arch: Arch = header.arch.parse().map_err(|e| Status::invalid_argument(format!("arch: {e}")))?;
@@ -159,15 +186,19 @@ impl NodeService for Api {
         Ok(Response::new(wire::ListImagesResponse { images }))
     }
 
-    async fn add_tenant(&self, request: Request<wire::AddTenantRequest>) -> Result<Response<wire::Credential>, Status> {
+    async fn add_tenant(
+        &self,
+        request: Request<wire::AddTenantRequest>,
+    ) -> Result<Response<wire::Credential>, Status> {
         User::admin(&request)?;
         let wire::AddTenantRequest { name, valid_s } = request.into_inner();
         self.0.submit(Input::AddTenant { name: name.clone() }).await.map_err(|e| refused(&e))?;
         let who = Identity::Tenant(name.clone());
         let valid = Duration::from_secs(if valid_s == 0 { CREDENTIAL_S } else { valid_s });
         let authority = self.0.authority.load();
-        let issued =
-            authority.issue_client(&who, self.0.clock.now(), valid).map_err(|e| internal("a credential", &e))?;
+        let issued = authority
+            .issue_client(&who, self.0.clock.now(), valid)
+            .map_err(|e| internal("a credential", &e))?;
         let Credential { name, address, ca, certificate, key } =
             Credential::new(name, self.0.config.api.url.clone(), authority.pem(), issued);
         Ok(Response::new(wire::Credential { name, address, ca, certificate, key }))
@@ -210,7 +241,9 @@ impl NodeService for Api {
         let user = User::of(&request)?;
         let filter = self.event_filter(&user, &request.into_inner())?;
         let api = self.clone();
-        Ok(Response::new(streams::begin(&self.0.tasks, &self.0.stop, |outbox| api.follow_events(filter, outbox))))
+        Ok(Response::new(streams::begin(&self.0.tasks, &self.0.stop, |outbox| {
+            api.follow_events(filter, outbox)
+        })))
     }
 }
 
@@ -226,7 +259,8 @@ impl Api {
     fn visible_node(&self, user: &User, id: NodeId) -> Option<wire::Node> {
         self.0.published.read(|w| {
             let node = w.nodes.get(id)?;
-            let mine = || node.state.lease().and_then(|l| w.leases.get(l)).is_some_and(|l| user.may_touch(w, l));
+            let mine =
+                || node.state.lease().and_then(|l| w.leases.get(l)).is_some_and(|l| user.may_touch(w, l));
             (matches!(user, User::Admin(_)) || mine()).then(|| node_view::node(w, &self.0.registry, node))
         })
     }
@@ -266,9 +300,9 @@ impl Api {
     fn event_filter(&self, user: &User, request: &wire::ListEventsRequest) -> Result<EventFilter, Status> {
         let node = match request.node.as_str() {
             "" => None,
-            name => {
-                Some(self.0.published.read(|w| w.node_named(name).map(|n| n.id)).ok_or_else(|| no_node(name))?)
-            }
+            name => Some(
+                self.0.published.read(|w| w.node_named(name).map(|n| n.id)).ok_or_else(|| no_node(name))?,
+            ),
         };
         let lease = (request.lease_id > 0).then_some(LeaseId(request.lease_id));
         match (user, lease) {

@@ -76,7 +76,11 @@ fn boot(boot: &Boot) -> wire::Boot {
         evidence: boot
             .evidence
             .iter()
-            .map(|e| wire::Evidence { kind: e.kind.as_str().to_owned(), detail: e.detail.clone(), at_ms: e.at.0 })
+            .map(|e| wire::Evidence {
+                kind: e.kind.as_str().to_owned(),
+                detail: e.detail.clone(),
+                at_ms: e.at.0,
+            })
             .collect(),
         rung: boot.rung as u32,
     }
@@ -106,7 +110,12 @@ fn inventory(read: &Inventory) -> wire::Inventory {
         nics: read
             .nics
             .iter()
-            .map(|n| wire::Nic { name: n.name.clone(), mac: n.mac.clone(), link: n.link, speed_mbps: n.speed_mbps })
+            .map(|n| wire::Nic {
+                name: n.name.clone(),
+                mac: n.mac.clone(),
+                link: n.link,
+                speed_mbps: n.speed_mbps,
+            })
             .collect(),
     }
 }

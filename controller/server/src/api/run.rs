@@ -19,7 +19,11 @@ const CHUNK: usize = 256 << 10;
 /// Bytes that a payload may be given on its standard input.
 const MAX_STDIN: usize = 4 << 20;
 
-pub(super) async fn start(api: &Api, user: &User, request: wire::StartRunRequest) -> Result<wire::Run, Status> {
+pub(super) async fn start(
+    api: &Api,
+    user: &User,
+    request: wire::StartRunRequest,
+) -> Result<wire::Run, Status> {
     let lease = LeaseId(request.lease_id);
     api.check_lease(user, lease)?;
     if request.stdin.len() > MAX_STDIN {
@@ -92,9 +96,8 @@ pub(super) async fn follow(
     request: wire::FollowRunRequest,
 ) -> Result<Stream<wire::RunEvent>, Status> {
     let run = find(api, user, RunId(request.id)).await?;
-    let names: BTreeMap<NodeId, String> = api.0.published.read(|w| {
-        run.tasks.iter().map(|t| (t.node, name(w, t.node))).collect()
-    });
+    let names: BTreeMap<NodeId, String> =
+        api.0.published.read(|w| run.tasks.iter().map(|t| (t.node, name(w, t.node))).collect());
     let followed = names.into_iter().map(|(node, name)| {
         let offset = request.offsets.get(&name).copied().unwrap_or(0);
         Followed { node, name, offset, shown: None }
@@ -187,7 +190,11 @@ pub(super) async fn file(
     let run = find(api, user, RunId(request.id)).await?;
     let node = run.tasks.iter().find(|t| api.0.published.read(|w| name(w, t.node)) == request.node);
     let node = match node.map(|t| (t.node, &t.state)) {
-        Some((node, TaskState::Finished { result, .. })) if result.files.iter().any(|f| f.path == request.path) => node,
+        Some((node, TaskState::Finished { result, .. }))
+            if result.files.iter().any(|f| f.path == request.path) =>
+        {
+            node
+        }
         _ => {
             let text = format!("run {} has no file {:?} of node {:?}", run.id, request.path, request.node);
             return Err(Status::not_found(text));

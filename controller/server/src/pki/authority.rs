@@ -5,8 +5,8 @@ use super::Identity;
 use anyhow::Context as _;
 use hostler_core::time::Timestamp;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
 use rustls_pki_types::CertificateSigningRequestDer;
 use std::net::IpAddr;
@@ -46,7 +46,8 @@ impl Authority {
     /// Reads certificate and key.
     pub(crate) fn load(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let read = |path: &Path| {
-            std::fs::read_to_string(path).with_context(|| format!("cannot read the CA file {}", path.display()))
+            std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the CA file {}", path.display()))
         };
         let pem = read(certificate)?;
         let key = KeyPair::from_pem(&read(key)?).with_context(|| format!("{} is no key", key.display()))?;
@@ -66,7 +67,9 @@ impl Authority {
         for name in names {
             params.subject_alt_names.push(match name.parse::<IpAddr>() {
                 Ok(address) => SanType::IpAddress(address),
-                Err(_) => SanType::DnsName(name.as_str().try_into().with_context(|| format!("{name:?} is no name"))?),
+                Err(_) => SanType::DnsName(
+                    name.as_str().try_into().with_context(|| format!("{name:?} is no name"))?,
+                ),
             });
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -74,12 +77,23 @@ impl Authority {
     }
 
     /// A certificate and key for a client.
-    pub(crate) fn issue_client(&self, who: &Identity, now: Timestamp, valid: Duration) -> anyhow::Result<Issued> {
+    pub(crate) fn issue_client(
+        &self,
+        who: &Identity,
+        now: Timestamp,
+        valid: Duration,
+    ) -> anyhow::Result<Issued> {
         self.issue(&client(who, now, valid)?)
     }
 
     /// A certificate for the key of a PKCS#10 request. The names in the request do not count.
-    pub(crate) fn sign(&self, csr: &SigningRequest, who: &Identity, now: Timestamp, valid: Duration) -> anyhow::Result<String> {
+    pub(crate) fn sign(
+        &self,
+        csr: &SigningRequest,
+        who: &Identity,
+        now: Timestamp,
+        valid: Duration,
+    ) -> anyhow::Result<String> {
         let certificate = client(who, now, valid)?
             .signed_by(&csr.0.public_key, &self.issuer)
             .context("the request's key cannot be signed")?;
@@ -100,7 +114,8 @@ pub(crate) struct SigningRequest(CertificateSigningRequestParams);
 impl SigningRequest {
     pub(crate) fn parse(der: &[u8]) -> anyhow::Result<Self> {
         let der = CertificateSigningRequestDer::from(der);
-        let params = CertificateSigningRequestParams::from_der(&der).context("the CSR is no valid PKCS#10 request")?;
+        let params =
+            CertificateSigningRequestParams::from_der(&der).context("the CSR is no valid PKCS#10 request")?;
         Ok(Self(params))
     }
 

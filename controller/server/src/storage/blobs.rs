@@ -32,7 +32,10 @@ impl Blobs {
     }
 
     pub(crate) fn upload(&self) -> anyhow::Result<Upload> {
-        let file = tempfile::Builder::new().prefix(".upload-").tempfile_in(&self.dir).context("no room for content")?;
+        let file = tempfile::Builder::new()
+            .prefix(".upload-")
+            .tempfile_in(&self.dir)
+            .context("no room for content")?;
         Ok(Upload { file, digest: Sha256::new(), size: 0, dir: self.dir.clone() })
     }
 }

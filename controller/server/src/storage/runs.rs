@@ -41,7 +41,13 @@ impl RunStore {
     }
 
     /// Appends to a collected file.
-    pub(crate) fn append_file(&self, run: RunId, node: NodeId, path: &str, piece: &Piece) -> anyhow::Result<()> {
+    pub(crate) fn append_file(
+        &self,
+        run: RunId,
+        node: NodeId,
+        path: &str,
+        piece: &Piece,
+    ) -> anyhow::Result<()> {
         append(&self.file(run, node, path), piece, FILE_LIMIT).map(drop)
     }
 

@@ -55,11 +55,11 @@ impl Store for SqliteStore {
 fn lock(path: &Path) -> Result<File, StoreError> {
     let path = path.with_extension("lock");
     let shown = path.display().to_string();
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|source| StoreError::File { what: "create", path: shown.clone(), source })?;
+    let file = File::options().create(true).append(true).open(&path).map_err(|source| StoreError::File {
+        what: "create",
+        path: shown.clone(),
+        source,
+    })?;
     flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| StoreError::Locked { path: shown })?;
     Ok(file)
 }

@@ -61,7 +61,12 @@ impl SqliteHistory {
         Ok(Self { db })
     }
 
-    fn one<T: DeserializeOwned>(&self, table: &'static str, query: &str, id: u32) -> Result<Option<T>, StoreError> {
+    fn one<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        query: &str,
+        id: u32,
+    ) -> Result<Option<T>, StoreError> {
         let body: Option<String> =
             self.db.prepare_cached(query)?.query_row(params![id], |row| row.get(0)).optional()?;
         body.map(|body| parse(table, i64::from(id), &body)).transpose()

@@ -45,12 +45,16 @@ fn write(db: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
             .map(drop)
             .map_err(Into::into),
         Change::Image(row) => db
-            .prepare_cached("INSERT OR REPLACE INTO image (id, name, arch, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO image (id, name, arch, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
             .execute(params![row.id.0, row.name, row.arch.as_str(), row.sha256, body("image", row)?])
             .map(drop)
             .map_err(Into::into),
         Change::Run(row) => db
-            .prepare_cached("INSERT OR REPLACE INTO run (id, lease, remembered, body) VALUES (?1, ?2, 1, ?3)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO run (id, lease, remembered, body) VALUES (?1, ?2, 1, ?3)",
+            )?
             .execute(params![row.id.0, row.lease.0, body("run", row)?])
             .map(drop)
             .map_err(Into::into),
