@@ -3,6 +3,7 @@
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::lease::{Lease, LeaseState};
 use crate::node::{Node, NodeState, Presence};
+use crate::schedule;
 use crate::world::World;
 
 /// Why `node` is in the state it is in: what it waits for, or what failed. Never empty.
@@ -55,7 +56,7 @@ fn waits_of_firmware(boot: &Boot) -> &'static str {
 #[must_use]
 pub fn lease(world: &World, lease: &Lease) -> String {
     match &lease.state {
-        LeaseState::Queued { reason } => reason.clone(),
+        LeaseState::Queued { .. } => schedule::why_waiting(world, lease),
         LeaseState::Deploying { group, .. } => {
             let not_up: Vec<_> = group
                 .iter()

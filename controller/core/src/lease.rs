@@ -63,7 +63,7 @@ pub struct Lease {
 pub enum LeaseState {
     /// Waiting for a whole group.
     Queued {
-        /// What it waits for, for people.
+        /// What it waits for, for people; [`crate::explain::lease`] also says how that stands.
         reason: String,
     },
     /// The group is being provisioned.

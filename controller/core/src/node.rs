@@ -94,7 +94,7 @@ pub struct Node {
     pub first_wipe: FirstWipe,
     /// Whether its agent is heard.
     pub agent: Presence,
-    /// Its firmware asked for a boot program while none was ordered.
+    /// When its firmware asked for a boot program while none was ordered, as last told.
     pub unexpected_boot: Option<Timestamp>,
     /// The last lease that ended on it, and when it was given back: everything before this moment is a former
     /// tenant's.
@@ -358,7 +358,7 @@ pub enum Presence {
     Heard,
     /// It was heard, and is not any more.
     Silent {
-        /// Since when.
+        /// Since when; or since the start of the controller or the end of its pool's silence, if it was silent then.
         since: Timestamp,
     },
 }

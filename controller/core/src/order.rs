@@ -81,7 +81,7 @@ pub fn for_tenant(world: &World, node: NodeId) -> Vec<RunOrder<'_>> {
         return Vec::new();
     };
     let mut orders = Vec::new();
-    for run in world.runs.values().filter(|r| r.lease == *lease) {
+    for run in world.runs_of(*lease) {
         match (run.task(node).map(|t| &t.state), &run.stop) {
             (Some(TaskState::Pending { .. }), None) => orders.push(RunOrder::Start(run)),
             (Some(TaskState::Running { .. } | TaskState::Pending { .. }), Some(why)) => {

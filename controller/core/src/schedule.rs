@@ -1,12 +1,13 @@
 //! Which queued leases start now, and on which nodes.
 //!
 //! Whole groups in strict order of arrival. A later group may start only if it uses no node that an earlier one could
-//! use, so nothing that starts early can make an earlier group wait longer.
+//! use, so nothing that starts early can make an earlier group wait longer. An earlier group that the registered
+//! machines can no longer make up (one was retired since) keeps nobody waiting.
 
-use crate::hardware::Arch;
-use crate::ids::{ImageId, LeaseId, NodeId};
+use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseSpec, Member};
 use crate::node::Node;
+use crate::request::{Request, Want};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,36 +31,41 @@ pub enum Decision {
     },
 }
 
-/// Decides for every queued lease. `now` is for policies that look at the clock; this one does not.
+/// Decides for the queued leases, as long as there are free nodes to decide about; the others wait as before. `now` is
+/// for policies that look at the clock; this one does not.
 #[must_use]
 pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
-    let mut taken = BTreeSet::new();
-    let mut ahead = 0_usize;
     let mut decisions = Vec::new();
-    for lease in world.queue() {
-        let free = |node: &Node| node.is_free() && !taken.contains(&node.id);
-        if let Some(group) = fit(world, &lease.spec, free) {
-            taken.extend(group.iter().map(|a| a.node));
-            decisions.push(Decision::Start { lease: lease.id, group });
+    let mut free = by_last_use(world, Node::is_free);
+    for id in world.index().queue() {
+        if free.is_empty() {
+            break;
+        }
+        let Some(lease) = world.leases.get(id) else { continue };
+        let request = Request::new(world, &lease.spec);
+        let usable: Vec<_> = free.iter().copied().filter(|n| request.could_use(n)).collect();
+        if let Some(group) = request.fit(&usable) {
+            free.retain(|n| !group.iter().any(|a| a.node == n.id));
+            decisions.push(Decision::Start { lease: id, group });
         } else {
-            decisions
-                .push(Decision::Wait { lease: lease.id, reason: why_waiting(world, lease, &taken, ahead) });
-            taken.extend(could_use(world, &lease.spec));
-            ahead += 1;
+            let reserve = !usable.is_empty() && request.fit(&by_last_use(world, Node::in_service)).is_some();
+            free.retain(|n| !(reserve && request.could_use(n)));
+            decisions.push(Decision::Wait { lease: id, reason: asks_for(lease) });
         }
     }
     decisions
 }
 
-/// A free node that can take the place of `failed` in a group, and the image for it. Nodes that queued leases could
-/// use are not spared: the group was there first.
+/// A free node that can take the place of `failed` in a group, and the image for it: the one that the group has, where
+/// the architecture is the same. Nodes that queued leases could use are not spared: the group was there first.
 #[must_use]
 pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
-    let member = lease.spec.members.get(failed.member)?;
-    let mut candidates: Vec<_> = world.nodes.values().filter(|n| n.is_free()).collect();
-    candidates.sort_by_key(|n| (n.since, n.id));
-    candidates.into_iter().find_map(|node| {
-        image_on(world, member, node).map(|image| Assigned { node: node.id, member: failed.member, image })
+    let want = Want::new(world, lease.spec.members.get(failed.member)?);
+    let arch = world.images.get(failed.image).map(|i| i.arch);
+    by_last_use(world, Node::is_free).into_iter().find_map(|node| {
+        let same = (arch == Some(node.spec.arch) && want.suits(node)).then_some(failed.image);
+        let image = same.or_else(|| want.image_on(node))?;
+        Some(Assigned { node: node.id, member: failed.member, image })
     })
 }
 
@@ -69,140 +75,78 @@ pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Ass
 /// # Errors
 /// A text for people.
 pub fn satisfiable(world: &World, spec: &LeaseSpec) -> Result<(), String> {
-    if fit(world, spec, Node::in_service).is_some() {
+    let request = Request::new(world, spec);
+    let nodes = by_last_use(world, Node::in_service);
+    if request.fit(&nodes).is_some() {
         return Ok(());
     }
-    for member in &spec.members {
-        let machines = world.nodes.values().filter(|n| n.in_service() && is_machine_for(member, n)).count();
-        let usable =
-            world.nodes.values().filter(|n| n.in_service() && image_on(world, member, n).is_some()).count();
-        let wanted = member.count as usize;
+    for want in request.members() {
+        let wanted = want.member.count as usize;
+        let machines = nodes.iter().filter(|n| want.suits(n)).count();
+        let usable = nodes.iter().filter(|n| want.image_on(n).is_some()).count();
         if machines > usable && usable < wanted {
             return Err(format!(
                 "{} needs an image {:?} for the architecture of its machines; there is {}",
-                describe(member),
-                member.image,
-                images_named(world, &member.image)
+                describe(want.member),
+                want.member.image,
+                images_named(world, want)
             ));
         }
         if usable < wanted {
-            return Err(format!(
-                "{} can never be had: {usable} of such machines are registered",
-                describe(member)
-            ));
+            let text = format!("can never be had: {usable} of such machines are registered");
+            return Err(format!("{} {text}", describe(want.member)));
         }
     }
     Err("each role alone could be had, but not all of them at once: they ask for the same machines".into())
 }
 
-/// Matches slots to nodes that are `eligible`, least recently used first. Exact: if a group exists, one is found.
-fn fit(world: &World, spec: &LeaseSpec, eligible: impl Fn(&Node) -> bool) -> Option<Vec<Assigned>> {
-    let mut nodes: Vec<&Node> = world.nodes.values().filter(|n| eligible(n)).collect();
-    nodes.sort_by_key(|n| (n.since, n.id));
-    let choices: Vec<Vec<(usize, ImageId)>> = spec
-        .members
-        .iter()
-        .map(|m| nodes.iter().enumerate().filter_map(|(i, n)| Some((i, image_on(world, m, n)?))).collect())
-        .collect();
-    let slots: Vec<usize> =
-        spec.members.iter().enumerate().flat_map(|(i, m)| std::iter::repeat_n(i, m.count as usize)).collect();
-    if slots.len() > nodes.len() {
+/// What a queued lease waits for. Changes only with the lease itself, so that a queue that moves is not stored anew.
+pub(crate) fn asks_for(lease: &Lease) -> String {
+    let members: Vec<_> = lease.spec.members.iter().map(describe).collect();
+    format!("waits for {}{}", members.join(", "), setback(lease))
+}
+
+/// What a queued lease waits for, with what its machines do now and how many leases come first.
+pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
+    let request = Request::new(world, &lease.spec);
+    let shortages: Vec<_> = request.members().iter().filter_map(|want| shortage(world, want)).collect();
+    let ahead = match world.queue_position(lease) {
+        None | Some(0) => String::new(),
+        Some(ahead) => format!("{ahead} ahead in the queue; "),
+    };
+    if !shortages.is_empty() {
+        format!("{ahead}waits for {}{}", shortages.join(", "), setback(lease))
+    } else if ahead.is_empty() {
+        format!("its roles compete for the same free machines{}", setback(lease))
+    } else {
+        format!("{ahead}the free machines are kept for those{}", setback(lease))
+    }
+}
+
+fn shortage(world: &World, want: &Want<'_>) -> Option<String> {
+    let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
+    let free = usable().filter(|n| n.is_free()).count();
+    if free >= want.member.count as usize {
         return None;
     }
-    let mut matching = Matching { choices: &choices, slots: &slots, owner: vec![None; nodes.len()] };
-    for slot in 0..slots.len() {
-        if !matching.place(slot, &mut vec![false; nodes.len()]) {
-            return None;
-        }
+    let mut busy = BTreeMap::<&str, usize>::new();
+    for node in usable().filter(|n| !n.is_free()) {
+        let word = if node.holds.is_empty() { node.state.name().as_str() } else { "held" };
+        *busy.entry(word).or_default() += 1;
     }
-    let mut group: Vec<Assigned> = matching
-        .owner
-        .iter()
-        .enumerate()
-        .filter_map(|(i, slot)| {
-            let member = slots[(*slot)?];
-            let image = choices[member].iter().find(|(n, _)| *n == i)?.1;
-            Some(Assigned { node: nodes[i].id, member, image })
-        })
-        .collect();
-    group.sort_by_key(|a| (a.member, a.node));
-    Some(group)
+    let busy: String = busy.iter().map(|(word, n)| format!(", {n} {word}")).collect();
+    Some(format!("{}: {free} free{busy}", describe(want.member)))
 }
 
-/// Bipartite matching by augmenting paths.
-struct Matching<'a> {
-    /// For each member: nodes that satisfy it.
-    choices: &'a [Vec<(usize, ImageId)>],
-    /// For each slot: its member.
-    slots: &'a [usize],
-    /// For each node: the slot that has it.
-    owner: Vec<Option<usize>>,
+fn setback(lease: &Lease) -> String {
+    lease.setback.as_ref().map(|s| format!(" (back in the queue: {s})")).unwrap_or_default()
 }
 
-impl Matching<'_> {
-    fn place(&mut self, slot: usize, visited: &mut Vec<bool>) -> bool {
-        let choices = self.choices;
-        for &(node, _) in &choices[self.slots[slot]] {
-            if std::mem::replace(&mut visited[node], true) {
-                continue;
-            }
-            if self.owner[node].is_none_or(|other| self.place(other, visited)) {
-                self.owner[node] = Some(slot);
-                return true;
-            }
-        }
-        false
-    }
-}
-
-fn is_machine_for(member: &Member, node: &Node) -> bool {
-    member.arch.is_none_or(|a| a == node.spec.arch)
-        && member.pool.as_ref().is_none_or(|p| *p == node.spec.pool)
-        && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
-}
-
-fn image_on(world: &World, member: &Member, node: &Node) -> Option<ImageId> {
-    is_machine_for(member, node)
-        .then(|| world.image_for(&member.image, node.spec.arch))
-        .flatten()
-        .map(|i| i.id)
-}
-
-/// Every node in service that some member of the request could be given, now or later.
-fn could_use<'a>(world: &'a World, spec: &'a LeaseSpec) -> impl Iterator<Item = NodeId> + 'a {
-    let usable = |n: &Node| n.in_service() && spec.members.iter().any(|m| image_on(world, m, n).is_some());
-    world.nodes.values().filter(move |n| usable(n)).map(|n| n.id)
-}
-
-fn why_waiting(world: &World, lease: &Lease, taken: &BTreeSet<NodeId>, ahead: usize) -> String {
-    let mut shortages = Vec::new();
-    for member in &lease.spec.members {
-        let matching =
-            || world.nodes.values().filter(|n| n.in_service() && image_on(world, member, n).is_some());
-        let free = matching().filter(|n| n.is_free() && !taken.contains(&n.id)).count();
-        if free < member.count as usize {
-            let states = count_by(
-                matching()
-                    .filter(|n| !n.is_free())
-                    .map(|n| if n.holds.is_empty() { n.state.name().as_str() } else { "held" }),
-            );
-            shortages.push(format!("{}: {free} free{states}", describe(member)));
-        }
-    }
-    if shortages.is_empty() {
-        shortages.push("its roles compete for the same free machines".into());
-    }
-    let queue = if ahead > 0 { format!("{ahead} ahead in the queue; ") } else { String::new() };
-    let setback = lease.setback.as_ref().map(|s| format!(" (back in the queue: {s})")).unwrap_or_default();
-    format!("{queue}waits for {}{setback}", shortages.join(", "))
-}
-
-fn count_by<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for word in words {
-        *counts.entry(word).or_default() += 1;
-    }
-    counts.iter().map(|(word, n)| format!(", {n} {word}")).collect()
+/// The nodes of this kind, the least recently used first.
+fn by_last_use(world: &World, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
+    let mut nodes: Vec<_> = world.nodes.values().filter(|n| kind(n)).collect();
+    nodes.sort_by_key(|n| (n.since, n.id));
+    nodes
 }
 
 fn describe(member: &Member) -> String {
@@ -213,11 +157,9 @@ fn describe(member: &Member) -> String {
     format!("{} x {arch}{pool}{names} for role {:?}", member.count, member.role)
 }
 
-fn images_named(world: &World, name: &str) -> String {
-    let arches: BTreeSet<Arch> =
-        Arch::ALL.into_iter().filter(|arch| world.image_for(name, *arch).is_some()).collect();
+fn images_named(world: &World, want: &Want<'_>) -> String {
+    let arches: Vec<_> = want.imaged().map(|a| a.as_str()).collect();
     if !arches.is_empty() {
-        let arches: Vec<_> = arches.iter().map(|a| a.as_str()).collect();
         return format!("one for {}", arches.join(", "));
     }
     let names: BTreeSet<_> = world.images.values().map(|i| i.name.as_str()).collect();

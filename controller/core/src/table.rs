@@ -68,8 +68,8 @@ impl<K: Ord + Copy, V> Table<K, V> {
     }
 
     /// Takes away a row that is gone from the store.
-    pub(crate) fn forget(&mut self, key: K) {
-        self.rows.remove(&key);
+    pub(crate) fn forget(&mut self, key: K) -> Option<V> {
+        self.rows.remove(&key)
     }
 
     /// The ids touched since the last call.

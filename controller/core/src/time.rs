@@ -52,6 +52,8 @@ pub struct Timing {
     pub approval_ms: u64,
     /// Silence of an agent that counts as lost.
     pub silence_ms: u64,
+    /// How long the ladder of a pool waits for the network after too many of its machines went silent together.
+    pub incident_ms: u64,
     /// How long a closed lease is remembered, and with it its idempotency key.
     pub remember_ms: u64,
 }
@@ -69,6 +71,7 @@ impl Default for Timing {
             deployed_ms: 900 * S,
             approval_ms: 14 * 24 * 3600 * S,
             silence_ms: 60 * S,
+            incident_ms: 24 * 3600 * S,
             remember_ms: 3600 * S,
         }
     }

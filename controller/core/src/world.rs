@@ -4,13 +4,14 @@ use crate::catalogue::{Image, Tenant};
 use crate::event::{Event, Severity};
 use crate::hardware::{Arch, Mac};
 use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, RunId, TenantId};
+use crate::index::Index;
 use crate::lease::Lease;
 use crate::node::{Bmc, Node};
 use crate::run::Run;
 use crate::table::Table;
 use crate::time::{Timestamp, Timing};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Everything that decisions are made from. Serialised, it is the state that replays byte for byte.
@@ -68,15 +69,6 @@ pub struct Counters {
     event: u64,
 }
 
-/// Unique names, for looking up.
-#[derive(Clone, Debug, Default)]
-struct Index {
-    node_names: HashMap<String, NodeId>,
-    node_macs: HashMap<Mac, NodeId>,
-    node_addresses: HashMap<Ipv4Addr, NodeId>,
-    lease_keys: HashMap<(TenantId, String), LeaseId>,
-}
-
 /// A row as it is to be stored, or gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
@@ -116,22 +108,30 @@ impl World {
             match change {
                 Change::Meta(meta) => self.meta = meta,
                 Change::Node(row) => {
-                    self.index_node(&row);
+                    self.reindex_node(&row);
                     self.nodes.restore(row.id, *row);
                 }
                 Change::Bmc(row) => self.bmcs.restore(row.id, row),
                 Change::Lease(row) => {
-                    self.index.lease_keys.insert((row.tenant, row.key.clone()), row.id);
+                    self.reindex_lease(&row);
                     self.leases.restore(row.id, *row);
                 }
                 Change::ForgetLease(id) => {
-                    self.unindex_lease(id);
-                    self.leases.forget(id);
+                    if let Some(lease) = self.leases.forget(id) {
+                        self.index.drop_lease(&lease);
+                    }
                 }
                 Change::Tenant(row) => self.tenants.restore(row.id, row),
                 Change::Image(row) => self.images.restore(row.id, row),
-                Change::Run(row) => self.runs.restore(row.id, *row),
-                Change::ForgetRun(id) => self.runs.forget(id),
+                Change::Run(row) => {
+                    self.index.add_run(&row);
+                    self.runs.restore(row.id, *row);
+                }
+                Change::ForgetRun(id) => {
+                    if let Some(run) = self.runs.forget(id) {
+                        self.index.drop_run(&run);
+                    }
+                }
                 Change::Event(_) => {}
             }
         }
@@ -166,25 +166,25 @@ impl World {
     /// The node of this name.
     #[must_use]
     pub fn node_named(&self, name: &str) -> Option<&Node> {
-        self.index.node_names.get(name).and_then(|id| self.nodes.get(*id))
+        self.nodes.get(self.index.node_named(name)?)
     }
 
     /// The node with this boot interface.
     #[must_use]
     pub fn node_by_mac(&self, mac: Mac) -> Option<&Node> {
-        self.index.node_macs.get(&mac).and_then(|id| self.nodes.get(*id))
+        self.nodes.get(self.index.node_by_mac(mac)?)
     }
 
     /// The node for which this address is reserved.
     #[must_use]
     pub fn node_by_address(&self, address: Ipv4Addr) -> Option<&Node> {
-        self.index.node_addresses.get(&address).and_then(|id| self.nodes.get(*id))
+        self.nodes.get(self.index.node_by_address(address)?)
     }
 
     /// The lease that `tenant` asked for with `key`.
     #[must_use]
     pub fn lease_by_key(&self, tenant: TenantId, key: &str) -> Option<&Lease> {
-        self.index.lease_keys.get(&(tenant, key.to_owned())).and_then(|id| self.leases.get(*id))
+        self.leases.get(self.index.lease_by_key(tenant, key)?)
     }
 
     /// The tenant of this name.
@@ -203,32 +203,63 @@ impl World {
     /// The queued leases, first come first.
     #[must_use]
     pub fn queue(&self) -> Vec<&Lease> {
-        let mut queue: Vec<_> = self.leases.values().filter(|l| l.is_queued()).collect();
-        queue.sort_by_key(|l| (l.requested, l.id));
-        queue
+        self.index.queue().filter_map(|id| self.leases.get(id)).collect()
+    }
+
+    /// How many leases wait before this one; none if it does not wait.
+    #[must_use]
+    pub fn queue_position(&self, lease: &Lease) -> Option<usize> {
+        lease.is_queued().then(|| self.index.ahead_of(lease))
+    }
+
+    /// The runs of a lease, oldest first.
+    pub fn runs_of(&self, lease: LeaseId) -> impl Iterator<Item = &Run> {
+        self.index.runs(lease).filter_map(|id| self.runs.get(id))
+    }
+
+    /// The run that was asked for on `lease` with `key`.
+    #[must_use]
+    pub fn run_by_key(&self, lease: LeaseId, key: &str) -> Option<&Run> {
+        self.runs.get(self.index.run_by_key(lease, key)?)
+    }
+
+    pub(crate) const fn index(&self) -> &Index {
+        &self.index
     }
 
     pub(crate) fn put_node(&mut self, node: Node) {
-        if let Some(old) = self.nodes.get(node.id) {
-            self.index.node_names.remove(&old.spec.name);
-            self.index.node_macs.remove(&old.spec.mac);
-            self.index.node_addresses.remove(&old.spec.address);
-        }
-        self.index_node(&node);
+        self.reindex_node(&node);
         self.nodes.insert(node.id, node);
     }
 
     pub(crate) fn put_lease(&mut self, lease: Lease) {
-        self.index.lease_keys.insert((lease.tenant, lease.key.clone()), lease.id);
+        self.reindex_lease(&lease);
         self.leases.insert(lease.id, lease);
     }
 
+    /// Changes a lease. The only way to, so that the queue and the deadlines know of it.
+    pub(crate) fn change_lease(&mut self, id: LeaseId, change: impl FnOnce(&mut Lease)) {
+        if let Some(lease) = self.leases.get_mut(id) {
+            self.index.drop_lease(lease);
+            change(lease);
+            self.index.add_lease(lease);
+        }
+    }
+
+    pub(crate) fn put_run(&mut self, run: Run) {
+        self.index.add_run(&run);
+        self.runs.insert(run.id, run);
+    }
+
     pub(crate) fn forget_lease(&mut self, id: LeaseId) {
-        self.unindex_lease(id);
-        self.leases.remove(id);
-        let runs: Vec<_> = self.runs.values().filter(|r| r.lease == id).map(|r| r.id).collect();
+        if let Some(lease) = self.leases.remove(id) {
+            self.index.drop_lease(&lease);
+        }
+        let runs: Vec<_> = self.index.runs(id).collect();
         for run in runs {
-            self.runs.remove(run);
+            if let Some(run) = self.runs.remove(run) {
+                self.index.drop_run(&run);
+            }
         }
     }
 
@@ -252,29 +283,18 @@ impl World {
         });
     }
 
-    /// A retired node keeps its row, not its name: the machine may be registered anew.
-    fn index_node(&mut self, node: &Node) {
-        if let Some(old) = self.nodes.get(node.id)
-            && old.spec != node.spec
-        {
-            self.index.node_names.remove(&old.spec.name);
-            self.index.node_macs.remove(&old.spec.mac);
-            self.index.node_addresses.remove(&old.spec.address);
+    fn reindex_node(&mut self, node: &Node) {
+        if let Some(old) = self.nodes.get(node.id) {
+            self.index.drop_node(old);
         }
-        if node.in_service() {
-            self.index.node_names.insert(node.spec.name.clone(), node.id);
-            self.index.node_macs.insert(node.spec.mac, node.id);
-            self.index.node_addresses.insert(node.spec.address, node.id);
-        } else if self.index.node_macs.get(&node.spec.mac) == Some(&node.id) {
-            self.index.node_macs.remove(&node.spec.mac);
-            self.index.node_addresses.remove(&node.spec.address);
-        }
+        self.index.add_node(node);
     }
 
-    fn unindex_lease(&mut self, id: LeaseId) {
-        if let Some(lease) = self.leases.get(id) {
-            self.index.lease_keys.remove(&(lease.tenant, lease.key.clone()));
+    fn reindex_lease(&mut self, lease: &Lease) {
+        if let Some(old) = self.leases.get(lease.id) {
+            self.index.drop_lease(old);
         }
+        self.index.add_lease(lease);
     }
 }
 

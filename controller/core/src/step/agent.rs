@@ -56,6 +56,9 @@ impl World {
         if IpAddr::V4(node.spec.address) != address {
             return Err(format!("it may only be used from {}", node.spec.address));
         }
+        if current.power == PowerOutcome::Outstanding {
+            return Err("its power attempt is not answered yet".into());
+        }
         if current.token_expires < self.meta.now {
             return Err("it has expired".into());
         }
@@ -84,6 +87,7 @@ impl World {
             return Err(Refusal::Forbidden(text));
         }
         match (profile, report) {
+            (Profile::Ramdisk, Report::Lost) if stage == Stage::Start => self.on_left_ramdisk(id),
             (_, Report::Lost) => self.on_lost(id),
             (_, Report::Back) => self.on_heard(id),
             (Profile::Ramdisk, Report::Hello { .. }) => self.on_ramdisk_hello(id),
@@ -314,10 +318,11 @@ impl World {
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
         let was = std::mem::replace(&mut node.agent, Presence::Heard);
         if let Presence::Silent { since } = was {
-            let (lease, gone) = (node.state.lease(), self.meta.now.since(since));
+            let (lease, pool) = (node.state.lease(), node.spec.pool.clone());
+            let gone = self.meta.now.since(since);
             let message = format!("{}: agent is heard again after {} s", node.spec.name, gone.as_secs());
             self.tell(Severity::Info, "agent-back", (id, lease), message);
-            self.review_incident(id);
+            self.review_incident(&pool);
         }
         Ok(Reply::Done)
     }

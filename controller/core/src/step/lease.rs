@@ -15,6 +15,9 @@ use std::time::Duration;
 /// More machines than this in one request are a mistake.
 const MAX_GROUP: u64 = 1024;
 
+/// More requests of one tenant than this in the queue are a loop that went wrong.
+const MAX_QUEUED: usize = 10_000;
+
 /// The longest time that a lease or a wait in the queue may take: 30 days.
 const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 
@@ -28,10 +31,17 @@ impl World {
             };
         }
         check(&key, &spec)?;
+        if self.index().queued(tenant) >= MAX_QUEUED {
+            return Err(Refusal::Conflict(format!(
+                "{MAX_QUEUED} requests of this tenant are waiting already"
+            )));
+        }
         schedule::satisfiable(self, &spec).map_err(Refusal::Conflict)?;
         let id = self.meta.counters.next_lease().ok_or_else(exhausted)?;
-        let state = LeaseState::Queued { reason: "just arrived".into() };
-        self.put_lease(Lease { id, tenant, key, spec, requested: self.meta.now, setback: None, state });
+        let state = LeaseState::Queued { reason: String::new() };
+        let mut lease = Lease { id, tenant, key, spec, requested: self.meta.now, setback: None, state };
+        lease.state = LeaseState::Queued { reason: schedule::asks_for(&lease) };
+        self.put_lease(lease);
         self.tell(Severity::Info, "lease-requested", id, format!("lease {id} requested"));
         self.reschedule = true;
         Ok(Reply::Lease(id))
@@ -53,10 +63,8 @@ impl World {
                 Decision::Start { lease, group } => self.start_group(lease, group),
                 Decision::Wait { lease, reason } => {
                     let news = LeaseState::Queued { reason };
-                    if self.leases.get(lease).is_some_and(|l| l.state != news)
-                        && let Some(lease) = self.leases.get_mut(lease)
-                    {
-                        lease.state = news;
+                    if self.leases.get(lease).is_some_and(|l| l.state != news) {
+                        self.change_lease(lease, |l| l.state = news);
                     }
                 }
             }
@@ -69,9 +77,7 @@ impl World {
             self.deploy(assigned.node, id);
         }
         let names = self.names(group.iter().map(|a| a.node));
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.state = LeaseState::Deploying { group, since };
-        }
+        self.change_lease(id, |l| l.state = LeaseState::Deploying { group, since });
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
 
@@ -97,9 +103,7 @@ impl World {
         }
         let group = group.clone();
         let expires = now.after(Duration::from_millis(lease.spec.duration_ms));
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.state = LeaseState::Active { group, since: now, expires };
-        }
+        self.change_lease(id, |l| l.state = LeaseState::Active { group, since: now, expires });
         self.tell(Severity::Info, "lease-active", id, format!("lease {id} is active"));
     }
 
@@ -122,11 +126,13 @@ impl World {
     fn replace_member(&mut self, id: LeaseId, failed: NodeId, other: Assigned) {
         let substitute = other.node;
         self.deploy(substitute, id);
-        if let Some(LeaseState::Deploying { group, .. }) = self.leases.get_mut(id).map(|l| &mut l.state)
-            && let Some(place) = group.iter_mut().find(|a| a.node == failed)
-        {
-            *place = other;
-        }
+        self.change_lease(id, |l| {
+            if let LeaseState::Deploying { group, .. } = &mut l.state
+                && let Some(place) = group.iter_mut().find(|a| a.node == failed)
+            {
+                *place = other;
+            }
+        });
         let message = format!("{} takes the place of {}", self.names([substitute]), self.names([failed]));
         self.tell(Severity::Warning, "member-replaced", (substitute, Some(id)), message);
         self.reschedule = true;
@@ -145,10 +151,10 @@ impl World {
             id,
             format!("lease {id} goes back to the queue: {setback}"),
         );
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.state = LeaseState::Queued { reason: setback.clone() };
-            lease.setback = Some(setback);
-        }
+        self.change_lease(id, |l| {
+            l.setback = Some(setback);
+            l.state = LeaseState::Queued { reason: schedule::asks_for(l) };
+        });
         self.reschedule = true;
     }
 
@@ -158,6 +164,7 @@ impl World {
         let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
         let Some(node) = self.nodes.get_mut(node) else { return };
         node.agent = Presence::Absent;
+        node.unexpected_boot = None;
         node.vacated = Some((from, now));
         node.enter(NodeState::Cleaning { boot, lease }, now, deadline);
     }
@@ -177,18 +184,18 @@ impl World {
         self.lose_runs(id, "the lease ended");
         self.tell(Severity::Info, "lease-ended", id, format!("lease {id}: {detail}"));
         let ended = Ended { reason, detail, at: now, active, had: group.clone() };
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.state = LeaseState::Closing { group, ended };
-        }
+        self.change_lease(id, |l| l.state = LeaseState::Closing { group, ended });
         self.close_if_empty(id);
         self.reschedule = true;
     }
 
     /// A node of an ended lease is clean, or given up.
     pub(super) fn member_is_clean(&mut self, id: LeaseId, node: NodeId) {
-        if let Some(LeaseState::Closing { group, .. }) = self.leases.get_mut(id).map(|l| &mut l.state) {
-            group.retain(|a| a.node != node);
-        }
+        self.change_lease(id, |l| {
+            if let LeaseState::Closing { group, .. } = &mut l.state {
+                group.retain(|a| a.node != node);
+            }
+        });
         self.close_if_empty(id);
     }
 
@@ -200,9 +207,7 @@ impl World {
             return;
         }
         let ended = ended.clone();
-        if let Some(lease) = self.leases.get_mut(id) {
-            lease.state = LeaseState::Closed { ended, at };
-        }
+        self.change_lease(id, |l| l.state = LeaseState::Closed { ended, at });
     }
 
     fn names(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {

@@ -7,6 +7,7 @@ use crate::ids::{LeaseId, NodeId};
 use crate::input::Reply;
 use crate::lease::{CloseReason, LeaseState};
 use crate::node::{HoldKind, Node, NodeState, Presence};
+use crate::schedule;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
@@ -15,46 +16,63 @@ impl World {
     /// The moment of the next thing that time alone brings about.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        let nodes = self.nodes.values().filter_map(|n| n.deadline);
-        let leases = self.leases.values().filter_map(|l| l.deadline().or_else(|| self.forget_at(&l.state)));
-        nodes.chain(leases).min()
+        let node = self.nodes.values().filter_map(|n| self.due(n)).min();
+        let ending = self.index().deadlines().next().map(|(at, _)| at);
+        let forgotten = self.index().closed().next().map(|(at, _)| self.forgotten(at));
+        let incident = self.meta.incidents.values().map(|began| self.incident_ends(*began)).min();
+        [node, ending, forgotten, incident].into_iter().flatten().min()
     }
 
     pub(super) fn on_tick(&mut self) -> Result {
         let now = self.meta.now;
+        let silent_pools: Vec<_> = self.meta.incidents.keys().cloned().collect();
+        for pool in silent_pools {
+            self.review_incident(&pool);
+        }
         let nodes: Vec<_> =
-            self.nodes.values().filter(|n| n.deadline.is_some_and(|d| d <= now)).map(|n| n.id).collect();
+            self.nodes.values().filter(|n| self.due(n).is_some_and(|d| d <= now)).map(|n| n.id).collect();
         for node in nodes {
             self.on_overdue(node);
         }
-        let leases: Vec<_> =
-            self.leases.values().filter(|l| l.deadline().is_some_and(|d| d <= now)).map(|l| l.id).collect();
-        for lease in leases {
+        let ending: Vec<_> = self.index().deadlines().take_while(|(at, _)| *at <= now).collect();
+        for (_, lease) in ending {
             self.on_lease_deadline(lease);
         }
-        let over = |state: &LeaseState| self.forget_at(state).is_some_and(|d| d <= now);
-        let closed: Vec<_> = self.leases.values().filter(|l| over(&l.state)).map(|l| l.id).collect();
-        for lease in closed {
+        let old: Vec<_> = self.index().closed().take_while(|(at, _)| self.forgotten(*at) <= now).collect();
+        for (_, lease) in old {
             self.forget_lease(lease);
         }
         Ok(Reply::Done)
     }
 
-    fn forget_at(&self, state: &LeaseState) -> Option<Timestamp> {
-        match state {
-            LeaseState::Closed { at, .. } => Some(at.after(Duration::from_millis(self.timing.remember_ms))),
-            _ => None,
-        }
+    /// When the wait of a node is over: at its deadline, or when its agent was silent for too long. While a whole pool
+    /// is silent, silence says nothing about the machine.
+    fn due(&self, node: &Node) -> Option<Timestamp> {
+        let silence_counts = node.state.boot().is_some_and(|b| b.stage < Stage::Start)
+            && is_working(node)
+            && !self.meta.incidents.contains_key(&node.spec.pool);
+        let given_up = silent_since(node).filter(|_| silence_counts).map(|since| since.after(self.silence()));
+        [node.deadline, given_up].into_iter().flatten().min()
+    }
+
+    const fn silence(&self) -> Duration {
+        Duration::from_millis(self.timing.silence_ms)
+    }
+
+    /// When a lease that was closed at this moment leaves memory.
+    fn forgotten(&self, closed: Timestamp) -> Timestamp {
+        closed.after(Duration::from_millis(self.timing.remember_ms))
     }
 
     fn on_lease_deadline(&mut self, id: LeaseId) {
         let Some(lease) = self.leases.get(id) else { return };
         let (reason, detail) = match (&lease.state, &lease.setback) {
             (LeaseState::Active { .. }, _) => (CloseReason::Expired, "its time was over".to_owned()),
-            (_, Some(setback)) => {
+            (LeaseState::Queued { .. }, Some(setback)) => {
                 (CloseReason::Infrastructure, format!("the bound on waiting passed; {setback}"))
             }
-            (LeaseState::Queued { reason }, None) => {
+            (LeaseState::Queued { .. }, None) => {
+                let reason = schedule::why_waiting(self, lease);
                 (CloseReason::WaitedTooLong, format!("the bound on waiting passed; {reason}"))
             }
             _ => return,
@@ -62,15 +80,18 @@ impl World {
         self.end_lease(id, reason, detail);
     }
 
+    /// What a node waited for did not happen. What happened to another a moment ago may have given this one a new wait.
     fn on_overdue(&mut self, id: NodeId) {
-        let later = self.within(self.timing.firmware_ms);
+        let (now, later) = (self.meta.now, self.within(self.timing.firmware_ms));
+        if self.nodes.get(id).and_then(|n| self.due(n)).is_none_or(|due| due > now) {
+            return;
+        }
         let Some(node) = self.nodes.get_mut(id) else { return };
-        node.deadline = None;
-        let silent = matches!(node.agent, Presence::Silent { .. });
+        let silent = silent_since(node).is_some();
         let Some(boot) = node.state.boot_mut() else { return };
         if boot.power == PowerOutcome::Outstanding {
             // Whether the command was carried out is unknown; the machine itself may still show it.
-            boot.power = PowerOutcome::Unknown { at: self.meta.now, detail: "no answer in time".into() };
+            boot.power = PowerOutcome::Unknown { at: now, detail: "no answer in time".into() };
             node.deadline = later;
             return;
         }
@@ -78,7 +99,7 @@ impl World {
             Stage::Firmware if !boot.was_seen() => self.escalate(id, "no sign of the machine's firmware"),
             Stage::Firmware => self.escalate(id, "the firmware was seen, the agent was not"),
             Stage::Enrolled => self.escalate(id, "the agent enrolled and never said hello"),
-            Stage::Idle => {
+            Stage::Idle if !silent => {
                 let text = "nobody approved the first wipe in time".to_owned();
                 self.fail(id, "first wipe", text, HoldKind::Quarantine);
             }
@@ -88,52 +109,79 @@ impl World {
         }
     }
 
+    /// An agent fell silent. The ladder waits for one window more, in which it may turn out to be the network.
     pub(super) fn on_lost(&mut self, id: NodeId) -> Result {
-        let (now, grace) = (self.meta.now, self.within(self.timing.silence_ms));
-        let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        if matches!(node.agent, Presence::Silent { .. }) {
+        let now = self.meta.now;
+        let Some(node) = self.nodes.get_mut(id).filter(|n| silent_since(n).is_none()) else {
             return Ok(Reply::Done);
-        }
+        };
         node.agent = Presence::Silent { since: now };
-        let working = matches!(
-            node.state,
-            NodeState::Inspecting { .. } | NodeState::Cleaning { .. } | NodeState::Deploying { .. }
-        );
-        if working && node.state.boot().is_some_and(|b| b.stage < Stage::Start) {
-            // One more window before the ladder, in which it may turn out to be the network.
-            node.deadline = node.deadline.min(grace);
-        }
-        let lease = node.state.lease();
+        let (lease, pool) = (node.state.lease(), node.spec.pool.clone());
         let message = format!("{}: agent is silent", node.spec.name);
         self.tell(Severity::Warning, "agent-lost", (id, lease), message);
-        self.review_incident(id);
+        self.review_incident(&pool);
         Ok(Reply::Done)
     }
 
-    /// Opens an incident when too many machines of a pool went silent within one window, and closes it when they
-    /// are back: it is the network, not the machines.
-    pub(super) fn review_incident(&mut self, id: NodeId) {
+    /// The ramdisk goes down to start what was deployed: this silence is as ordered.
+    pub(super) fn on_left_ramdisk(&mut self, id: NodeId) -> Result {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.agent = Presence::Absent;
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Opens an incident when too many machines of a pool went silent within one window: it is the network, not the
+    /// machines. Closes it when they are back, or when it has lasted for too long to wait for.
+    pub(super) fn review_incident(&mut self, pool: &str) {
         let now = self.meta.now;
-        let Some(pool) = self.nodes.get(id).map(|n| n.spec.pool.clone()) else { return };
-        let window = Duration::from_millis(self.timing.silence_ms);
-        let open = self.meta.incidents.get(&pool).copied();
-        let begin =
-            open.unwrap_or(Timestamp(now.0.saturating_sub(u64::try_from(window.as_millis()).unwrap_or(0))));
+        let open = self.meta.incidents.get(pool).copied();
+        let window = self.timing.silence_ms;
+        let begin = open.unwrap_or(Timestamp(now.0.saturating_sub(window)));
         let members = || self.nodes.values().filter(|n| n.spec.pool == pool && n.in_service());
         let silent = members().filter(|n| silent_since(n).is_some_and(|at| at >= begin)).count();
         let bound = (members().count() / 10).max(5);
         if silent > bound && open.is_none() {
-            self.meta.incidents.insert(pool.clone(), begin);
+            self.meta.incidents.insert(pool.to_owned(), begin);
             let message = format!(
                 "{silent} machines of pool {pool} went silent within {} s: this looks like the network; no power is \
                  touched there until they are back",
-                window.as_secs()
+                window / 1000
             );
             self.tell(Severity::Incident, "pool-silent", (), message);
         } else if silent <= bound && open.is_some() {
-            self.meta.incidents.remove(&pool);
-            self.tell(Severity::Info, "pool-back", (), format!("machines of pool {pool} are heard again"));
-            self.restart_windows(|n| n.spec.pool == pool);
+            self.close_incident(pool, format!("machines of pool {pool} are heard again"));
+            self.forgive_silence(|n| n.spec.pool == pool);
+        } else if open.is_some_and(|began| self.incident_ends(began) <= now) {
+            let text =
+                format!("pool {pool} was silent for too long: its machines are tried one by one again");
+            self.close_incident(pool, text);
+        }
+    }
+
+    fn incident_ends(&self, began: Timestamp) -> Timestamp {
+        began.after(Duration::from_millis(self.timing.incident_ms))
+    }
+
+    fn close_incident(&mut self, pool: &str, message: String) {
+        self.meta.incidents.remove(pool);
+        self.tell(Severity::Info, "pool-back", (), message);
+        self.restart_windows(|n| n.spec.pool == pool);
+    }
+
+    /// The silence of agents that are still silent begins anew.
+    fn forgive_silence(&mut self, chosen: impl Fn(&Node) -> bool) {
+        let now = self.meta.now;
+        let silent: Vec<_> = self
+            .nodes
+            .values()
+            .filter(|n| chosen(n) && is_working(n) && silent_since(n).is_some())
+            .map(|n| n.id)
+            .collect();
+        for id in silent {
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.agent = Presence::Silent { since: now };
+            }
         }
     }
 
@@ -151,6 +199,7 @@ impl World {
             }
         }
         self.restart_windows(|_| true);
+        self.forgive_silence(|_| true);
         self.tell(Severity::Info, "controller-started", (), "the controller started");
         self.reschedule = true;
         Ok(Reply::Done)
@@ -162,9 +211,12 @@ impl World {
             self.nodes.values().filter(|n| chosen(n) && n.deadline.is_some()).map(|n| n.id).collect();
         for id in waiting {
             let Some(span) = self.nodes.get(id).and_then(|n| self.window(n)) else { continue };
-            let fresh = self.within(span);
+            let (fresh, token) = (self.within(span), self.token_expiry(0));
             if let Some(node) = self.nodes.get_mut(id) {
                 node.deadline = node.deadline.max(fresh);
+                if let Some(boot) = node.state.boot_mut().filter(|b| b.stage == Stage::Firmware) {
+                    boot.token_expires = boot.token_expires.max(token);
+                }
             }
         }
     }
@@ -189,6 +241,14 @@ impl World {
         self.tell(Severity::Warning, "clock-stepped", (), message);
         Ok(Reply::Done)
     }
+}
+
+/// True while a node does something that the ladder watches over.
+pub(super) const fn is_working(node: &Node) -> bool {
+    matches!(
+        node.state,
+        NodeState::Inspecting { .. } | NodeState::Cleaning { .. } | NodeState::Deploying { .. }
+    )
 }
 
 const fn silent_since(node: &Node) -> Option<Timestamp> {

@@ -1,6 +1,7 @@
 //! Attempts to boot a machine, evidence from the network, and the ladder that missing evidence climbs.
 
 use super::Result;
+use super::liveness::is_working;
 use crate::attempt::{Boot, EvidenceKind, Phase, PowerOutcome, Purpose, Rung, Stage};
 use crate::boot::NetworkEvidence;
 use crate::event::Severity;
@@ -30,8 +31,7 @@ impl World {
         rung: Rung,
         because: Option<String>,
     ) -> Option<Box<Boot>> {
-        let t = &self.timing;
-        let expires = self.meta.now.after(Duration::from_millis(t.power_ms + t.firmware_ms + t.enrol_ms));
+        let expires = self.token_expiry(self.timing.power_ms);
         let bmc = self.nodes.get(id)?.bmc;
         let boot = self.meta.counters.next_boot()?;
         self.effects.push(Effect::Power { node: id, bmc, boot, rung });
@@ -40,39 +40,51 @@ impl World {
         Some(Box::new(boot))
     }
 
+    /// When a token ends whose machine may take `power_ms` until it is powered.
+    pub(super) fn token_expiry(&self, power_ms: u64) -> Timestamp {
+        let t = &self.timing;
+        self.meta.now.after(Duration::from_millis(power_ms + t.firmware_ms + t.enrol_ms))
+    }
+
+    /// This long from now.
     pub(super) fn within(&self, span_ms: u64) -> Option<Timestamp> {
         Some(self.meta.now.after(Duration::from_millis(span_ms)))
     }
 
     pub(super) fn on_power(&mut self, id: NodeId, boot: BootId, result: PowerResult) -> Result {
         let (now, firmware) = (self.meta.now, self.within(self.timing.firmware_ms));
-        let Some(node) = self.current_mut(id, boot) else { return Ok(Reply::Done) };
+        let Some(node) = self.current_mut(id, boot).filter(|n| is_working(n)) else { return Ok(Reply::Done) };
         let name = node.spec.name.clone();
         let Some(attempt) = node.state.boot_mut() else { return Ok(Reply::Done) };
+        // One answer counts; a late one only makes known what was unknown.
+        let outstanding = attempt.power == PowerOutcome::Outstanding;
+        if matches!(attempt.power, PowerOutcome::Acknowledged { .. }) {
+            return Ok(Reply::Done);
+        }
         match result {
             PowerResult::Acknowledged { guid, detail: _ } => {
-                attempt.spend(Phase::Power, attempt.ordered, now);
-                attempt.power = PowerOutcome::Acknowledged { at: now, guid };
                 if !attempt.was_seen() {
+                    attempt.spend(Phase::Power, attempt.ordered, now);
                     node.deadline = firmware;
                 }
+                attempt.power = PowerOutcome::Acknowledged { at: now, guid };
             }
-            PowerResult::Denied { detail } => {
+            PowerResult::Denied { detail } if !attempt.was_seen() => {
                 let evidence = format!("the BMC refused the account: {detail}");
                 self.fail(id, "power", evidence, HoldKind::Quarantine);
             }
-            PowerResult::Failed { detail } => {
-                if !attempt.was_seen() {
-                    node.deadline = firmware;
-                }
+            PowerResult::Denied { detail } | PowerResult::Failed { detail } if outstanding => {
+                node.deadline = firmware;
                 attempt.power = PowerOutcome::Unknown { at: now, detail: detail.clone() };
                 let message = format!("{name}: outcome of power attempt {boot} is unknown: {detail}");
                 self.tell(Severity::Warning, "power-unknown", id, message);
             }
+            PowerResult::Denied { .. } | PowerResult::Failed { .. } => {}
         }
         Ok(Reply::Done)
     }
 
+    /// What the boot server saw. Evidence that began before what it would speak of is of something earlier.
     pub(super) fn on_network(
         &mut self,
         id: NodeId,
@@ -82,33 +94,30 @@ impl World {
     ) -> Result {
         let (now, enrol) = (self.meta.now, self.within(self.timing.enrol_ms));
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        match &mut node.state {
-            NodeState::Inspecting { boot }
-            | NodeState::Cleaning { boot, .. }
-            | NodeState::Deploying { boot, .. } => {
-                if boot.power == PowerOutcome::Outstanding || boot.stage >= Stage::Start {
-                    // The machine may still be running the boot before this one; or it runs the deployed system.
-                } else if boot.key.is_none() {
-                    let first = !boot.was_seen();
-                    record(boot, evidence, began, now, detail);
-                    if first {
-                        node.deadline = enrol;
-                    }
-                } else if evidence == NetworkEvidence::Script {
-                    boot.witness(EvidenceKind::UnexpectedRestart, detail, now);
-                    self.escalate(id, "the machine restarted by itself: its boot script was asked for again");
-                }
-            }
-            NodeState::Leased { lease, .. } if evidence == NetworkEvidence::Script => {
-                let (lease, message) = (*lease, format!("{} is restarting", node.spec.name));
-                self.tell(Severity::Info, "restart", (id, Some(lease)), message);
-            }
-            NodeState::Ready { .. } | NodeState::Registered | NodeState::Failed { .. }
-                if evidence == NetworkEvidence::Script =>
-            {
+        if !is_working(node) {
+            if evidence == NetworkEvidence::Script && began > node.since {
                 self.saw_unordered_boot(id);
             }
-            _ => {}
+            return Ok(Reply::Done);
+        }
+        let Some(boot) = node.state.boot_mut() else { return Ok(Reply::Done) };
+        if boot.power == PowerOutcome::Outstanding || boot.stage >= Stage::Start || began < boot.ordered {
+            // The machine may still be running the boot before this one; or it runs the deployed system.
+            return Ok(Reply::Done);
+        }
+        match boot.seen(EvidenceKind::Enrolled) {
+            None => {
+                let first = !boot.was_seen();
+                record(boot, evidence, began, now, detail);
+                if first {
+                    node.deadline = enrol;
+                }
+            }
+            Some(enrolled) if evidence == NetworkEvidence::Script && began > enrolled => {
+                boot.witness(EvidenceKind::UnexpectedRestart, detail, now);
+                self.escalate(id, "the machine restarted by itself: its boot script was asked for again");
+            }
+            Some(_) => {}
         }
         Ok(Reply::Done)
     }
@@ -116,23 +125,27 @@ impl World {
     /// A machine that nobody powered asks for a boot program. Told once a minute at most: it asks again and again.
     fn saw_unordered_boot(&mut self, id: NodeId) {
         let now = self.meta.now;
-        let Some(node) = self.nodes.get_mut(id) else { return };
-        let told = node.unexpected_boot.is_some_and(|at| now.since(at) < Duration::from_secs(60));
-        if told {
+        let Some(node) = self.nodes.get(id).filter(|n| n.in_service()) else { return };
+        if node.unexpected_boot.is_some_and(|at| now.since(at) < Duration::from_secs(60)) {
             return;
         }
-        node.unexpected_boot = Some(now);
-        let message = format!("{} boots, though no boot was ordered", node.spec.name);
-        self.tell(Severity::Warning, "unordered-boot", id, message);
+        let (name, lease) = (node.spec.name.clone(), node.state.lease());
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.unexpected_boot = Some(now);
+        }
+        match lease {
+            Some(_) => self.tell(Severity::Info, "restart", (id, lease), format!("{name} is restarting")),
+            None => {
+                let message = format!("{name} boots, though no boot was ordered");
+                self.tell(Severity::Warning, "unordered-boot", id, message);
+            }
+        }
     }
 
     /// What was waited for did not happen: the next rung, or the end of the ladder. In `Leased` the ladder is empty.
     pub(super) fn escalate(&mut self, id: NodeId, why: &str) {
         let Some(node) = self.nodes.get(id) else { return };
-        if !matches!(
-            node.state,
-            NodeState::Inspecting { .. } | NodeState::Cleaning { .. } | NodeState::Deploying { .. }
-        ) {
+        if !is_working(node) {
             return;
         }
         if self.meta.incidents.contains_key(&node.spec.pool) {
@@ -191,14 +204,18 @@ impl World {
         }
     }
 
-    /// The node that woke up when `node` was powered, if `node` itself gave no sign.
+    /// The one node that woke up when `node` was powered, if `node` itself gave no sign. Leased machines restart when
+    /// their tenants want, and when several woke up, it was something else.
     fn powered_instead(&self, node: &Node) -> Option<NodeId> {
         let boot = node.state.boot().filter(|b| !b.was_seen())?;
         let PowerOutcome::Acknowledged { .. } = boot.power else { return None };
-        self.nodes
-            .values()
-            .find(|other| other.id != node.id && other.unexpected_boot.is_some_and(|at| at >= boot.ordered))
-            .map(|other| other.id)
+        let woke = |other: &&Node| {
+            let idle = other.in_service() && !is_working(other) && other.state.lease().is_none();
+            idle && other.unexpected_boot.is_some_and(|at| at >= boot.ordered)
+        };
+        let mut awake = self.nodes.values().filter(woke);
+        let only = awake.next()?;
+        awake.next().is_none().then_some(only.id)
     }
 
     fn crosswired(&mut self, powered: NodeId, seen: NodeId) {

@@ -13,8 +13,7 @@ const MAX_RUNS: usize = 10_000;
 
 impl World {
     pub(super) fn on_start_run(&mut self, lease: LeaseId, key: String, spec: RunSpec) -> Result {
-        let known = self.runs.values().find(|r| r.lease == lease && r.key == key);
-        if let Some(run) = known {
+        if let Some(run) = self.run_by_key(lease, &key) {
             return if run.spec == spec {
                 Ok(Reply::Run(run.id))
             } else {
@@ -23,12 +22,12 @@ impl World {
         }
         check(&key, &spec)?;
         let tasks = self.tasks_for(lease, &spec.role)?;
-        if self.runs.values().filter(|r| r.lease == lease).count() >= MAX_RUNS {
+        if self.index().runs(lease).len() >= MAX_RUNS {
             return Err(Refusal::Conflict(format!("lease {lease} has had {MAX_RUNS} runs already")));
         }
         let id = self.meta.counters.next_run().ok_or_else(exhausted)?;
         let command = spec.command.join(" ").chars().take(120).collect::<String>();
-        self.runs.insert(id, Run { id, lease, key, spec, tasks, requested: self.meta.now, stop: None });
+        self.put_run(Run { id, lease, key, spec, tasks, requested: self.meta.now, stop: None });
         self.tell(Severity::Info, "run-requested", lease, format!("run {id}: {command}"));
         Ok(Reply::Run(id))
     }
@@ -106,9 +105,8 @@ impl World {
         let at = self.meta.now;
         let Some(lease) = self.nodes.get(node).and_then(|n| n.state.lease()) else { return };
         let lost: Vec<_> = self
-            .runs
-            .values()
-            .filter(|r| r.lease == lease && !known.contains(&r.id))
+            .runs_of(lease)
+            .filter(|r| !known.contains(&r.id))
             .filter(|r| match r.task(node).map(|t| &t.state) {
                 Some(TaskState::Running { .. }) => true,
                 Some(TaskState::Pending { incarnation: ordered }) => *ordered != incarnation,
@@ -124,9 +122,7 @@ impl World {
     pub(super) fn lose_runs(&mut self, lease: LeaseId, reason: &str) {
         let at = self.meta.now;
         let open: Vec<_> = self
-            .runs
-            .values()
-            .filter(|r| r.lease == lease)
+            .runs_of(lease)
             .flat_map(|r| r.tasks.iter().filter(|t| !t.state.is_over()).map(|t| (r.id, t.node)))
             .collect();
         for (run, node) in open {

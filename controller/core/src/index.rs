@@ -1,0 +1,145 @@
+//! What is looked up otherwise than by id. Derived from the rows, never stored; whoever changes a row says so here.
+
+use crate::hardware::Mac;
+use crate::ids::{LeaseId, NodeId, RunId, TenantId};
+use crate::lease::{Lease, LeaseState};
+use crate::node::Node;
+use crate::run::Run;
+use crate::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::net::Ipv4Addr;
+
+/// Ids by everything else.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Index {
+    names: HashMap<String, NodeId>,
+    macs: HashMap<Mac, NodeId>,
+    addresses: HashMap<Ipv4Addr, NodeId>,
+    lease_keys: HashMap<(TenantId, String), LeaseId>,
+    queue: BTreeSet<(Timestamp, LeaseId)>,
+    queued: BTreeMap<TenantId, usize>,
+    deadlines: BTreeSet<(Timestamp, LeaseId)>,
+    closed: BTreeSet<(Timestamp, LeaseId)>,
+    run_keys: HashMap<(LeaseId, String), RunId>,
+    runs: BTreeMap<LeaseId, BTreeSet<RunId>>,
+}
+
+impl Index {
+    pub(crate) fn node_named(&self, name: &str) -> Option<NodeId> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) fn node_by_mac(&self, mac: Mac) -> Option<NodeId> {
+        self.macs.get(&mac).copied()
+    }
+
+    pub(crate) fn node_by_address(&self, address: Ipv4Addr) -> Option<NodeId> {
+        self.addresses.get(&address).copied()
+    }
+
+    pub(crate) fn lease_by_key(&self, tenant: TenantId, key: &str) -> Option<LeaseId> {
+        self.lease_keys.get(&(tenant, key.to_owned())).copied()
+    }
+
+    pub(crate) fn run_by_key(&self, lease: LeaseId, key: &str) -> Option<RunId> {
+        self.run_keys.get(&(lease, key.to_owned())).copied()
+    }
+
+    /// The queued leases, first come first.
+    pub(crate) fn queue(&self) -> impl Iterator<Item = LeaseId> {
+        self.queue.iter().map(|(_, id)| *id)
+    }
+
+    /// How many queued leases came before `lease`.
+    pub(crate) fn ahead_of(&self, lease: &Lease) -> usize {
+        self.queue.range(..(lease.requested, lease.id)).count()
+    }
+
+    /// How many leases `tenant` has in the queue.
+    pub(crate) fn queued(&self, tenant: TenantId) -> usize {
+        self.queued.get(&tenant).copied().unwrap_or(0)
+    }
+
+    /// The leases that time alone ends, the next first.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (Timestamp, LeaseId)> {
+        self.deadlines.iter().copied()
+    }
+
+    /// The closed leases, with the moment of their end, the oldest first.
+    pub(crate) fn closed(&self) -> impl Iterator<Item = (Timestamp, LeaseId)> {
+        self.closed.iter().copied()
+    }
+
+    /// The runs of a lease, oldest first.
+    pub(crate) fn runs(&self, lease: LeaseId) -> impl ExactSizeIterator<Item = RunId> {
+        static NONE: BTreeSet<RunId> = BTreeSet::new();
+        self.runs.get(&lease).unwrap_or(&NONE).iter().copied()
+    }
+
+    /// A retired node keeps its row, not its names: the machine may be registered anew.
+    pub(crate) fn add_node(&mut self, node: &Node) {
+        if node.in_service() {
+            self.names.insert(node.spec.name.clone(), node.id);
+            self.macs.insert(node.spec.mac, node.id);
+            self.addresses.insert(node.spec.address, node.id);
+        }
+    }
+
+    /// What another node has taken over meanwhile stays that node's.
+    pub(crate) fn drop_node(&mut self, node: &Node) {
+        drop_if_owned(&mut self.names, &node.spec.name, node.id);
+        drop_if_owned(&mut self.macs, &node.spec.mac, node.id);
+        drop_if_owned(&mut self.addresses, &node.spec.address, node.id);
+    }
+
+    pub(crate) fn add_lease(&mut self, lease: &Lease) {
+        self.lease_keys.insert((lease.tenant, lease.key.clone()), lease.id);
+        if lease.is_queued() {
+            self.queue.insert((lease.requested, lease.id));
+            *self.queued.entry(lease.tenant).or_default() += 1;
+        }
+        if let Some(deadline) = lease.deadline() {
+            self.deadlines.insert((deadline, lease.id));
+        }
+        if let LeaseState::Closed { at, .. } = lease.state {
+            self.closed.insert((at, lease.id));
+        }
+    }
+
+    pub(crate) fn drop_lease(&mut self, lease: &Lease) {
+        self.lease_keys.remove(&(lease.tenant, lease.key.clone()));
+        if self.queue.remove(&(lease.requested, lease.id))
+            && let Some(queued) = self.queued.get_mut(&lease.tenant)
+        {
+            *queued -= 1;
+        }
+        if let Some(deadline) = lease.deadline() {
+            self.deadlines.remove(&(deadline, lease.id));
+        }
+        if let LeaseState::Closed { at, .. } = lease.state {
+            self.closed.remove(&(at, lease.id));
+        }
+    }
+
+    pub(crate) fn add_run(&mut self, run: &Run) {
+        self.run_keys.insert((run.lease, run.key.clone()), run.id);
+        self.runs.entry(run.lease).or_default().insert(run.id);
+    }
+
+    pub(crate) fn drop_run(&mut self, run: &Run) {
+        self.run_keys.remove(&(run.lease, run.key.clone()));
+        if let Some(runs) = self.runs.get_mut(&run.lease) {
+            runs.remove(&run.id);
+            if runs.is_empty() {
+                self.runs.remove(&run.lease);
+            }
+        }
+    }
+}
+
+fn drop_if_owned<K: Eq + Hash>(map: &mut HashMap<K, NodeId>, key: &K, owner: NodeId) {
+    if map.get(key) == Some(&owner) {
+        map.remove(key);
+    }
+}

@@ -1,0 +1,114 @@
+//! What a lease asks for, held against machines: which machine suits which member, and which group would be whole.
+
+use crate::hardware::Arch;
+use crate::ids::ImageId;
+use crate::lease::{Assigned, LeaseSpec, Member};
+use crate::node::Node;
+use crate::world::World;
+
+/// A request, with the images that its names mean at present.
+pub(crate) struct Request<'a> {
+    members: Vec<Want<'a>>,
+}
+
+/// One member of a request.
+pub(crate) struct Want<'a> {
+    pub(crate) member: &'a Member,
+    /// For each architecture, in the order of [`Arch::ALL`].
+    images: [Option<ImageId>; Arch::ALL.len()],
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(world: &World, spec: &'a LeaseSpec) -> Self {
+        Self { members: spec.members.iter().map(|m| Want::new(world, m)).collect() }
+    }
+
+    pub(crate) fn members(&self) -> &[Want<'a>] {
+        &self.members
+    }
+
+    /// True if some member could be given this machine, now or later.
+    pub(crate) fn could_use(&self, node: &Node) -> bool {
+        self.members.iter().any(|want| want.image_on(node).is_some())
+    }
+
+    /// Matches slots to `nodes`, preferring those that come first. Exact: if a group exists, one is found.
+    pub(crate) fn fit(&self, nodes: &[&Node]) -> Option<Vec<Assigned>> {
+        let slots: Vec<usize> = self
+            .members
+            .iter()
+            .enumerate()
+            .flat_map(|(i, want)| std::iter::repeat_n(i, want.member.count as usize))
+            .collect();
+        if slots.len() > nodes.len() {
+            return None;
+        }
+        let choices: Vec<Vec<Option<ImageId>>> =
+            self.members.iter().map(|want| nodes.iter().map(|n| want.image_on(n)).collect()).collect();
+        let mut matching = Matching { choices: &choices, slots: &slots, owner: vec![None; nodes.len()] };
+        for slot in 0..slots.len() {
+            if !matching.place(slot, &mut vec![false; nodes.len()]) {
+                return None;
+            }
+        }
+        let mut group: Vec<_> = (matching.owner.iter().zip(nodes).enumerate())
+            .filter_map(|(i, (slot, node))| {
+                let member = slots[(*slot)?];
+                Some(Assigned { node: node.id, member, image: choices[member][i]? })
+            })
+            .collect();
+        group.sort_by_key(|a| (a.member, a.node));
+        Some(group)
+    }
+}
+
+impl<'a> Want<'a> {
+    pub(crate) fn new(world: &World, member: &'a Member) -> Self {
+        let images = Arch::ALL.map(|arch| world.image_for(&member.image, arch).map(|i| i.id));
+        Self { member, images }
+    }
+
+    /// True if the machine is as the member wants it, whatever there is to provision it with.
+    pub(crate) fn suits(&self, node: &Node) -> bool {
+        let member = self.member;
+        member.arch.is_none_or(|a| a == node.spec.arch)
+            && member.pool.as_ref().is_none_or(|p| *p == node.spec.pool)
+            && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
+    }
+
+    /// What the machine would be provisioned with; none if the member cannot have it.
+    pub(crate) fn image_on(&self, node: &Node) -> Option<ImageId> {
+        self.images[node.spec.arch as usize].filter(|_| self.suits(node))
+    }
+
+    /// The architectures for which there is an image of the wanted name.
+    pub(crate) fn imaged(&self) -> impl Iterator<Item = Arch> {
+        Arch::ALL.into_iter().filter(|arch| self.images[*arch as usize].is_some())
+    }
+}
+
+/// Bipartite matching by augmenting paths.
+struct Matching<'a> {
+    /// For each member, for each node: the image, if the node satisfies the member.
+    choices: &'a [Vec<Option<ImageId>>],
+    /// For each slot: its member.
+    slots: &'a [usize],
+    /// For each node: the slot that has it.
+    owner: Vec<Option<usize>>,
+}
+
+impl Matching<'_> {
+    fn place(&mut self, slot: usize, visited: &mut [bool]) -> bool {
+        let choices = self.choices;
+        for (node, image) in choices[self.slots[slot]].iter().enumerate() {
+            if image.is_none() || std::mem::replace(&mut visited[node], true) {
+                continue;
+            }
+            if self.owner[node].is_none_or(|other| self.place(other, visited)) {
+                self.owner[node] = Some(slot);
+                return true;
+            }
+        }
+        false
+    }
+}
