@@ -34,10 +34,10 @@ struct Options {
     server: Ipv4Addr,
     /// The port on which the boot server takes what goes to DHCP's port 67.
     #[arg(long, default_value_t = 67, value_name = "PORT")]
-    controller_dhcp: u16,
+    dhcp: u16,
     /// The port on which the boot server takes what goes to TFTP's port 69.
     #[arg(long, default_value_t = 69, value_name = "PORT")]
-    controller_tftp: u16,
+    tftp: u16,
     /// The port of the management controllers; 0 for any free ones.
     #[arg(long, default_value_t = 6230, value_name = "PORT")]
     bmc_port: u16,
@@ -76,17 +76,13 @@ async fn simulate(options: Options) -> anyhow::Result<()> {
         block: options.block,
         bmc_port: options.bmc_port,
         server: options.server,
-        ports: Ports::default().with(options.server, 67, options.controller_dhcp).with(
-            options.server,
-            69,
-            options.controller_tftp,
-        ),
+        ports: Ports::default().with(options.server, 67, options.dhcp).with(options.server, 69, options.tftp),
         timing: firmware::Timing::default(),
         directory: dir.clone(),
     })
     .await
     .context("cannot set up the room")?;
-    let file = dir.join("room.toml");
+    let file = dir.join("machines.toml");
     std::fs::write(&file, room.registration().to_toml()?)
         .with_context(|| format!("cannot write {}", file.display()))?;
     println!("{} machines; register them with: hostler apply -f {}", room.machines().len(), file.display());

@@ -29,7 +29,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl SimDisk {
     pub(super) fn open(number: usize, spec: &DiskSpec, host: &Path, system: Arc<System>) -> io::Result<Self> {
-        let path = host.join(format!("disk{number}"));
+        let path = host.join(format!("{number}.disk"));
         let file = File::options().create(true).truncate(false).read(true).write(true).open(&path)?;
         file.set_len(spec.size_bytes)?;
         let info = DiskInfo {
