@@ -37,11 +37,13 @@ pub(crate) struct Globals {
     /// Credentials file [default: ~/.config/hostler/credentials.toml]
     #[arg(long, global = true, value_name = "FILE", env = "HOSTLER_CREDENTIALS", hide_env_values = true)]
     pub(crate) credentials: Option<PathBuf>,
-    /// How results are printed
-    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, env = "HOSTLER_OUTPUT", hide_env = true)]
+    /// How results are printed: for people, or as JSON (a line for each where they keep coming)
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table, value_name = "table|json")]
+    #[arg(hide_possible_values = true)]
     pub(crate) output: Format,
-    /// When to use colours; NO_COLOR and CLICOLOR_FORCE are honoured
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    /// Colours; auto honours NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "auto|always|never")]
+    #[arg(hide_possible_values = true)]
     pub(crate) color: Color,
     /// How long to try to reach the controller [default: 1m for single calls, no bound while waiting or following]
     #[arg(long, global = true, value_name = "DURATION", value_parser = humantime::parse_duration)]

@@ -3,11 +3,12 @@
 use crate::connector::{self, Address};
 use crate::credentials::{self, Credentials};
 use crate::error::Error;
-use crate::retry::Attempts;
+use crate::retry::{Attempts, Bounds, Peer};
 use crate::status;
 use crate::ui::Ui;
 use hostler_proto::lease::v1::lease_service_client::LeaseServiceClient;
 use hostler_proto::node::v1::node_service_client::NodeServiceClient;
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -35,7 +36,7 @@ pub(crate) enum Repeat {
 pub(crate) struct Client<'a> {
     ui: &'a Ui,
     channel: Channel,
-    address: String,
+    peer: Peer,
     retry_for: Option<Duration>,
 }
 
@@ -60,7 +61,8 @@ impl<'a> Client<'a> {
             credentials::Error::Unusable { path: path.clone(), field: "address", problem }
         })?;
         let channel = connector::channel(address, credentials.tls(&path)?);
-        Ok(Self { ui, channel, address: credentials.address, retry_for })
+        let peer = Peer { address: credentials.address, was_heard: Cell::new(false) };
+        Ok(Self { ui, channel, peer, retry_for })
     }
 
     /// What CI jobs call.
@@ -96,10 +98,9 @@ impl<'a> Client<'a> {
         mut attempt: impl AsyncFnMut() -> Result<Response<T>, Status>,
     ) -> Result<T, Error> {
         let action = action.into();
-        let bound = self.retry_for.unwrap_or(DEFAULT_RETRY);
-        let mut attempts = Attempts::new(self.ui, &self.address, action.clone(), Some(bound));
+        let mut attempts = self.bounded(action.clone());
         loop {
-            let no_answer = |_| Err(Status::unavailable("no answer within a minute"));
+            let no_answer = |_| Err(Status::from_error("no answer within a minute".into()));
             let status = match timeout(CALL_TIMEOUT, attempt()).await.unwrap_or_else(no_answer) {
                 Ok(response) => {
                     attempts.succeeded();
@@ -107,16 +108,27 @@ impl<'a> Client<'a> {
                 }
                 Err(status) => status,
             };
-            let may_have_arrived = status::is_transient(&status) && !status::was_never_sent(&status);
-            if repeat == Repeat::IfUnsent && may_have_arrived {
-                return Err(Error::OutcomeUnknown { action, source: status.into() });
+            match repeat {
+                Repeat::IfUnsent if status::was_never_sent(&status) => {}
+                Repeat::IfUnsent if status::is_local(&status) => {
+                    return Err(Error::OutcomeUnknown { action, source: status.into() });
+                }
+                Repeat::IfUnsent => return Err(Error::Answer { action, source: status.into() }),
+                Repeat::Freely => {}
             }
             attempts.failed(status).await?;
         }
     }
 
+    /// For what is tried for as long as the user allows, and a minute otherwise.
+    pub(crate) fn bounded(&self, action: impl Into<String>) -> Attempts<'_> {
+        let bound = self.retry_for.unwrap_or(DEFAULT_RETRY);
+        Attempts::new(self.ui, &self.peer, action.into(), Bounds { first: bound, later: Some(bound) })
+    }
+
     /// For streams that are opened again after each outage, forever unless the user set a bound.
-    pub(crate) fn attempts(&self, action: impl Into<String>) -> Attempts<'_> {
-        Attempts::new(self.ui, &self.address, action.into(), self.retry_for)
+    pub(crate) fn persistent(&self, action: impl Into<String>) -> Attempts<'_> {
+        let first = self.retry_for.unwrap_or(DEFAULT_RETRY);
+        Attempts::new(self.ui, &self.peer, action.into(), Bounds { first, later: self.retry_for })
     }
 }

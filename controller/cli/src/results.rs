@@ -95,7 +95,7 @@ impl Results {
         let parent = path.parent().unwrap_or(&self.dir);
         fs::create_dir_all(parent).map_err(Error::write(parent))?;
         let request = GetRunFileRequest { id, node: node.to_owned(), path: file.path.clone() };
-        let mut attempts = client.attempts(action.clone());
+        let mut attempts = client.persistent(action.clone());
         loop {
             let answer = client.leases().get_run_file(request.clone()).await;
             let received = match answer {

@@ -1,8 +1,9 @@
 //! When and how long to try again.
 
 use crate::error::Error;
-use crate::status;
+use crate::status::{self, Answer};
 use crate::ui::Ui;
+use std::cell::Cell;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Status;
@@ -30,25 +31,43 @@ impl Backoff {
     }
 }
 
+/// How long the controller may be away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// As long as nothing was ever heard from it: the address may be wrong.
+    pub(crate) first: Duration,
+    /// After that; `None` for as long as it takes.
+    pub(crate) later: Option<Duration>,
+}
+
+/// The other side.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: String,
+    /// Something was heard from it.
+    pub(crate) was_heard: Cell<bool>,
+}
+
 /// One thing that is tried until it succeeds, fails for good, or the controller was away for too long.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
     ui: &'a Ui,
-    address: &'a str,
+    peer: &'a Peer,
     action: String,
-    bound: Option<Duration>,
+    bounds: Bounds,
     backoff: Backoff,
     away_since: Option<Instant>,
 }
 
 impl<'a> Attempts<'a> {
-    /// `action` completes "could not …"; `bound` is how long the controller may be away, `None` for as long as it takes.
-    pub(crate) fn new(ui: &'a Ui, address: &'a str, action: String, bound: Option<Duration>) -> Self {
-        Self { ui, address, action, bound, backoff: Backoff::new(), away_since: None }
+    /// `action` completes "could not …".
+    pub(crate) fn new(ui: &'a Ui, peer: &'a Peer, action: String, bounds: Bounds) -> Self {
+        Self { ui, peer, action, bounds, backoff: Backoff::new(), away_since: None }
     }
 
     /// Something was heard from the controller.
     pub(crate) fn succeeded(&mut self) {
+        self.peer.was_heard.set(true);
         if self.away_since.take().is_some() {
             self.ui.notice("connected to the controller again");
         }
@@ -64,25 +83,31 @@ impl<'a> Attempts<'a> {
             return Err(Error::Answer { action: self.action.clone(), source: status.into() });
         }
         if self.away_since.is_none() {
-            let why = status::Answer::from(status.clone());
-            self.ui.warning(&format!(
-                "no connection to the controller at {} ({why}); trying again",
-                self.address
-            ));
+            self.ui.warning(&format!("{}; trying again", self.what_happened(&status)));
         }
         let since = *self.away_since.get_or_insert_with(Instant::now);
         let random = Uuid::new_v4().as_u128().to_le_bytes();
         let pause = self.backoff.pause(u16::from_le_bytes([random[0], random[1]]));
-        if self.bound.is_some_and(|bound| since.elapsed() + pause > bound) {
+        let bound = if self.peer.was_heard.get() { self.bounds.later } else { Some(self.bounds.first) };
+        if bound.is_some_and(|bound| since.elapsed() + pause > bound) {
             return Err(Error::Unreachable {
                 action: self.action.clone(),
-                address: self.address.to_owned(),
+                address: self.peer.address.clone(),
                 tried: since.elapsed(),
                 source: status.into(),
             });
         }
         tokio::time::sleep(pause).await;
         Ok(())
+    }
+
+    fn what_happened(&self, status: &Status) -> String {
+        let why = Answer::from(status.clone());
+        if status::is_local(status) {
+            format!("no connection to the controller at {} ({why})", self.peer.address)
+        } else {
+            format!("the controller at {} is not ready ({why})", self.peer.address)
+        }
     }
 }
 

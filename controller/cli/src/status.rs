@@ -117,13 +117,18 @@ pub(crate) fn is_transient(status: &Status) -> bool {
     }
 }
 
+/// A stream that should have gone on has ended: the controller stops.
+pub(crate) fn stream_ended() -> Status {
+    Status::from_error("the controller ended the stream".into())
+}
+
 /// True if the request cannot have reached the controller.
 pub(crate) fn was_never_sent(status: &Status) -> bool {
     chain(status).any(|error| error.is::<ConnectError>())
 }
 
 /// A status that this side made up because the connection failed. One that the controller sent has no source.
-fn is_local(status: &Status) -> bool {
+pub(crate) fn is_local(status: &Status) -> bool {
     status.source().is_some()
 }
 

@@ -23,9 +23,10 @@ pub(crate) struct Ui {
 impl Ui {
     pub(crate) fn new(format: Format, color: Color) -> Self {
         let (out, err) = (io::stdout(), io::stderr());
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let look = |is_terminal, size: Option<(terminal_size::Width, terminal_size::Height)>| Look {
             color: color.applies(is_terminal),
-            size: size.filter(|_| is_terminal).map(|(width, height)| (width.0, height.0)),
+            size: size.filter(|_| is_terminal && !is_dumb).map(|(width, height)| (width.0, height.0)),
         };
         Self {
             format,

@@ -7,6 +7,7 @@ use crate::model::admin::Event;
 use crate::render::look::{Look, Tone};
 use crate::render::time::stamp;
 use crate::session::Session;
+use crate::status::stream_ended;
 use clap::Args;
 use hostler_proto::node::v1::{self as pb, ListEventsRequest};
 use tonic::{Status, Streaming};
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     /// No more than this many
     #[arg(long, value_name = "N", conflicts_with = "follow", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Go on with what happens from now on, until Ctrl-C
+    /// Go on with what happens next, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
 }
@@ -83,7 +84,7 @@ impl Reader<'_> {
 
     /// Goes on until interrupted or until an error is final.
     async fn follow(mut self) -> Result<Exit, Error> {
-        let mut attempts = self.client.attempts("follow the events");
+        let mut attempts = self.client.persistent("follow the events");
         loop {
             let status = match self.client.nodes().watch_events(self.request.clone()).await {
                 Ok(stream) => {
@@ -101,7 +102,7 @@ impl Reader<'_> {
         loop {
             match stream.message().await {
                 Ok(Some(event)) => self.show(event)?,
-                Ok(None) => return Ok(Status::unavailable("the controller ended the stream")),
+                Ok(None) => return Ok(stream_ended()),
                 Err(status) => return Ok(status),
             }
         }

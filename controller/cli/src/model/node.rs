@@ -29,6 +29,9 @@ pub(crate) struct Node {
     pub(crate) holds: Vec<Hold>,
     pub(crate) lease_id: Option<u32>,
     pub(crate) agent_connected: bool,
+    /// What the BMC said; only in the answer to a power command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) power_on: Option<bool>,
     pub(crate) health: Option<Health>,
     pub(crate) boot: Option<Boot>,
     pub(crate) inventory: Option<Inventory>,
@@ -139,6 +142,7 @@ impl From<pb::Node> for Node {
             holds: all(node.holds),
             lease_id: (node.lease_id != 0).then_some(node.lease_id),
             agent_connected: node.agent_connected,
+            power_on: node.power_on,
             health: node.health.map(Health::from),
             boot: node.boot.map(Boot::from),
             inventory: node.inventory.map(Inventory::from),

@@ -242,6 +242,7 @@ mod tests {
             holds: Vec::new(),
             lease_id: None,
             agent_connected: true,
+            power_on: None,
             health: Some(Health {
                 load1: 0.25,
                 memory_available_bytes: 512 << 20,

@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) output: BTreeMap<String, Vec<u8>>,
     /// So many bytes before the wanted offset are sent once more.
     pub(crate) overlap: usize,
+    /// So many bytes at the beginning of each output were thrown away.
+    pub(crate) lost: usize,
     /// The run is over and its output complete.
     pub(crate) is_over: bool,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
@@ -266,7 +268,7 @@ impl World {
     /// What `node` wrote from the wanted offset on, in pieces of three bytes.
     fn chunks(&self, node: &str, offsets: &BTreeMap<String, u64>) -> Vec<RunEvent> {
         let wanted = usize::try_from(offsets.get(node).copied().unwrap_or(0)).unwrap();
-        let from = wanted.saturating_sub(self.overlap);
+        let from = wanted.saturating_sub(self.overlap).max(self.lost);
         let pieces = self.output[node].get(from..).unwrap_or_default().chunks(3).enumerate();
         let chunk = |(index, data): (usize, &[u8])| OutputChunk {
             node: node.to_owned(),

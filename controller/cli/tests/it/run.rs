@@ -110,12 +110,16 @@ fn hostile_files_are_refused_and_the_others_still_come() {
 #[test]
 fn output_that_the_controller_lost_is_reported_and_does_not_hang() {
     let mut place = Place::new();
-    let mut world = world("one\n", "", TaskState::Finished);
+    let mut world = World { lost: 4, ..world(SERVER, CLIENT, TaskState::Finished) };
     world.run.tasks[0].output_bytes = 1_000;
     place.live(world);
     let ended = run(&place.credentials(), &["run", "7", "--", "true"]);
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stderr.contains("996 bytes of the output of a were not kept"), "{ended:?}");
+    for lost in ["4 bytes of the output of a", "4 bytes of the output of b", "987 bytes of the output of a"] {
+        assert!(ended.stderr.contains(lost), "{lost}: {ended:?}");
+    }
+    assert_eq!(lines(&ended.stdout, "server/a | "), ["two", "three"]);
+    assert_eq!(lines(&ended.stdout, "client/b | "), ["o"]);
 }
 
 #[test]

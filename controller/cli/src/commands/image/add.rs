@@ -59,7 +59,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit,
     }
     let client = session.connect()?;
     session.ui.notice(&format!("sending {} of {}", bytes(size), file.display()));
-    let mut attempts = client.attempts(format!("add image {name}"));
+    let mut attempts = client.bounded(format!("add image {name}"));
     let image: Image = loop {
         let header = ImageHeader { name: name.clone(), arch: arch.clone(), sha256: sha256.clone() };
         match upload(&client, header, &file, session, size).await? {

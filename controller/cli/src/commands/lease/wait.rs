@@ -8,12 +8,13 @@ use crate::model::lease::{CloseReason, Lease, State};
 use crate::render;
 use crate::retry::Attempts;
 use crate::session::Session;
+use crate::status::stream_ended;
 use crate::ui::Ui;
 use clap::Args;
 use hostler_proto::lease::v1::GetLeaseRequest;
 use hostler_proto::lease::v1::{self as pb};
 use std::time::Duration;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, interval_at, timeout};
 use tonic::{Status, Streaming};
 
 const EXAMPLES: &str = "\
@@ -24,6 +25,11 @@ Examples:
 
 Goes on by itself when the controller restarts. Ends with 4 if the time is over, the request waited too long or the
 lease expired, and with 5 if the machines failed.";
+
+/// The times on a terminal are redrawn this often.
+const REDRAW: Duration = Duration::from_secs(1);
+/// Where nothing can be redrawn, a line is printed this often. CI systems end jobs that say nothing for ten minutes.
+const REMINDER: Duration = Duration::from_secs(300);
 
 /// Arguments of `hostler lease wait`.
 #[derive(Debug, Args)]
@@ -68,7 +74,7 @@ pub(crate) async fn until_active(
         format!("hostler lease wait {id}     # wait on; the request keeps its place"),
         format!("hostler lease release {id}  # give it up"),
     ]);
-    let attempts = client.attempts(format!("wait for lease {id}"));
+    let attempts = client.persistent(format!("wait for lease {id}"));
     let watch = Watch { ui: &session.ui, client, id, each_change, attempts, last: None };
     match bound {
         None => watch.run().await,
@@ -91,6 +97,13 @@ fn ended(lease: &Lease, reason: CloseReason) -> Error {
     Error::LeaseEnded { id: lease.id, reason, why: format!("it {}{because}", reason.as_str()) }
 }
 
+/// How one connection ended.
+enum End {
+    /// The lease is active.
+    There(Lease),
+    Broken(Status),
+}
+
 struct Watch<'a> {
     ui: &'a Ui,
     client: &'a Client<'a>,
@@ -102,20 +115,12 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     async fn run(mut self) -> Result<Lease, Error> {
-        // A call of its own, since it fails soon if there is no controller; the watch then tries for as long as it takes.
         let request = GetLeaseRequest { id: self.id };
-        let action = format!("wait for lease {}", self.id);
-        let lease = self.client.call(action, async || self.client.leases().get_lease(request).await).await?;
-        self.changed(lease.into())?;
         loop {
-            if let Some(lease) = self.last.take_if(|lease| verdict(lease).is_some()) {
-                self.ui.keep_live();
-                return verdict(&lease).unwrap_or(Ok(())).map(|()| lease);
-            }
             let status = match self.client.leases().watch_lease(request).await {
                 Ok(stream) => match self.follow(stream.into_inner()).await? {
-                    Some(status) => status,
-                    None => continue,
+                    End::There(lease) => return Ok(lease),
+                    End::Broken(status) => status,
                 },
                 Err(status) => status,
             };
@@ -123,9 +128,10 @@ impl Watch<'_> {
         }
     }
 
-    /// Follows one stream until the lease is where it shall be (`None`) or the stream breaks.
-    async fn follow(&mut self, mut stream: Streaming<pb::Lease>) -> Result<Option<Status>, Error> {
-        let mut redraw = interval(Duration::from_secs(1));
+    /// Follows one stream until the lease is active or the stream breaks.
+    async fn follow(&mut self, mut stream: Streaming<pb::Lease>) -> Result<End, Error> {
+        let mut redraw = interval(REDRAW);
+        let mut reminder = interval_at(Instant::now() + REMINDER, REMINDER);
         loop {
             let message = tokio::select! {
                 message = stream.message() => message,
@@ -133,33 +139,45 @@ impl Watch<'_> {
                     self.draw();
                     continue;
                 }
-            };
-            match message {
-                Ok(Some(lease)) => {
-                    self.attempts.succeeded();
-                    self.changed(lease.into())?;
-                    if self.last.as_ref().is_some_and(|lease| verdict(lease).is_some()) {
-                        return Ok(None);
-                    }
+                _ = reminder.tick() => {
+                    self.remind();
+                    continue;
                 }
-                Ok(None) => return Ok(Some(Status::unavailable("the controller ended the stream"))),
-                Err(status) => return Ok(Some(status)),
+            };
+            let lease = match message {
+                Ok(Some(lease)) => Lease::from(lease),
+                Ok(None) => return Ok(End::Broken(stream_ended())),
+                Err(status) => return Ok(End::Broken(status)),
+            };
+            self.attempts.succeeded();
+            self.changed(&lease)?;
+            if let Some(verdict) = verdict(&lease) {
+                self.ui.keep_live();
+                return verdict.map(|()| End::There(lease));
             }
         }
     }
 
-    fn changed(&mut self, lease: Lease) -> Result<(), Error> {
-        let is_news = self.last.as_ref() != Some(&lease);
+    fn changed(&mut self, lease: &Lease) -> Result<(), Error> {
+        let is_news = self.last.as_ref() != Some(lease);
         if is_news && self.ui.is_json() && self.each_change == EachChange::Printed {
-            self.ui.json_line(&lease)?;
+            self.ui.json_line(lease)?;
         } else if is_news && !self.ui.is_live() {
-            for line in render::lease::changes(self.last.as_ref(), &lease, clock::now_ms()) {
+            for line in render::lease::changes(self.last.as_ref(), lease, clock::now_ms()) {
                 self.ui.notice(&line);
             }
         }
-        self.last = Some(lease);
+        self.last = Some(lease.clone());
         self.draw();
         Ok(())
+    }
+
+    /// A sign of life for those who end a job that says nothing.
+    fn remind(&self) {
+        if let Some(lease) = self.last.as_ref().filter(|_| !self.ui.is_live()) {
+            let line = render::lease::headline(lease, clock::now_ms(), &self.ui.err);
+            self.ui.notice(&format!("still waiting: {line}"));
+        }
     }
 
     fn draw(&self) {

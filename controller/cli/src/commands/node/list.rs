@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::model::node::Node;
 use crate::render;
 use crate::session::Session;
+use crate::status::stream_ended;
 use clap::Args;
 use hostler_proto::node::v1::{self as pb, ListNodesRequest, WatchNodesRequest};
 use std::collections::BTreeMap;
@@ -75,7 +76,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Goes on until interrupted or until an error is final.
     async fn run(mut self) -> Result<Exit, Error> {
-        let mut attempts = self.client.attempts("watch the nodes");
+        let mut attempts = self.client.persistent("watch the nodes");
         loop {
             let status = match self.client.nodes().watch_nodes(WatchNodesRequest {}).await {
                 Ok(stream) => {
@@ -96,7 +97,7 @@ impl Watch<'_> {
             tokio::select! {
                 message = stream.message() => match message {
                     Ok(Some(node)) => self.changed(node.into())?,
-                    Ok(None) => return Ok(Status::unavailable("the controller ended the stream")),
+                    Ok(None) => return Ok(stream_ended()),
                     Err(status) => return Ok(status),
                 },
                 _ = redraw.tick(), if self.is_stale => self.draw(),

@@ -1,6 +1,5 @@
 //! `hostler node power`
 
-use super::print_changed;
 use crate::client::Repeat;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -60,29 +59,25 @@ impl Action {
             Self::Cycle => "power-cycle",
         }
     }
-
-    /// A second cycle is a second restart.
-    const fn repeat(self) -> Repeat {
-        match self {
-            Self::Cycle => Repeat::IfUnsent,
-            Self::Status | Self::On | Self::Off => Repeat::Freely,
-        }
-    }
 }
 
+/// Switches are not thrown twice because an answer got lost.
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
     let client = session.connect()?;
     let Arguments { name, action, force } = arguments;
     let label = format!("{} node {name}", action.verb());
     let request = PowerNodeRequest { name, action: action.to_wire().into(), force };
     let attempt = async || client.nodes().power_node(request.clone()).await;
-    let node = client.call_once(label, action.repeat(), attempt).await?;
-    match &node.boot {
-        Some(boot) if action == Action::Status && !boot.power.is_empty() => {
-            let power = crate::text::clean(&boot.power);
-            session.ui.result(&Node::from(node), |node, _| format!("{}: {power}\n", node.name))?;
-            Ok(Exit::Ok)
-        }
-        _ => print_changed(session, node),
-    }
+    let node = client.call_once(label, Repeat::IfUnsent, attempt).await?;
+    session.ui.result(&Node::from(node), |node, _| format!("{}\n", line(node)))?;
+    Ok(Exit::Ok)
+}
+
+fn line(node: &Node) -> String {
+    let power = match node.power_on {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "unknown",
+    };
+    format!("{}: power is {power}", node.name)
 }

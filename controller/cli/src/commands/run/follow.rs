@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::follow::{Offset, Taken};
 use crate::model::run::{Run, Task};
 use crate::session::Session;
+use crate::status::stream_ended;
 use crate::text::clean;
 use hostler_proto::lease::v1::run_event::Event;
 use hostler_proto::lease::v1::{FollowRunRequest, GetRunRequest, OutputChunk, RunEvent};
@@ -19,8 +20,8 @@ pub(super) struct Follower<'a> {
     run: Run,
     output: Output<'a>,
     offsets: BTreeMap<String, Offset>,
-    /// Node and place of a gap that was seen once. If asking again does not fill it, the bytes are gone.
-    gap: Option<(String, u64)>,
+    /// Node to the place of a gap that was seen once. If asking again does not fill it, the bytes are gone.
+    gaps: BTreeMap<String, u64>,
 }
 
 /// How one connection ended.
@@ -34,7 +35,7 @@ enum End {
 
 impl<'a> Follower<'a> {
     pub(super) fn new(session: &'a Session, client: &'a Client<'a>, run: Run, output: Output<'a>) -> Self {
-        Self { session, client, run, output, offsets: BTreeMap::new(), gap: None }
+        Self { session, client, run, output, offsets: BTreeMap::new(), gaps: BTreeMap::new() }
     }
 
     /// Follows the run until every task is over and all output was shown, and gives its last state.
@@ -43,7 +44,7 @@ impl<'a> Follower<'a> {
     /// Those of the connection and of writing.
     pub(super) async fn follow(mut self) -> Result<Run, Error> {
         let client = self.client;
-        let mut attempts = client.attempts(format!("follow run {}", self.run.id));
+        let mut attempts = client.persistent(format!("follow run {}", self.run.id));
         loop {
             let end = match client.leases().follow_run(self.request()).await {
                 Ok(stream) => {
@@ -54,12 +55,12 @@ impl<'a> Follower<'a> {
             };
             match end {
                 End::Complete if self.is_over() => match self.first_missing() {
-                    Some((node, missing)) => self.gap(&node, missing)?,
+                    Some((node, missing)) => {
+                        self.give_up(&node, missing)?;
+                    }
                     None => break,
                 },
-                End::Complete => {
-                    attempts.failed(Status::unavailable("the controller ended the stream")).await?
-                }
+                End::Complete => attempts.failed(stream_ended()).await?,
                 End::Broken(status) => attempts.failed(status).await?,
                 End::Gap => {}
             }
@@ -104,9 +105,7 @@ impl<'a> Follower<'a> {
                     return Ok(true);
                 }
                 Taken::Gap(missing) => {
-                    let is_new = self.gap.as_ref() != Some(&(node.clone(), self.reached(&node)));
-                    self.gap(&node, missing)?;
-                    if is_new {
+                    if !self.give_up(&node, missing)? {
                         return Ok(false);
                     }
                 }
@@ -114,19 +113,17 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Bytes are missing. The first time they are asked for again; the second time they are given up.
-    fn gap(&mut self, node: &str, missing: u64) -> Result<(), Error> {
-        let place = (node.to_owned(), self.reached(node));
-        if self.gap.as_ref() != Some(&place) {
-            self.gap = Some(place);
-            return Ok(());
+    /// Bytes are missing. The first time they are asked for again (false), the second time they are given up (true).
+    fn give_up(&mut self, node: &str, missing: u64) -> Result<bool, Error> {
+        let place = self.reached(node);
+        if self.gaps.insert(node.to_owned(), place) != Some(place) {
+            return Ok(false);
         }
         self.output.finish(node)?;
-        self.session
-            .ui
-            .warning(&format!("{missing} bytes of the output of {node} were not kept by the controller"));
+        let warning = format!("{missing} bytes of the output of {node} were not kept by the controller");
+        self.session.ui.warning(&warning);
         self.offsets.entry(node.to_owned()).or_default().skip(missing);
-        Ok(())
+        Ok(true)
     }
 
     fn changed(&mut self, task: Task) -> Result<(), Error> {

@@ -18,7 +18,6 @@ use follow::Follower;
 use hostler_proto::lease::v1::{GetRunRequest, StartRunRequest, StopRunRequest};
 use output::Output;
 use serde::Serialize;
-use std::path::PathBuf;
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
     let (what, show) = arguments.resolve()?;
@@ -49,6 +48,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit,
 
 async fn start(session: &Session, client: &Client<'_>, request: StartRunRequest) -> Result<Run, Error> {
     let key = &request.idempotency_key;
+    session.ui.notice(&format!("idempotency key {key}"));
     session.if_interrupted([format!("repeat the command with --idempotency-key {key} to get the same run")]);
     let attempt = async || client.leases().start_run(request.clone()).await;
     let run: Run = client.call(format!("start a run on lease {}", request.lease_id), attempt).await?.into();
@@ -81,7 +81,8 @@ async fn conclude(
         session.ui.error(&error.report());
     }
     if session.ui.is_json() {
-        session.ui.json_line(&Finished { event: "finished", exit: exit as u8, run, files: &files })?;
+        let files = files.iter().map(|path| path.display().to_string()).collect();
+        session.ui.json_line(&Finished { event: "finished", exit: exit as u8, run, files })?;
     } else {
         session.ui.notice(render::run::summary(run, &session.ui.err).trim_end());
         if !files.is_empty() {
@@ -97,5 +98,6 @@ struct Finished<'a> {
     event: &'static str,
     exit: u8,
     run: &'a Run,
-    files: &'a [PathBuf],
+    /// What was downloaded, under the directory given with `--results`.
+    files: Vec<String>,
 }
