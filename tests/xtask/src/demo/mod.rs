@@ -121,7 +121,7 @@ impl Demo {
         let tenant = Cli::new(&installation, &credential);
         admin.quiet(["tenant", "add", "ci", "--write", &credential.to_string_lossy()])?;
         for (arch, path) in artefacts::images(dir)? {
-            admin.quiet(["image", "add", "demo", "--arch", arch, "--file", &path.to_string_lossy()])?;
+            admin.quiet(["image", "add", "--name", "demo", "--arch", arch, &path.to_string_lossy()])?;
         }
         let live = std::io::stderr().is_terminal() && !args.json;
         Ok(Self { installation, fleet, admin, tenant, live, quiet: args.json })
