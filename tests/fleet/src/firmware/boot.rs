@@ -36,7 +36,7 @@ pub(super) enum Outcome {
 pub(super) struct Board<'a> {
     pub(super) machine: &'a Machine,
     pub(super) nic: &'a Nic,
-    pub(super) console: &'a Console,
+    pub(super) console: &'a Console<'a>,
 }
 
 impl Board<'_> {
@@ -62,7 +62,7 @@ pub async fn boot(
     machine: &Machine,
     nic: &Nic,
     device: BootDevice,
-    console: &Console,
+    console: &Console<'_>,
 ) -> Result<Booted, FirmwareError> {
     let board = Board { machine, nic, console };
     loop {

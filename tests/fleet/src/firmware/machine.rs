@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Takes the lines that firmware prints.
-pub type Console = dyn Fn(&str) + Send + Sync;
+pub type Console<'a> = dyn Fn(&str) + Send + Sync + 'a;
 
 /// A kind of firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

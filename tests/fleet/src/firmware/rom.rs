@@ -7,6 +7,7 @@ use super::error::FirmwareError;
 use super::loader;
 use super::machine::Kind;
 use super::tftp::{Request, TftpError, get, probe};
+use std::io;
 
 /// Gets an address and loads the first program.
 pub(super) async fn load(board: Board<'_>) -> Result<Lease, FirmwareError> {
@@ -45,7 +46,7 @@ async fn fetch(board: Board<'_>, plain: Request<'_>, loaded: &mut Download) -> R
             expect(size, loaded)
         }
         Kind::UefiX86 | Kind::UefiArm => {
-            let port = first_port(board.nic.mac());
+            let port = first_port()?;
             let options = Request { block_size: Some(1468), window: Some(4), ..plain };
             let size = probe(nic, timing, Request { port, tsize: true, ..options }).await?;
             get(nic, timing, Request { port: port + 1, ..options }, loaded).await?;
@@ -63,7 +64,9 @@ fn expect(told: u64, loaded: &Download) -> Result<(), TftpError> {
     if told == sent { Ok(()) } else { Err(TftpError::WrongSize { told, sent }) }
 }
 
-/// UEFI begins at a port of its own choice.
-fn first_port([.., a, b]: [u8; 6]) -> u16 {
-    1024 + (u16::from_be_bytes([a, b]) % 20_000) * 2
+/// UEFI begins at a random port and counts from there, so a machine that starts anew asks from another one.
+fn first_port() -> io::Result<u16> {
+    let mut bytes = [0; 2];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
+    Ok(1024 + (u16::from_be_bytes(bytes) % 20_000) * 2)
 }

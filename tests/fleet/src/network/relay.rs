@@ -45,12 +45,9 @@ impl Relay {
     /// As of `recvfrom(2)`.
     pub async fn answer(&self) -> io::Result<Vec<u8>> {
         let mut buf = [0; 1500];
-        loop {
-            let (length, from) = self.socket.recv_from(&mut buf).await?;
-            if from.ip() == self.server.ip() {
-                return Ok(stripped(&buf[..length]));
-            }
-        }
+        // From whichever address: a server with several answers from the one nearest to the relay.
+        let (length, _) = self.socket.recv_from(&mut buf).await?;
+        Ok(stripped(&buf[..length]))
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn lease(
     profile: Profile,
     machine: &Machine,
     nic: &Nic,
-    console: &Console,
+    console: &Console<'_>,
 ) -> Result<Lease, FirmwareError> {
     let client = Client { profile, machine, nic, relay: nic.relay()?, xid: random_xid()? };
     let offer = client.discover().await?;
