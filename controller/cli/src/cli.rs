@@ -1,6 +1,6 @@
 //! The command line as a whole. The arguments of each command stand beside the command.
 
-use crate::commands::{apply, events, image, lease, node, run, tenant};
+use crate::commands::{apply, completions, events, image, lease, node, run, tenant};
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Apply(apply::Arguments),
     /// What happened
     Events(events::Arguments),
+    /// Print completions for a shell
+    Completions(completions::Arguments),
 }
 
 #[cfg(test)]
@@ -137,7 +139,7 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in help.lines().filter_map(|line| line.trim().strip_prefix("hostler ")) {
                 let line =
-                    line.split(" # ").next().unwrap_or_default().split(" | ").next().unwrap_or_default();
+                    line.split(" # ").next().unwrap_or_default().split(['|', '>']).next().unwrap_or_default();
                 let words = line.split_whitespace().map(|word| word.trim_matches('\''));
                 if let Err(error) = Cli::try_parse_from(std::iter::once("hostler").chain(words)) {
                     panic!("{line}: {error}");

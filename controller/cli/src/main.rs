@@ -31,7 +31,7 @@ mod ui;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use commands::{apply, events, image, lease, node, run as payload, tenant};
+use commands::{apply, completions, events, image, lease, node, run as payload, tenant};
 use error::Error;
 use exit::Exit;
 use session::Session;
@@ -95,5 +95,6 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Tenant(tenant::Command::List(arguments)) => tenant::list::run(session, arguments).await,
         Command::Apply(arguments) => apply::run(session, arguments).await,
         Command::Events(arguments) => events::run(session, arguments).await,
+        Command::Completions(arguments) => completions::run(session, &arguments),
     }
 }

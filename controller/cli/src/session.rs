@@ -35,6 +35,7 @@ impl Session {
 
     /// The error of a command that ends with `signal`.
     pub(crate) fn interrupted(&self, signal: Signal) -> Error {
+        self.ui.keep_live();
         Error::Interrupted { signal, next: self.next.take() }
     }
 }

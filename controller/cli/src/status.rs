@@ -11,7 +11,9 @@ use tonic::{Code, ConnectError, Status};
 /// A status as it is told to people.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    pub(crate) code: Code,
+    code: Code,
+    /// Not the controller said it: the connection failed.
+    is_local: bool,
     fault: Option<TlsFault>,
     message: String,
 }
@@ -38,7 +40,7 @@ impl From<Status> for Answer {
         };
         let message =
             if message.is_empty() { status.code().description().to_owned() } else { text::clean(&message) };
-        Self { code: status.code(), fault, message }
+        Self { code: status.code(), is_local: is_local(&status), fault, message }
     }
 }
 
@@ -87,10 +89,12 @@ impl Answer {
             (None, Code::Unimplemented) => {
                 "the controller is of another version than this program: use matching ones"
             }
-            (None, Code::Internal | Code::Unknown | Code::DataLoss) => {
+            (None, Code::Internal | Code::Unknown | Code::DataLoss) if !self.is_local => {
                 "this is a fault of the controller: its log and `hostler events` say more"
             }
-            (None, Code::Unavailable | Code::Cancelled) => "see whether the controller runs, then try again",
+            (None, Code::Unavailable | Code::Cancelled) if self.is_local => {
+                "see whether the controller runs, then try again"
+            }
             (None, _) => return None,
         })
     }
@@ -141,7 +145,9 @@ fn tls_error(status: &Status) -> Option<rustls::Error> {
 
 /// "transport error: error trying to connect: tcp connect error: ..." says it all in its last part.
 fn innermost(status: &Status) -> String {
-    chain(status).last().map_or_else(|| status.message().to_owned(), ToString::to_string)
+    let text = chain(status).last().map_or_else(|| status.message().to_owned(), ToString::to_string);
+    // How rustls says that a process was killed. The rest of its sentence would lead a reader to think of an attack.
+    if text.contains("without sending TLS close_notify") { "the connection was cut".to_owned() } else { text }
 }
 
 fn chain(status: &Status) -> impl Iterator<Item = &(dyn StdError + 'static)> {

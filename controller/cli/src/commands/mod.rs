@@ -1,6 +1,7 @@
 //! One file for each command: its arguments, its help, what it does.
 
 pub(crate) mod apply;
+pub(crate) mod completions;
 mod confirm;
 pub(crate) mod events;
 pub(crate) mod image;

@@ -86,6 +86,23 @@ fn what_cannot_be_taken_back_is_confirmed() {
 }
 
 #[test]
+fn a_power_command_is_never_given_twice() {
+    let mut place = Place::new();
+    let (power, arrived) = std::sync::mpsc::channel();
+    place.live(World { power: Some(power), ..World::default() });
+    let program = start(&place.credentials(), &["node", "power", "r1-n01", "cycle"]);
+    arrived.recv().unwrap();
+    place.live(World::default());
+    let ended = program.end();
+    assert_eq!(ended.code, 5, "{ended:?}");
+    assert!(ended.stderr.contains("whether it was done is unknown"), "{ended:?}");
+
+    let ended = run(&place.credentials(), &["node", "power", "r1-n01", "status"]);
+    assert_eq!(ended.code, 5, "{ended:?}");
+    assert!(ended.stderr.ends_with("  caused by: the BMC does not answer\n"), "{ended:?}");
+}
+
+#[test]
 fn an_image_is_sent_whole_with_its_digest() {
     let mut place = Place::new();
     place.live(World::default());

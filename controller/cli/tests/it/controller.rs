@@ -12,8 +12,10 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tokio::io::{DuplexStream, copy_bidirectional};
@@ -39,6 +41,8 @@ pub(crate) struct World {
     /// The run is over and its output complete.
     pub(crate) is_over: bool,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
+    /// Is told of each power command, which then is never answered.
+    pub(crate) power: Option<Sender<()>>,
     pub(crate) asked: Arc<Mutex<Asked>>,
 }
 
@@ -63,10 +67,10 @@ pub(crate) struct Place {
 impl Place {
     /// A place where nobody lives yet.
     pub(crate) fn new() -> Self {
-        // The listener gives the port back; the lives bind it again.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // The listener gives the port back, and the lives bind it again: nobody else has this address.
+        let address = TcpListener::bind((own_address(), 0)).unwrap().local_addr().unwrap();
         let issuer = issuer();
-        let tls = acceptor(&issuer);
+        let tls = acceptor(&issuer, address.ip());
         Self { dir: tempfile::tempdir().unwrap(), address, tls, issuer, life: None }
     }
 
@@ -164,10 +168,17 @@ fn issuer() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn acceptor(issuer: &CertifiedIssuer<'static, KeyPair>) -> TlsAcceptor {
+/// A loopback address that no other test uses, in this process or another one.
+fn own_address() -> Ipv4Addr {
+    static PLACES: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | (high & 63), low, PLACES.fetch_add(1, Ordering::Relaxed))
+}
+
+fn acceptor(issuer: &CertifiedIssuer<'static, KeyPair>, address: IpAddr) -> TlsAcceptor {
     let key = KeyPair::generate().unwrap();
     let certificate =
-        CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, issuer).unwrap();
+        CertificateParams::new(vec![address.to_string()]).unwrap().signed_by(&key, issuer).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(issuer.der().clone()).unwrap();
@@ -301,8 +312,14 @@ impl NodeService for World {
         Ok(Response::new(open(vec![self.node("r1-n01".to_owned()).unwrap().into_inner()])))
     }
 
-    async fn power_node(&self, request: Request<node::PowerNodeRequest>) -> Answer<node::Node> {
-        self.node(request.into_inner().name)
+    async fn power_node(&self, _: Request<node::PowerNodeRequest>) -> Answer<node::Node> {
+        match &self.power {
+            None => Err(Status::unavailable("the BMC does not answer")),
+            Some(arrived) => {
+                arrived.send(()).unwrap();
+                std::future::pending().await
+            }
+        }
     }
 
     async fn drain_node(&self, request: Request<node::DrainNodeRequest>) -> Answer<node::Node> {

@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 const EXAMPLES: &str = "\
 Examples:
-  hostler lease request 2:x86_64                                   # two x86_64 machines
-  hostler lease request --count 2 --arch x86_64 --image fedora     # the same, with an image
+  hostler lease request 2:x86_64,image=fedora
+  hostler lease request --count 2 --arch x86_64 --image fedora    # the same
   hostler lease request server=1:x86_64 client=3:aarch64 --image fedora --duration 2h --wait
-  hostler lease request db=1,nodes=r1-n07+r1-n08 web=2:ppc64le,pool=fast
+  hostler lease request db=1,nodes=r1-n07+r1-n08,image=debian web=2:ppc64le,pool=fast,image=fedora
   hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
 
 A member is [ROLE=]COUNT[:ARCH][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME]. The file says the same:
@@ -132,7 +132,8 @@ impl Simple {
         if self.count.is_none() && self.arch.is_none() {
             return Err(Error::Usage {
                 message: "nothing is asked for".to_owned(),
-                next: "hostler lease request 2:x86_64    # or --count, or -f FILE; see --help".to_owned(),
+                next: "hostler lease request 2:x86_64 --image fedora    # or --count, or -f FILE; see --help"
+                    .to_owned(),
             });
         }
         let arch = self.arch.clone().unwrap_or_default();
