@@ -61,6 +61,8 @@ fn execute(session: &Session, command: Command) -> Result<Exit, Error> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     let outcome = runtime.block_on(async {
         tokio::select! {
+            // The command goes first: while it reads its input, a signal shall still end the program as usual.
+            biased;
             outcome = Box::pin(run(session, command)) => outcome,
             signal = interrupt::received() => Err(session.interrupted(signal)),
         }

@@ -101,3 +101,57 @@ impl From<pb::AppliedChange> for Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The JSON of all these; scripts depend on every word of it.
+    #[test]
+    fn json() {
+        let applied = pb::ApplyResponse { changes: vec![pb::AppliedChange::default()] };
+        let all = (
+            Image::from(pb::Image::default()),
+            Tenant::from(pb::Tenant::default()),
+            Event::from(pb::Event::default()),
+            Applied::new(applied, true),
+        );
+        insta::assert_snapshot!(serde_json::to_string_pretty(&all).unwrap(), @r#"
+        [
+          {
+            "id": 0,
+            "name": "",
+            "arch": "",
+            "sha256": "",
+            "size_bytes": 0,
+            "status": "",
+            "added_ms": null
+          },
+          {
+            "name": "",
+            "open_leases": 0,
+            "added_ms": null
+          },
+          {
+            "id": 0,
+            "at_ms": 0,
+            "severity": "",
+            "kind": "",
+            "node": null,
+            "lease_id": null,
+            "message": ""
+          },
+          {
+            "dry_run": true,
+            "changes": [
+              {
+                "object": "",
+                "action": "",
+                "fields": []
+              }
+            ]
+          }
+        ]
+        "#);
+    }
+}

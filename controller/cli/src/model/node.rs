@@ -233,3 +233,122 @@ impl From<pb::Health> for Health {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostler_proto::lease::v1::PhaseTime;
+
+    /// The JSON of a node; scripts depend on every word of it.
+    #[test]
+    fn json() {
+        let node = pb::Node {
+            id: 1,
+            spec: Some(pb::NodeSpec {
+                name: "r1-n01".to_owned(),
+                bmc: Some(pb::BmcSpec { password: "never shown".to_owned(), ..Default::default() }),
+                ..Default::default()
+            }),
+            holds: vec![pb::Hold::default()],
+            boot: Some(pb::Boot { evidence: vec![pb::Evidence::default()], ..Default::default() }),
+            inventory: Some(pb::Inventory {
+                disks: vec![pb::Disk::default()],
+                nics: vec![pb::Nic::default()],
+                ..Default::default()
+            }),
+            health: Some(pb::Health::default()),
+            phases: vec![PhaseTime::default()],
+            ..Default::default()
+        };
+        let json = serde_json::to_string_pretty(&Node::from(node)).unwrap();
+        assert!(!json.contains("never shown"));
+        insta::assert_snapshot!(json, @r#"
+        {
+          "id": 1,
+          "name": "r1-n01",
+          "arch": "",
+          "firmware": "",
+          "pool": "default",
+          "mac": "",
+          "address": "",
+          "serial": null,
+          "uuid": null,
+          "keep_disks": [],
+          "bmc": {
+            "address": "",
+            "user": "",
+            "cipher_suite": 17,
+            "shared": false
+          },
+          "state": "",
+          "reason": null,
+          "since_ms": null,
+          "deadline_ms": null,
+          "holds": [
+            {
+              "kind": "",
+              "author": "",
+              "reason": "",
+              "since_ms": null
+            }
+          ],
+          "lease_id": null,
+          "agent_connected": false,
+          "health": {
+            "load1": 0.0,
+            "memory_available_bytes": 0,
+            "uptime_s": 0,
+            "at_ms": null
+          },
+          "boot": {
+            "id": 0,
+            "purpose": "",
+            "ordered_ms": null,
+            "power": "",
+            "rung": 0,
+            "evidence": [
+              {
+                "kind": "",
+                "detail": "",
+                "at_ms": 0
+              }
+            ]
+          },
+          "inventory": {
+            "serial": null,
+            "uuid": null,
+            "manufacturer": "",
+            "product": "",
+            "cpus": 0,
+            "memory_bytes": 0,
+            "disks": [
+              {
+                "path": "",
+                "serial": "",
+                "model": "",
+                "size_bytes": 0,
+                "rotational": false,
+                "blank": false,
+                "remote": false
+              }
+            ],
+            "nics": [
+              {
+                "name": "",
+                "mac": "",
+                "link": false,
+                "speed_mbps": 0
+              }
+            ]
+          },
+          "phases": [
+            {
+              "phase": "",
+              "start_ms": 0,
+              "end_ms": null
+            }
+          ]
+        }
+        "#);
+    }
+}
