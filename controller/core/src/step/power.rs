@@ -251,10 +251,15 @@ fn record(boot: &mut Boot, evidence: NetworkEvidence, began: Timestamp, now: Tim
         NetworkEvidence::Http => (EvidenceKind::Http, Some(Phase::Http)),
         NetworkEvidence::Script => (EvidenceKind::Script, None),
     };
-    let start = if kind == EvidenceKind::Dhcp && !boot.was_seen() { boot.last_end() } else { began.min(now) };
+    // Firmware takes its time before it asks for an address; that counts as well.
+    let start = match (kind, boot.seen(kind)) {
+        (EvidenceKind::Dhcp, None) => boot.last_end(),
+        (EvidenceKind::Dhcp, Some(_)) => now,
+        _ => began.min(now),
+    };
     boot.witness(kind, detail, now);
     if let Some(phase) = phase {
-        boot.spend(phase, start.max(boot.ordered), now);
+        boot.spend(phase, start, now);
     }
 }
 

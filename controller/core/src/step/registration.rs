@@ -69,19 +69,23 @@ impl World {
     ) -> std::result::Result<(), Refusal> {
         let bmc = self.put_bmc(bmc)?;
         let Some(mut node) = self.node_named(&spec.name).cloned() else { return Ok(()) };
-        let other_machine = node.spec.serial != spec.serial || node.spec.uuid != spec.uuid;
-        if other_machine {
+        if may_be_another_machine(&node.spec, spec) {
             node.first_wipe = FirstWipe::Pending;
         }
         let look_again = is_other_identity(&node.spec, spec) || node.bmc != bmc;
         let id = node.id;
         node.spec = spec.clone();
         node.bmc = bmc;
-        let ready = matches!(node.state, NodeState::Ready { .. } | NodeState::Inspecting { .. });
+        // What is inspected or wiped at this moment may be the machine that it is no more.
+        let in_doubt = node.state.lease().is_none()
+            && matches!(
+                node.state,
+                NodeState::Ready { .. } | NodeState::Inspecting { .. } | NodeState::Cleaning { .. }
+            );
         self.put_node(node);
         let message = format!("{} changed by {author}: {}", spec.name, fields.join(", "));
         self.tell(Severity::Info, "node-changed", id, message);
-        if look_again && ready {
+        if look_again && in_doubt {
             self.inspect(id, Some("its registration changed".into()));
         }
         Ok(())
@@ -105,7 +109,14 @@ impl World {
     }
 }
 
-/// True if a machine that was registered as `old` need not be the one that is registered as `new`.
+/// True if what was agreed about the disks of the machine registered as `old` need not hold for the one registered as
+/// `new`: its identity is another, or there is none but the Ethernet address and that is another.
+fn may_be_another_machine(old: &NodeSpec, new: &NodeSpec) -> bool {
+    let anonymous = new.serial.is_none() && new.uuid.is_none();
+    old.serial != new.serial || old.uuid != new.uuid || anonymous && old.mac != new.mac
+}
+
+/// True if the machine has to be looked at anew before it is used as `new`.
 fn is_other_identity(old: &NodeSpec, new: &NodeSpec) -> bool {
     old.mac != new.mac
         || old.address != new.address
@@ -218,20 +229,26 @@ fn check_unique(world: &World, nodes: &[(NodeSpec, BmcSpec)]) -> std::result::Re
 
 /// Two nodes on one BMC must both say that they share it, and agree on the account.
 fn check_bmcs(world: &World, nodes: &[(NodeSpec, BmcSpec)]) -> std::result::Result<(), Refusal> {
-    let mut users = BTreeMap::<&str, (&str, bool)>::new();
+    let mut users = BTreeMap::<&str, (&str, &BmcSpec)>::new();
     let given: BTreeSet<_> = nodes.iter().map(|(s, _)| s.name.as_str()).collect();
     for node in world.nodes.values().filter(|n| n.in_service() && !given.contains(n.spec.name.as_str())) {
         if let Some(bmc) = world.bmcs.get(node.bmc) {
-            users.insert(&bmc.spec.address, (&node.spec.name, bmc.spec.shared));
+            users.insert(&bmc.spec.address, (&node.spec.name, &bmc.spec));
         }
     }
     for (spec, bmc) in nodes {
-        if let Some((other, shared)) = users.insert(&bmc.address, (&spec.name, bmc.shared))
-            && !(shared && bmc.shared)
-        {
+        let (name, address) = (&spec.name, &bmc.address);
+        let Some((other, known)) = users.insert(address, (name, bmc)) else { continue };
+        if !(known.shared && bmc.shared) {
             return Err(Refusal::Conflict(format!(
-                "nodes {other} and {} have the same BMC {}: set `shared = true` on both if that is so",
-                spec.name, bmc.address
+                "nodes {other} and {name} have the same BMC {address}: set `shared = true` on both if that is so"
+            )));
+        }
+        // One given node alone may change the account for all; two must not contradict each other.
+        let contradicts = (&known.user, known.cipher_suite) != (&bmc.user, bmc.cipher_suite);
+        if contradicts && given.contains(other) {
+            return Err(Refusal::Conflict(format!(
+                "nodes {other} and {name} share the BMC {address}, and give it different users or cipher suites"
             )));
         }
     }
