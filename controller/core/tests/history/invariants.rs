@@ -1,0 +1,287 @@
+//! The invariants of the architecture, each as a function that names it and says what broke it.
+
+use crate::store::Store;
+use hostler_core::attempt::PowerOutcome;
+use hostler_core::explain;
+use hostler_core::ids::{BootId, LeaseId, NodeId};
+use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
+use hostler_core::lease::{Assigned, Lease, LeaseState};
+use hostler_core::node::{Node, NodeState};
+use hostler_core::order;
+use hostler_core::schedule::{self, Decision};
+use hostler_core::world::{Change, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a check says: nothing, or what is wrong.
+pub(crate) type Verdict = Result<(), String>;
+
+/// A node is in at most one lease that is not closed, and node and lease agree about it.
+pub(crate) fn invariant_1_one_lease_for_each_node(world: &World) -> Verdict {
+    let mut owner = BTreeMap::<NodeId, LeaseId>::new();
+    for lease in world.leases.values() {
+        for assigned in lease.group() {
+            if let Some(other) = owner.insert(assigned.node, lease.id) {
+                return Err(format!("{:?} is in both {other:?} and {:?}", assigned.node, lease.id));
+            }
+        }
+    }
+    for node in world.nodes.values() {
+        if node.state.lease() != owner.get(&node.id).copied() {
+            let (says, has) = (node.state.lease(), owner.get(&node.id));
+            return Err(format!("{} says that it is in {says:?}, the groups say {has:?}", node.spec.name));
+        }
+    }
+    Ok(())
+}
+
+/// A group is assigned whole or not at all; no node belongs to an incomplete group. Nor does a lease wait that could
+/// start.
+pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
+    for lease in world.leases.values() {
+        match &lease.state {
+            LeaseState::Queued { .. } | LeaseState::Closed { .. } => {}
+            LeaseState::Deploying { group, .. } => whole(world, lease, group)?,
+            LeaseState::Active { group, .. } => {
+                whole(world, lease, group)?;
+                let in_hand = |a: &Assigned| {
+                    world.nodes.get(a.node).is_some_and(|n| matches!(n.state, NodeState::Leased { .. }))
+                };
+                if !group.iter().all(in_hand) {
+                    return Err(format!("{:?} is active, not all of its nodes are leased", lease.id));
+                }
+            }
+            LeaseState::Closing { group, ended } => {
+                if group.is_empty() || !group.iter().all(|a| ended.had.contains(a)) {
+                    return Err(format!("{:?} closes with {group:?} of {:?}", lease.id, ended.had));
+                }
+            }
+        }
+    }
+    let startable = schedule::plan(world, world.meta.now);
+    match startable.iter().find(|d| matches!(d, Decision::Start { .. })) {
+        Some(decision) => Err(format!("a lease waits that could start: {decision:?}")),
+        None => Ok(()),
+    }
+}
+
+fn whole(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {
+    let distinct: BTreeSet<_> = group.iter().map(|a| a.node).collect();
+    if distinct.len() != group.len() {
+        return Err(format!("{:?} has a node twice: {group:?}", lease.id));
+    }
+    for (index, member) in lease.spec.members.iter().enumerate() {
+        let role: Vec<_> = group.iter().filter(|a| a.member == index).collect();
+        if role.len() != member.count as usize {
+            return Err(format!("{:?} has {} nodes for {member:?}", lease.id, role.len()));
+        }
+        for assigned in role {
+            let node = world.nodes.get(assigned.node).ok_or("an assigned node is gone")?;
+            let image = world.images.get(assigned.image).ok_or("an assigned image is gone")?;
+            let suits = member.arch.is_none_or(|a| a == node.spec.arch)
+                && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
+                && image.arch == node.spec.arch
+                && image.name == member.image;
+            if !suits {
+                return Err(format!("{:?}: {} with {image:?} for {member:?}", lease.id, node.spec.name));
+            }
+        }
+    }
+    if group.len() == lease.spec.members.iter().map(|m| m.count as usize).sum::<usize>() {
+        Ok(())
+    } else {
+        Err(format!("{:?} has more nodes than it asked for", lease.id))
+    }
+}
+
+/// Why an input must change nothing: it is of an earlier boot or lease, or beyond what its profile may say.
+pub(crate) fn must_change_nothing(world: &World, input: &Input) -> Option<&'static str> {
+    let of_this_boot =
+        |node: &NodeId, boot: &BootId| world.nodes.get(*node).and_then(|n| n.current(*boot).map(|b| (n, b)));
+    match input {
+        Input::Power { node, boot, .. } | Input::Enrol { node, boot, .. }
+            if of_this_boot(node, boot).is_none() =>
+        {
+            Some("it is of another boot")
+        }
+        Input::Agent { node, boot, profile, report } => {
+            let Some((node, boot)) = of_this_boot(node, boot) else { return Some("it is of another boot") };
+            let leased = matches!(node.state, NodeState::Leased { .. });
+            match (profile, report) {
+                (Profile::Ramdisk, _) if leased => Some("the ramdisk is over"),
+                (
+                    Profile::Tenant,
+                    Report::Inspected { .. }
+                    | Report::Wiped { .. }
+                    | Report::Deployed { .. }
+                    | Report::Failed { .. }
+                    | Report::SignRequest,
+                ) => Some("a tenant may not say this"),
+                (
+                    _,
+                    Report::Inspected { task, .. }
+                    | Report::Wiped { task, .. }
+                    | Report::Deployed { task, .. }
+                    | Report::Failed { task, .. },
+                ) => {
+                    let ordered = order::for_ramdisk(world, node.id).map(|(task, _)| task);
+                    (ordered != Some(*task) || order::task_id(boot) != *task)
+                        .then_some("nothing like it is ordered")
+                }
+                (_, Report::RunStarted { run } | Report::RunFinished { run, .. }) => {
+                    let lease = world.runs.get(*run).map(|r| r.lease);
+                    (lease.is_none() || lease != node.state.lease()).then_some("it is of another lease's run")
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// An agent of an earlier boot or lease can neither report nor run anything: nothing changes but the record of it.
+pub(crate) fn invariant_4_the_past_is_silent(
+    why: Option<&str>,
+    before: &Store,
+    changes: &[Change],
+    outcome: &Outcome,
+) -> Verdict {
+    let Some(why) = why else { return Ok(()) };
+    if let Some(difference) = before.first_difference(changes) {
+        return Err(format!("{why}, and yet it changed something: {difference}"));
+    }
+    if outcome.effects.is_empty() { Ok(()) } else { Err(format!("{why}, and yet: {:?}", outcome.effects)) }
+}
+
+/// Every effect may be carried out twice, or is an attempt whose repetition is a new attempt that the core decided: it
+/// is in the state before it is in the world. And nobody touches the power of a node that a lease keeps.
+pub(crate) fn invariant_6_power_is_an_attempt(
+    leased: &BTreeMap<NodeId, LeaseId>,
+    outcome: &Outcome,
+    world: &World,
+) -> Verdict {
+    let last: BTreeMap<_, _> =
+        outcome.effects.iter().map(|Effect::Power { node, boot, .. }| (node, boot)).collect();
+    for Effect::Power { node: id, bmc, boot, rung } in &outcome.effects {
+        let node = world.nodes.get(*id).ok_or("power for a node that does not exist")?;
+        if let NodeState::Leased { .. } = node.state {
+            return Err(format!("power for {}, which is leased", node.spec.name));
+        }
+        if let Some(lease) = leased.get(id) {
+            let lease = world.leases.get(*lease);
+            if lease
+                .is_some_and(|l| matches!(l.state, LeaseState::Active { .. } | LeaseState::Deploying { .. }))
+            {
+                return Err(format!("power for {}, whose lease goes on: {lease:?}", node.spec.name));
+            }
+        }
+        if last.get(id) != Some(&boot) {
+            continue;
+        }
+        let ordered =
+            node.current(*boot).is_some_and(|b| b.power == PowerOutcome::Outstanding && b.rung == *rung);
+        if !ordered || node.bmc != *bmc {
+            return Err(format!("{boot:?} of {} is ordered and not in the state", node.spec.name));
+        }
+    }
+    Ok(())
+}
+
+/// The same input again is harmless: nothing is ordered and nothing is different.
+pub(crate) fn invariant_6_twice_is_harmless(
+    input: &Input,
+    before: &Store,
+    changes: &[Change],
+    outcome: &Outcome,
+) -> Verdict {
+    if matches!(input, Input::Admin { action: AdminAction::Repair, .. }) {
+        return Ok(());
+    }
+    if !outcome.effects.is_empty() {
+        return Err(format!("delivered twice: {:?}", outcome.effects));
+    }
+    match before.first_difference(changes) {
+        Some(difference) => Err(format!("delivered twice: {difference}")),
+        None => Ok(()),
+    }
+}
+
+/// Every state but `Ready`, `Leased`, `Active`, `Retired` and `Closed` has a bounded exit; every state has a reason
+/// that a person can read.
+pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64) -> Verdict {
+    for node in world.nodes.values() {
+        if explain::node(node).trim().is_empty() {
+            return Err(format!("{} cannot say why it is {:?}", node.spec.name, node.state.name()));
+        }
+        let rests = matches!(
+            node.state,
+            NodeState::Ready { .. }
+                | NodeState::Leased { .. }
+                | NodeState::Failed { .. }
+                | NodeState::Retired
+        );
+        match node.deadline {
+            None if !rests => return Err(format!("{} waits for ever: {:?}", node.spec.name, node.state)),
+            Some(at) if at.0 > world.meta.now.0 + longest_ms => {
+                return Err(format!("{} waits for too long, until {at}", node.spec.name));
+            }
+            _ => {}
+        }
+    }
+    for lease in world.leases.values() {
+        if explain::lease(world, lease).trim().is_empty() {
+            return Err(format!("{:?} cannot say why it is {:?}", lease.id, lease.state));
+        }
+        let waits_for = |a: &Assigned| world.nodes.get(a.node).is_some_and(|n| n.deadline.is_some());
+        let bounded = match &lease.state {
+            LeaseState::Queued { .. } | LeaseState::Active { .. } => lease.deadline().is_some(),
+            LeaseState::Deploying { group, .. } => group.iter().any(waits_for),
+            LeaseState::Closing { group, .. } => group.iter().all(waits_for),
+            LeaseState::Closed { .. } => true,
+        };
+        if !bounded {
+            return Err(format!("{:?} waits for ever: {:?}", lease.id, lease.state));
+        }
+    }
+    Ok(())
+}
+
+/// The core decides the same from the same history.
+pub(crate) fn invariant_10_the_same_again(one: &Outcome, other: &Outcome) -> Verdict {
+    if one.reply == other.reply && one.effects == other.effects {
+        Ok(())
+    } else {
+        Err(format!("the same world answered {one:?} and {other:?}"))
+    }
+}
+
+/// What is looked up by name, Ethernet address or IP address is found in the writer's world and in the copy that
+/// follows it.
+pub(crate) fn the_indices_agree(world: &World) -> Verdict {
+    let in_service = |n: &&Node| n.in_service();
+    for node in world.nodes.values().filter(in_service) {
+        let found = [
+            world.node_named(&node.spec.name),
+            world.node_by_mac(node.spec.mac),
+            world.node_by_address(node.spec.address),
+        ];
+        if found.iter().any(|f| f.map(|n| n.id) != Some(node.id)) {
+            return Err(format!("{:?} is not found by what it is registered with: {:?}", node.id, node.spec));
+        }
+    }
+    for node in world.nodes.values().filter(|n| !n.in_service()) {
+        let found = [
+            world.node_named(&node.spec.name),
+            world.node_by_mac(node.spec.mac),
+            world.node_by_address(node.spec.address),
+        ];
+        if found.iter().flatten().any(|n| n.id == node.id) {
+            return Err(format!("{:?} is retired and still found", node.id));
+        }
+    }
+    for lease in world.leases.values() {
+        if world.lease_by_key(lease.tenant, &lease.key).map(|l| l.id) != Some(lease.id) {
+            return Err(format!("{:?} is not found by its key", lease.id));
+        }
+    }
+    Ok(())
+}
