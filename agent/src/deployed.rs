@@ -6,6 +6,7 @@ use crate::identity::DeployedIdentity;
 use crate::machine::Machine;
 use crate::runs::{Limits, Runs};
 use crate::session::{Command, Contact, Dialler, Down, Link};
+use std::convert::Infallible;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,13 +38,25 @@ pub async fn run_deployed(machine: Arc<dyn Machine>, identity: DeployedIdentity)
 
 async fn run(mut runs: Runs, mut dialler: Dialler) -> Exit {
     loop {
-        let link = match dialler.open(&runs.known()).await {
+        let known = runs.known();
+        let opened = tokio::select! {
+            opened = dialler.open(&known) => opened,
+            never = work_alone(&mut runs) => match never {},
+        };
+        let link = match opened {
             Ok(link) => link,
             Err(fenced) => return Exit::Fenced { reason: fenced.reason },
         };
         if let Some(exit) = serve(&mut runs, link).await {
             return exit;
         }
+    }
+}
+
+/// Payloads go on while there is no link.
+async fn work_alone(runs: &mut Runs) -> Infallible {
+    loop {
+        runs.work().await;
     }
 }
 
@@ -60,7 +73,7 @@ async fn serve(runs: &mut Runs, mut link: Link) -> Option<Exit> {
                     return None;
                 }
             },
-            () = runs.changed() => {}
+            () = runs.work() => {}
             Some(permit) = link.up.reserve(), if runs.is_ready() => {
                 if let Some(message) = runs.next_message().await {
                     permit.send(message);

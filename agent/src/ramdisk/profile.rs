@@ -8,14 +8,15 @@ use crate::error::{Error, Exit};
 use crate::machine::Machine;
 use crate::params::BootParams;
 use crate::session::{Command, Contact, Dialler, Down, Link};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use hostler_proto::agent::v1::agent_message::Message as Up;
 use hostler_proto::agent::v1::task::Task as Kind;
-use hostler_proto::agent::v1::{Progress, SignRequest, StepFailed, Task};
+use hostler_proto::agent::v1::{Progress, SignRequest, Task};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Runs the agent in the boot ramdisk until the deployed system is to start or the controller is done with this boot.
@@ -54,6 +55,8 @@ async fn set_clock(machine: &dyn Machine, clock: &Clock) {
 /// The task that is being done, or that is being stopped to make place for the next.
 struct Job {
     id: u64,
+    /// Polled here and not spawned, so that nothing of it outlives the agent.
+    work: BoxFuture<'static, Outcome>,
     watch: Watch,
     /// The task that replaces it.
     next: Option<Task>,
@@ -62,8 +65,6 @@ struct Job {
 struct Profile {
     workshop: Workshop,
     asks: mpsc::Receiver<SignAsk>,
-    /// Holds the work of `job`, and nothing else.
-    work: JoinSet<Outcome>,
     job: Option<Job>,
     /// The latest task that was done, and what came of it.
     done: Option<(u64, Up)>,
@@ -83,7 +84,6 @@ impl Profile {
         Self {
             workshop,
             asks,
-            work: JoinSet::new(),
             job: None,
             done: None,
             deployed: false,
@@ -112,8 +112,8 @@ impl Profile {
     /// A task goes on while there is no link.
     async fn work_alone(&mut self) -> Exit {
         loop {
-            let Some(ended) = self.work.join_next().await else { return std::future::pending().await };
-            if let Some(exit) = self.finish(ended) {
+            let outcome = work(&mut self.job).await;
+            if let Some(exit) = self.finish(outcome) {
                 return exit;
             }
         }
@@ -132,7 +132,7 @@ impl Profile {
                         return None;
                     }
                 },
-                Some(ended) = self.work.join_next() => if let Some(exit) = self.finish(ended) {
+                outcome = work(&mut self.job) => if let Some(exit) = self.finish(outcome) {
                     return Some(exit);
                 },
                 Some(ask) = self.asks.recv() => self.ask(ask),
@@ -195,18 +195,14 @@ impl Profile {
             self.deployed = false;
         }
         self.done = None;
-        self.job = Some(Job { id: task.id, watch: watch.clone(), next: None });
-        let workshop = self.workshop.clone();
-        self.work.spawn(perform(workshop, task.id, task.epoch, task.task, deployed, watch));
+        let work =
+            perform(self.workshop.clone(), task.id, task.epoch, task.task, deployed, watch.clone()).boxed();
+        self.job = Some(Job { id: task.id, work, watch, next: None });
     }
 
-    fn finish(&mut self, ended: Result<Outcome, JoinError>) -> Option<Exit> {
+    fn finish(&mut self, outcome: Outcome) -> Option<Exit> {
         let Job { id, next, .. } = self.job.take()?;
         self.signing = None;
-        let outcome = ended.unwrap_or_else(|error| {
-            let reason = format!("the agent failed at this task: {error}");
-            Outcome::Report(Up::StepFailed(StepFailed { task_id: id, reason }))
-        });
         self.deployed |= matches!(outcome, Outcome::Deployed(_));
         match outcome {
             Outcome::Started => return Some(Exit::StartDeployed),
@@ -240,6 +236,14 @@ impl Profile {
         let job = self.job.as_ref()?;
         let (done_bytes, total_bytes) = job.watch.progress();
         Some(Up::Progress(Progress { task_id: job.id, done_bytes, total_bytes }))
+    }
+}
+
+/// Goes on with the work on a task, if there is one. May be dropped and awaited again at any time.
+async fn work(job: &mut Option<Job>) -> Outcome {
+    match job {
+        Some(job) => job.work.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -86,11 +86,11 @@ impl ReadBack {
     /// Writes something at each sample, so that a disk which says that it was wiped and was not is found out even if
     /// those places were empty before.
     pub(crate) async fn mark(&self, disk: &dyn Disk, sequence: &mut Sequence) -> io::Result<()> {
+        let words = std::iter::repeat_with(|| sequence.next() | 1).flat_map(u64::to_le_bytes);
+        let marker: Bytes = words.take(ZEROS.len()).collect();
         for &offset in &self.samples {
             let length = BLOCK.min(disk.info().size_bytes - offset);
-            let words = std::iter::repeat_with(|| sequence.next() | 1).flat_map(u64::to_le_bytes);
-            let marker: Vec<u8> = words.take(usize::try_from(length).unwrap_or_default()).collect();
-            disk.write_at(offset, Bytes::from(marker)).await?;
+            disk.write_at(offset, marker.slice(..usize::try_from(length).unwrap_or(marker.len()))).await?;
         }
         disk.sync().await
     }

@@ -96,3 +96,33 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    #[test]
+    fn there_is_room_again_when_enough_is_acknowledged() {
+        let live = Live::new(Arc::new(Notify::new()));
+        live.set_length(99);
+        assert_eq!(live.room(100).now_or_never(), Some(()));
+        live.set_length(120);
+        let mut waits = std::pin::pin!(live.room(100));
+        assert_eq!(waits.as_mut().now_or_never(), None);
+        live.acknowledge(20);
+        assert_eq!(waits.as_mut().now_or_never(), None);
+        live.acknowledge(21);
+        assert_eq!(waits.now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn an_acknowledgement_never_goes_back_nor_beyond_what_there_is() {
+        let live = Live::new(Arc::new(Notify::new()));
+        live.set_length(10);
+        for (offset, expected) in [(4, 4), (2, 4), (u64::MAX, 10), (0, 10)] {
+            live.acknowledge(offset);
+            assert_eq!(live.acked(), expected);
+        }
+    }
+}

@@ -161,3 +161,34 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(operation).await.map_err(io::Error::other)?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use tokio::sync::Notify;
+
+    /// A shell that does not mind SIGTERM.
+    fn stubborn(directory: &std::path::Path) -> (Process, pipe::Receiver) {
+        let script = "trap '' TERM; echo ready; while :; do sleep 1000; done";
+        let command = ["sh", "-c", script].map(str::to_owned);
+        let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        Process::start(Payload { command: &command, environment: &environment, directory, stdin: None })
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_payload_that_does_not_listen_is_killed() {
+        use tokio::io::AsyncReadExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let (mut process, mut output) = stubborn(directory.path());
+        output.read_exact(&mut [0; 6]).await.unwrap();
+        let live = Live::new(Arc::new(Notify::new()));
+        live.stop("first".to_owned());
+        live.stop("second".to_owned());
+        let ending = outlive(&mut process, Duration::ZERO, &live, Duration::from_millis(50)).await;
+        assert_eq!((exit_code(ending.status.unwrap()), ending.killed.as_str()), (137, "first"));
+        // Its children held the pipe as well.
+        assert_eq!(output.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    }
+}

@@ -6,6 +6,9 @@ use super::live::Live;
 use super::spool::Spool;
 use super::supervise::{Assignment, blocking, supervise};
 use crate::machine::Machine;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use hostler_proto::agent::v1::agent_message::Message as Up;
 use hostler_proto::agent::v1::{
     KnownRun, RunAck, RunFileData, RunFinished, RunOutput, RunStarted, StartRun, StopRun,
@@ -16,7 +19,6 @@ use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
-use tokio::task::{self, JoinError, JoinSet};
 
 /// What a run ends with when the machine restarts under it: 128 + SIGKILL.
 const LOST: i32 = 137;
@@ -28,8 +30,9 @@ pub(crate) struct Runs {
     limits: Limits,
     directory: PathBuf,
     runs: BTreeMap<u32, Run>,
-    work: JoinSet<RunFinished>,
-    /// Something has happened that may have made a message.
+    /// Polled here and not spawned, so that no payload outlives the agent.
+    work: FuturesUnordered<BoxFuture<'static, RunFinished>>,
+    /// Something has happened in a run that may have made a message.
     changed: Arc<Notify>,
     /// Answers about runs that there are none of here.
     refused: VecDeque<RunFinished>,
@@ -40,8 +43,7 @@ pub(crate) struct Runs {
 struct Run {
     spool: Spool,
     live: Arc<Live>,
-    /// `None` if it was over when the agent started.
-    task: Option<task::Id>,
+    /// Once it is over.
     result: Option<RunFinished>,
     cursor: Cursor,
     /// Why its spool cannot be read.
@@ -50,7 +52,7 @@ struct Run {
 
 impl Run {
     fn new(spool: Spool, live: Arc<Live>) -> Self {
-        Self { spool, live, task: None, result: None, cursor: Cursor::default(), unreadable: None }
+        Self { spool, live, result: None, cursor: Cursor::default(), unreadable: None }
     }
 
     fn view(&self) -> View<'_> {
@@ -98,7 +100,7 @@ impl Runs {
             limits,
             directory,
             runs,
-            work: JoinSet::new(),
+            work: FuturesUnordered::new(),
             changed,
             refused: VecDeque::new(),
             turn: 0,
@@ -143,8 +145,8 @@ impl Runs {
             live: live.clone(),
             limits: self.limits,
         };
-        let task = Some(self.work.spawn(supervise(assignment)).id());
-        self.runs.insert(run_id, Run { task, ..Run::new(spool, live) });
+        self.work.push(supervise(assignment).boxed());
+        self.runs.insert(run_id, Run::new(spool, live));
     }
 
     /// Has a payload ended. For a run that is over nothing happens: its result is on its way.
@@ -170,11 +172,12 @@ impl Runs {
         }
     }
 
-    /// Waits for something that may have made a message. May be dropped and awaited again at any time.
-    pub(crate) async fn changed(&mut self) {
+    /// Goes on with every run, until something has happened that may have made a message. May be dropped and awaited
+    /// again at any time.
+    pub(crate) async fn work(&mut self) {
         tokio::select! {
             () = self.changed.notified() => {}
-            Some(ended) = self.work.join_next_with_id() => self.finish(ended),
+            Some(result) = self.work.next() => self.finish(result),
         }
     }
 
@@ -213,32 +216,17 @@ impl Runs {
             .find_map(|(&run_id, run)| Some((run_id, run.cursor.next(run.view(), &self.limits)?)))
     }
 
-    fn finish(&mut self, ended: Result<(task::Id, RunFinished), JoinError>) {
-        let task = match &ended {
-            Ok((task, _)) => *task,
-            Err(error) => error.id(),
-        };
-        let Some((&run_id, run)) = self.runs.iter_mut().find(|(_, run)| run.task == Some(task)) else {
-            return;
-        };
-        let result = ended.map_or_else(
-            |error| RunFinished {
-                run_id,
-                exit_code: LOST,
-                killed: format!("the agent failed at this run: {error}"),
-                output_bytes: run.live.length(),
-                ..RunFinished::default()
-            },
-            |(_, result)| result,
-        );
+    fn finish(&mut self, result: RunFinished) {
         tracing::info!(
-            run = run_id,
+            run = result.run_id,
             code = result.exit_code,
             killed = result.killed,
             "ended {}",
             result.start_error
         );
-        run.set_result(result);
+        if let Some(run) = self.runs.get_mut(&result.run_id) {
+            run.set_result(result);
+        }
     }
 
     fn refuse(&mut self, run_id: u32, reason: String) {

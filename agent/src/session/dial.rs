@@ -82,7 +82,7 @@ impl Dialler {
             epoch: Epoch::at_least(contact.epoch),
             incarnation: contact.incarnation,
             heartbeat: Duration::from_secs(5),
-            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(15)),
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
             opened: None,
         })
     }

@@ -1,0 +1,147 @@
+//! A machine whose disks are files in a temporary directory.
+
+use super::faulty::{Behaviour, FaultyDisk};
+use async_trait::async_trait;
+use hostler_agent::{
+    BoxedStream, DeployedIdentity, Disk, DiskInfo, FileDisk, Inventory, Load, Machine, Nic, dial_tcp,
+};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+pub(crate) struct TestMachine {
+    directory: tempfile::TempDir,
+    spool: PathBuf,
+    disks: Mutex<Vec<DiskInfo>>,
+    /// Of disks that do not do what they say, by serial number.
+    pub(crate) behaviours: Mutex<BTreeMap<String, Behaviour>>,
+    /// Each disk that was opened, by path.
+    pub(crate) opened: Mutex<Vec<String>>,
+    pub(crate) installed: Mutex<Option<DeployedIdentity>>,
+    pub(crate) clock_ms: Mutex<u64>,
+}
+
+impl TestMachine {
+    /// With no disk, and a clock that stands at the beginning of 1970.
+    pub(crate) fn new() -> Arc<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        Arc::new(Self {
+            spool: directory.path().join("spool"),
+            directory,
+            disks: Mutex::default(),
+            behaviours: Mutex::default(),
+            opened: Mutex::default(),
+            installed: Mutex::default(),
+            clock_ms: Mutex::new(0),
+        })
+    }
+
+    /// Adds a blank disk; the serial number is its name as well.
+    pub(crate) fn add_disk(&self, serial: &str, size_bytes: u64, remote: bool) {
+        let path = self.directory.path().join(serial);
+        File::create(&path).unwrap().set_len(size_bytes).unwrap();
+        self.disks.lock().unwrap().push(DiskInfo {
+            path: path.to_str().unwrap().to_owned(),
+            serial: serial.to_owned(),
+            model: "File".to_owned(),
+            size_bytes,
+            rotational: false,
+            remote,
+        });
+    }
+
+    pub(crate) fn resize_disk(&self, serial: &str, size_bytes: u64) {
+        let mut disks = self.disks.lock().unwrap();
+        let disk = disks.iter_mut().find(|disk| disk.serial == serial).unwrap();
+        disk.size_bytes = size_bytes;
+    }
+
+    pub(crate) fn disk_path(&self, serial: &str) -> PathBuf {
+        self.directory.path().join(serial)
+    }
+
+    /// Leaves something on a disk.
+    pub(crate) fn soil(&self, serial: &str, offset: u64, data: &[u8]) {
+        let file = File::options().write(true).open(self.disk_path(serial)).unwrap();
+        file.write_all_at(data, offset).unwrap();
+    }
+
+    pub(crate) fn read(&self, serial: &str, offset: u64, length: usize) -> Vec<u8> {
+        let mut data = vec![0; length];
+        File::open(self.disk_path(serial)).unwrap().read_exact_at(&mut data, offset).unwrap();
+        data
+    }
+
+    /// The working directory of a run.
+    pub(crate) fn work(&self, run_id: u32) -> PathBuf {
+        self.spool.join(format!("runs/{run_id}/work"))
+    }
+}
+
+#[async_trait]
+impl Machine for TestMachine {
+    fn arch(&self) -> &str {
+        "x86_64"
+    }
+
+    async fn inventory(&self) -> io::Result<Inventory> {
+        let nic = Nic { name: "eth0".into(), mac: "52:54:00:12:34:56".into(), link: true, speed_mbps: 1000 };
+        Ok(Inventory { serial: "SN-1".into(), cpus: 2, nics: vec![nic], ..Inventory::default() })
+    }
+
+    async fn disks(&self) -> io::Result<Vec<DiskInfo>> {
+        Ok(self.disks.lock().unwrap().clone())
+    }
+
+    async fn open_disk(&self, disk: &DiskInfo) -> io::Result<Arc<dyn Disk>> {
+        self.opened.lock().unwrap().push(disk.path.clone());
+        let file = File::options().read(true).write(true).open(&disk.path)?;
+        let behaviour = self.behaviours.lock().unwrap().get(&disk.serial).copied().unwrap_or_default();
+        Ok(Arc::new(FaultyDisk { disk: FileDisk::new(disk.clone(), file), behaviour }))
+    }
+
+    fn load(&self) -> Load {
+        Load { load1: 0.5, memory_available_bytes: 1 << 30, uptime_s: 60 }
+    }
+
+    fn now_ms(&self) -> u64 {
+        *self.clock_ms.lock().unwrap()
+    }
+
+    async fn set_clock(&self, unix_ms: u64) -> io::Result<()> {
+        *self.clock_ms.lock().unwrap() = unix_ms;
+        Ok(())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> io::Result<BoxedStream> {
+        dial_tcp(to).await
+    }
+
+    fn spool(&self) -> &Path {
+        &self.spool
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("OWN".to_owned(), "machine".to_owned())]
+    }
+
+    async fn install(&self, identity: &DeployedIdentity) -> io::Result<()> {
+        *self.installed.lock().unwrap() = Some(identity.clone());
+        Ok(())
+    }
+
+    async fn start_deployed(&self) -> io::Result<()> {
+        match &*self.installed.lock().unwrap() {
+            Some(_) => Ok(()),
+            None => Err(io::Error::other("nothing is installed")),
+        }
+    }
+
+    async fn reboot(&self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
