@@ -5,7 +5,7 @@ use clap::Parser;
 use hostler_fleet::network::Ports;
 use hostler_fleet::room::{MAX_MACHINES, Room, RoomOptions};
 use hostler_fleet::{firmware, limits};
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,7 +51,12 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,hostler_fleet=info"));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter)
+        .with_target(false)
+        .init();
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

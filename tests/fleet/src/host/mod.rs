@@ -8,11 +8,13 @@
 
 mod disk;
 mod faults;
+mod orders;
 mod simhost;
 mod spec;
 mod system;
 
 pub use disk::SimDisk;
 pub use faults::{Erase, Faults};
+pub use orders::Order;
 pub use simhost::SimHost;
 pub use spec::{DiskSpec, HostSpec};

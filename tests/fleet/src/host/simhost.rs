@@ -1,6 +1,7 @@
 //! One simulated machine, as its agent sees it.
 
 use super::disk::SimDisk;
+use super::orders::{Order, Orders};
 use super::spec::HostSpec;
 use super::system::System;
 use crate::network::Cable;
@@ -29,6 +30,7 @@ pub struct SimHost {
     cable: Cable,
     disks: Vec<Arc<SimDisk>>,
     system: Arc<System>,
+    orders: Orders,
     /// What the machine's clock is ahead of the real one, in milliseconds.
     clock_ahead_ms: AtomicI64,
     started: Mutex<Instant>,
@@ -51,6 +53,7 @@ impl SimHost {
             cable,
             disks,
             system,
+            orders: Orders::new(&spec.directory)?,
             clock_ahead_ms: AtomicI64::new(0),
             started: Mutex::new(Instant::now()),
             restarts: watch::Sender::new(0),
@@ -86,6 +89,14 @@ impl SimHost {
     #[must_use]
     pub fn restarts(&self) -> watch::Receiver<u64> {
         self.restarts.subscribe()
+    }
+
+    /// What a payload orders next: `reboot`, `poweroff` and the like in its `PATH` are those of this machine.
+    ///
+    /// # Errors
+    /// If its directory cannot be used.
+    pub async fn order(&self) -> io::Result<Order> {
+        self.orders.next().await
     }
 
     /// To be awaited after everything that ran on the machine was dropped: what the disks have under way ends, and
@@ -165,13 +176,11 @@ impl Machine for SimHost {
 
     fn environment(&self) -> Vec<(String, String)> {
         let home = self.spec.directory.to_string_lossy().into_owned();
-        [
-            ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
-            ("HOME", home.as_str()),
-            ("LANG", "C.UTF-8"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
+        let programs = self.orders.programs().to_string_lossy();
+        let path = format!("{programs}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
+        [("PATH", path.as_str()), ("HOME", home.as_str()), ("LANG", "C.UTF-8")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
     }
 
     async fn install(&self, identity: &DeployedIdentity) -> io::Result<()> {
@@ -188,5 +197,83 @@ impl Machine for SimHost {
     async fn reboot(&self) -> io::Result<()> {
         self.restarts.send_modify(|restarts| *restarts += 1);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn host(directory: &Path) -> SimHost {
+        let spec = HostSpec::new("aarch64", "SN-1", "uuid", "52:54:00:00:00:01", directory.to_owned());
+        SimHost::new(spec, Cable::new([127, 63, 0, 1].into())).unwrap()
+    }
+
+    fn identity() -> DeployedIdentity {
+        DeployedIdentity {
+            controller: "https://127.0.0.1:1".parse().unwrap(),
+            node: "n1".into(),
+            boot: "1".into(),
+            hostname: "n1".into(),
+            ca: "ca".into(),
+            certificate_chain: "chain".into(),
+            key: "key".to_owned().into(),
+            time_ms: 1,
+            epoch: 1,
+        }
+    }
+
+    async fn disk(host: &SimHost) -> Arc<dyn Disk> {
+        host.open_disk(&host.disks().await.unwrap()[0]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_deployed_system_survives_a_loss_of_power_and_not_a_wipe() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = host(directory.path());
+        assert!(before.install(&identity()).await.is_err());
+        disk(&before).await.write_at(0, Bytes::from_static(b"boot sector")).await.unwrap();
+        before.install(&identity()).await.unwrap();
+        before.start_deployed().await.unwrap();
+        fs::write(before.spool().join("kept"), "output").unwrap();
+        before.lose_power().await;
+        drop(before);
+
+        let after = host(directory.path());
+        assert_eq!(after.installed().unwrap(), Some(identity()));
+        assert!(after.spool().join("kept").exists());
+        let disk = disk(&after).await;
+        disk.discard(1 << 20..1 << 30).await.unwrap();
+        assert!(after.installed().unwrap().is_some());
+        disk.discard(0..1 << 20).await.unwrap();
+        assert_eq!(after.installed().unwrap(), None);
+        assert!(!after.spool().exists());
+        assert!(after.start_deployed().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_new_image_replaces_the_system_that_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        let disk = disk(&host).await;
+        disk.write_at(0, Bytes::from_static(b"old")).await.unwrap();
+        host.install(&identity()).await.unwrap();
+        disk.write_at(0, Bytes::from_static(b"new")).await.unwrap();
+        assert_eq!(host.installed().unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn the_firmware_may_lie_and_the_clock_may_be_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        assert_eq!(host.inventory().await.unwrap().serial, "SN-1");
+        host.set_serial("SN-2");
+        let inventory = host.inventory().await.unwrap();
+        assert_eq!((inventory.serial.as_str(), inventory.nics[0].link), ("SN-2", true));
+        host.set_clock_ahead(i64::MIN);
+        assert_eq!(host.now_ms(), 0);
+        host.set_clock(4_000_000_000_000).await.unwrap();
+        assert!((4_000_000_000_000..4_000_000_100_000).contains(&host.now_ms()));
     }
 }

@@ -32,7 +32,7 @@ impl Console {
 
     pub(super) fn say(&self, line: &str) {
         let line: String = line.chars().take(MAX_LINE).collect();
-        tracing::debug!(machine = &*self.machine, "{line}");
+        tracing::debug!("{}: {line}", self.machine);
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push_back(line);
         if lines.len() > KEPT_LINES {

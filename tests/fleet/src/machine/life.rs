@@ -4,7 +4,7 @@ use super::console::Console;
 use super::stage::Stage;
 use crate::chassis::Chassis;
 use crate::firmware::{self, Booted};
-use crate::host::SimHost;
+use crate::host::{Order, SimHost};
 use crate::network::Nic;
 use hostler_agent::{BootParams, DeployedIdentity, Exit, run_deployed, run_ramdisk};
 use std::convert::Infallible;
@@ -34,13 +34,15 @@ pub(super) struct Life {
 enum End {
     /// Through the firmware.
     Restart,
+    /// By its own hand.
+    Off,
     /// It stays as it is.
     Dead(String),
 }
 
 impl Life {
     pub(super) fn enter(&self, stage: Stage) {
-        tracing::info!(machine = self.console.machine(), "{stage}");
+        tracing::info!("{}: {stage}", self.console.machine());
         self.stage.send_replace(stage);
     }
 
@@ -48,8 +50,14 @@ impl Life {
         loop {
             match self.system().await {
                 End::Restart => self.console.say("restarts"),
+                End::Off => {
+                    self.console.say("switches itself off");
+                    self.chassis.off();
+                    return pending().await;
+                }
                 End::Dead(reason) => return self.die(reason).await,
             }
+            self.host.lose_power().await;
         }
     }
 
@@ -107,11 +115,22 @@ impl Life {
         };
         self.enter(Stage::Deployed);
         self.console.say(&format!("{} login:", identity.hostname));
-        match run_deployed(self.host.clone(), identity).await {
-            Ok(Exit::Fenced { reason }) => self.waits(&reason).await,
+        let agent = async {
             // An agent that ends does not end the system that it runs on.
-            Ok(Exit::StartDeployed) => self.waits("done").await,
-            Err(error) => self.waits(&chain(&error)).await,
+            match run_deployed(self.host.clone(), identity).await {
+                Ok(Exit::Fenced { reason }) => self.waits(&reason).await,
+                Ok(Exit::StartDeployed) => self.waits("done").await,
+                Err(error) => self.waits(&chain(&error)).await,
+            }
+        };
+        tokio::select! {
+            end = agent => end,
+            order = self.host.order() => match order {
+                Ok(Order::Restart) => End::Restart,
+                Ok(Order::Off) => End::Off,
+                Ok(Order::Panic) => End::Dead("kernel panic by order of the payload".to_owned()),
+                Err(error) => End::Dead(format!("the machine hears no orders: {error}")),
+            },
         }
     }
 
