@@ -1,5 +1,7 @@
 //! The agent against a controller that speaks the real protocol over loopback, on a machine with disks that are files.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod deploy;
 mod enrol;
 mod files;
