@@ -20,7 +20,8 @@ pub struct Settings {
     pub http: SocketAddr,
     /// The address by which machines know this server.
     pub server: Ipv4Addr,
-    /// The start of all URLs, such as `http://10.0.0.1:8080`; without it, `server` and the port of `http`.
+    /// The start of all URLs, such as `http://10.0.0.1:8080`; without it, `server` and the port of `http`. A path in it
+    /// belongs to a proxy in front of this server, which takes it off.
     pub http_url: Option<String>,
     /// How long an address is leased. It is reserved anyway.
     pub lease: Duration,

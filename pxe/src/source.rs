@@ -33,7 +33,7 @@ pub struct Observation {
     /// From the request to the end of the transfer, which is now; zero for DHCP.
     pub elapsed: Duration,
     /// True if the machine got all that it asked for. An aborted transfer is normal: UEFI opens each file once only
-    /// to learn its size.
+    /// to learn its size. Over TFTP it is told of only when the server has given it up, seven seconds later.
     pub complete: bool,
     /// For people: the file, or the DHCP message and its answer.
     pub detail: String,

@@ -16,7 +16,7 @@ pub(super) fn render(frame: &Frame<'_>, plan: &BootPlan) -> String {
         }
         BootPlan::Wait { reason } => say(frame, &format!("waits: {reason}")),
     };
-    format!("{body}{}", restart(frame))
+    format!("{body}{}", retry(frame))
 }
 
 fn say(frame: &Frame<'_>, text: &str) -> String {
@@ -74,11 +74,29 @@ fn uefi_disk(loader: &str) -> String {
     )
 }
 
-/// Restarts the machine. A configuration that loads itself again would nest, and a machine that waits for hours would
-/// run out of stack.
-fn restart(frame: &Frame<'_>) -> String {
-    let seconds = frame.retry_seconds();
-    format!("{}sleep {seconds}\nreboot\n", say(frame, &format!("restarts in {seconds} s")))
+/// How often a configuration loads itself anew before the machine is restarted. GRUB returns to the outer one when the
+/// inner one ends, so they nest; a machine that waits for hours would run out of stack.
+const ATTEMPTS: usize = 20;
+
+/// Asks again, and restarts the machine after many times or if nobody answers. GRUB cannot count: each attempt adds a
+/// letter.
+fn retry(frame: &Frame<'_>) -> String {
+    let (seconds, config) = (frame.retry_seconds(), frame.base.path(names::GRUB_CONFIG));
+    format!(
+        "{}sleep {seconds}\n\
+         if test x$attempts = x{}\n\
+         then\n\
+         reboot\n\
+         fi\n\
+         set attempts=a$attempts\n\
+         export attempts\n\
+         insmod http\n\
+         configfile (http,{}){config}\n\
+         reboot\n",
+        say(frame, &format!("asks again in {seconds} s")),
+        "a".repeat(ATTEMPTS),
+        frame.base.authority(),
+    )
 }
 
 #[cfg(test)]
@@ -105,8 +123,16 @@ mod tests {
         boot
         fi
         fi
-        echo 'Hostler: web-3 restarts in 10 s'
+        echo 'Hostler: web-3 asks again in 10 s'
         sleep 10
+        if test x$attempts = xaaaaaaaaaaaaaaaaaaaa
+        then
+        reboot
+        fi
+        set attempts=a$attempts
+        export attempts
+        insmod http
+        configfile (http,10.0.0.1:8080)/boot/grub.cfg
         reboot
         ");
     }
@@ -123,8 +149,16 @@ mod tests {
         boot
         fi
         fi
-        echo 'Hostler: web-3 restarts in 10 s'
+        echo 'Hostler: web-3 asks again in 10 s'
         sleep 10
+        if test x$attempts = xaaaaaaaaaaaaaaaaaaaa
+        then
+        reboot
+        fi
+        set attempts=a$attempts
+        export attempts
+        insmod http
+        configfile (http,10.0.0.1:8080)/boot/grub.cfg
         reboot
         ");
     }
@@ -139,8 +173,16 @@ mod tests {
         set prefix=($root)/boot/grub
         configfile ($root)/boot/grub/grub.cfg
         fi
-        echo 'Hostler: web-3 restarts in 10 s'
+        echo 'Hostler: web-3 asks again in 10 s'
         sleep 10
+        if test x$attempts = xaaaaaaaaaaaaaaaaaaaa
+        then
+        reboot
+        fi
+        set attempts=a$attempts
+        export attempts
+        insmod http
+        configfile (http,10.0.0.1:8080)/boot/grub.cfg
         reboot
         ");
     }
@@ -149,8 +191,16 @@ mod tests {
     fn a_reason_to_wait_cannot_be_a_command() {
         assert_snapshot!(rendered(Arch::Ppc64le, Firmware::OpenFirmware, &fixture::wait()), @"
         echo 'Hostler: web-3 waits: held by o?brien? ??reboot? ?? shell'
-        echo 'Hostler: web-3 restarts in 10 s'
+        echo 'Hostler: web-3 asks again in 10 s'
         sleep 10
+        if test x$attempts = xaaaaaaaaaaaaaaaaaaaa
+        then
+        reboot
+        fi
+        set attempts=a$attempts
+        export attempts
+        insmod http
+        configfile (http,10.0.0.1:8080)/boot/grub.cfg
         reboot
         ");
     }

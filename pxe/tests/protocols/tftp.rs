@@ -75,9 +75,12 @@ async fn an_aborted_transfer_is_no_complete_one() {
     let address = [127, 63, 3, 1];
     let (nodes, running) = running(address).await;
     let socket = client(address);
-    socket.send_to(&read_request("large", &["tsize", "0"]), running.addresses.tftp[0]).unwrap();
-    let (_, from) = receive(&socket);
+    let probe = read_request("loaders/x86_64-bios.kpxe", &["tsize", "0"]);
+    socket.send_to(&probe, running.addresses.tftp[0]).unwrap();
+    let (acknowledged, from) = receive(&socket);
+    assert_eq!(acknowledged, format!("\0\x06tsize\0{}\0", LOADER.len()).as_bytes());
     socket.send_to(b"\0\x05\0\x08User aborted the transfer\0", from).unwrap();
+    // All of this file was read for the first block, which was never sent.
     nodes.wait_for(1).await;
     assert!(!nodes.seen.lock().unwrap()[0].complete);
     running.stop().await;

@@ -136,18 +136,13 @@ async fn every_step_of_a_boot_is_evidence() {
     for (expected, client) in EXPECTATIONS.iter().zip(room.clients()) {
         let nic = room.nic(expected.kind, server.ports.clone());
         boot(&expected.machine(), &nic, BootDevice::Network, &quiet).await.unwrap();
-        let seen: Vec<_> =
-            room.seen().into_iter().filter(|(node, _)| *node == client.node).map(|(_, seen)| seen).collect();
         for kind in
             [NetworkEvidence::Dhcp, NetworkEvidence::Tftp, NetworkEvidence::Script, NetworkEvidence::Http]
         {
-            assert!(
-                seen.iter().any(|seen| seen.kind == kind && seen.complete),
-                "{:?} {kind:?}",
-                expected.kind
-            );
+            room.wait_for(client.node, |seen| seen.kind == kind && seen.complete).await;
         }
-        let loaded = seen.iter().find(|seen| seen.bytes == expected.kernel().len() as u64).unwrap();
+        let kernel = expected.kernel().len() as u64;
+        let loaded = room.wait_for(client.node, |seen| seen.bytes == kernel).await;
         assert_eq!(loaded.detail, format!("HTTP /kernels/{}", expected.arch));
     }
     server.stop().await;

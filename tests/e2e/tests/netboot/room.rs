@@ -8,6 +8,7 @@ use hostler_fleet::network::{Cable, Nic, Ports};
 use hostler_pxe::{BootSource, Catalogue, Client, Observation, names};
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
+use tokio::sync::watch;
 
 pub(crate) const ARGUMENTS: [&str; 2] = ["hostler.boot=17", "hostler.token=c2VjcmV0"];
 
@@ -98,7 +99,7 @@ impl Expectation {
 pub(crate) struct Room {
     number: u8,
     plan: Mutex<BootPlan>,
-    seen: Mutex<Vec<(NodeId, Observation)>>,
+    seen: watch::Sender<Vec<(NodeId, Observation)>>,
     unknown: Mutex<Vec<Mac>>,
 }
 
@@ -106,7 +107,7 @@ impl Room {
     /// Every machine is to boot the ramdisk.
     pub(crate) fn new(number: u8) -> Self {
         let plan = Self::ramdisk().into();
-        Self { number, plan, seen: Mutex::default(), unknown: Mutex::default() }
+        Self { number, plan, seen: watch::Sender::default(), unknown: Mutex::default() }
     }
 
     /// The plan to boot the ramdisk; the architecture becomes that of the machine.
@@ -145,7 +146,17 @@ impl Room {
     }
 
     pub(crate) fn seen(&self) -> Vec<(NodeId, Observation)> {
-        self.seen.lock().unwrap().clone()
+        self.seen.borrow().clone()
+    }
+
+    /// Waits until something was seen of `node`: a transfer is told of when its last acknowledgement has come, which
+    /// the machine does not wait for.
+    pub(crate) async fn wait_for(&self, node: NodeId, wanted: impl Fn(&Observation) -> bool) -> Observation {
+        let find = |all: &Vec<(NodeId, Observation)>| {
+            all.iter().find(|(of, seen)| *of == node && wanted(seen)).map(|(_, seen)| seen.clone())
+        };
+        let mut seen = self.seen.subscribe();
+        find(&*seen.wait_for(|all| find(all).is_some()).await.unwrap()).unwrap()
     }
 
     pub(crate) fn unknown_macs(&self) -> Vec<Mac> {
@@ -189,7 +200,7 @@ impl BootSource for Room {
     }
 
     fn observe(&self, client: &Client, seen: Observation) {
-        self.seen.lock().unwrap().push((client.node, seen));
+        self.seen.send_modify(|all| all.push((client.node, seen)));
     }
 
     fn unknown(&self, mac: Mac) {

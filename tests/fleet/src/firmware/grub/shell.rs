@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+/// Each configuration within another one takes stack, and UEFI gives 128 KiB of it.
+const NESTING: usize = 32;
+
 /// What is built into an image.
 struct Image {
     /// Where it looks for its modules and, if it has no other place, its configuration.
@@ -55,10 +58,10 @@ pub(in super::super) async fn run(board: Board<'_>, server: Ipv4Addr) -> Result<
         board.say(&reason);
         return Err(FirmwareError::Prompt { script: image.config.to_owned() });
     }
-    let steps = program::parse(image.config, config.head())?;
+    let configs = vec![Config { steps: program::parse(image.config, config.head())?, at: 0 }];
     let variables = BTreeMap::from([("prefix".to_owned(), image.prefix.to_owned())]);
-    let shell = Shell { files, image, variables, kernel: None, ramdisk: None, disk: false };
-    shell.run(&steps).await
+    let shell = Shell { files, image, variables, configs, kernel: None, ramdisk: None, disk: false };
+    shell.run().await
 }
 
 fn path(image: &Image, file: &str) -> String {
@@ -78,10 +81,18 @@ struct Kernel {
     bytes: u64,
 }
 
+/// A configuration that runs.
+struct Config {
+    steps: Vec<Step>,
+    at: usize,
+}
+
 struct Shell<'a> {
     files: Files<'a>,
     image: Image,
     variables: BTreeMap<String, String>,
+    /// The innermost one is the last.
+    configs: Vec<Config>,
     kernel: Option<Kernel>,
     ramdisk: Option<([u8; 32], u64)>,
     /// The loader of the local disk was loaded.
@@ -89,19 +100,25 @@ struct Shell<'a> {
 }
 
 impl Shell<'_> {
-    async fn run(mut self, steps: &[Step]) -> Result<Outcome, FirmwareError> {
-        let (mut at, mut ok) = (0, true);
-        while let Some(step) = steps.get(at) {
-            at += 1;
+    async fn run(mut self) -> Result<Outcome, FirmwareError> {
+        let mut ok = true;
+        while let Some(config) = self.configs.last_mut() {
+            let Some(step) = config.steps.get(config.at).cloned() else {
+                self.configs.pop();
+                continue;
+            };
+            config.at += 1;
             match step {
-                Step::UnlessOk(otherwise) if !ok => at = *otherwise,
+                Step::UnlessOk(otherwise) if !ok => config.at = otherwise,
                 Step::UnlessOk(_) => {}
                 // A command that fails does not end a configuration.
-                Step::Run { line, words } => match self.command(*line, words).await? {
+                Step::Run { line, words } => match self.command(line, &words).await? {
                     Done::Ok => ok = true,
                     Done::End(outcome) => return Ok(outcome),
                     Done::Failed(reason) => {
-                        self.files.board.say(&reason);
+                        if !reason.is_empty() {
+                            self.files.board.say(&reason);
+                        }
                         ok = false;
                     }
                 },
@@ -111,8 +128,7 @@ impl Shell<'_> {
     }
 
     async fn command(&mut self, line: usize, words: &[Word]) -> Result<Done, FirmwareError> {
-        let words: Result<Vec<String>, _> = words.iter().map(|word| self.expand(line, word)).collect();
-        let words = words?;
+        let words: Vec<String> = words.iter().map(|word| self.expand(word)).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["echo", text @ ..] => {
@@ -143,25 +159,28 @@ impl Shell<'_> {
                 Ok(self.search(self.files.board.machine.kind == Kind::Slof, variable))
             }
             ["chainloader", file] => Ok(self.chainloader(file)),
-            ["configfile", file] => Ok(self.configfile(file)),
+            ["configfile", file] => self.configfile(file).await,
+            ["export", _] => Ok(Done::Ok),
+            ["test", left, "=", right] if left == right => Ok(Done::Ok),
+            ["test", _, "=", _] => Ok(Done::Failed(String::new())),
             _ => Err(self.error(line, format!("can't find command `{}'", words.join(" ")))),
         }
     }
 
-    fn expand(&self, line: usize, word: &Word) -> Result<String, FirmwareError> {
+    /// A variable that is not set is empty.
+    fn expand(&self, word: &Word) -> String {
         if word.quoted {
-            return Ok(word.text.clone());
+            return word.text.clone();
         }
         let mut parts = word.text.split('$');
         let mut expanded = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let end = part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(part.len());
             let (name, rest) = part.split_at(end);
-            let value = self.variables.get(name);
-            expanded += value.ok_or_else(|| self.error(line, format!("${name} is not set")))?;
+            expanded += self.variables.get(name).map_or("", String::as_str);
             expanded += rest;
         }
-        Ok(expanded)
+        expanded
     }
 
     fn error(&self, line: usize, reason: impl Into<String>) -> FirmwareError {
@@ -243,12 +262,20 @@ impl Shell<'_> {
         Done::Failed(format!("error: file `{file}' not found."))
     }
 
-    /// Of the local disk, whose configuration starts its system.
-    fn configfile(&mut self, file: &str) -> Done {
+    /// That of the local disk starts its system; one from the network runs within this one.
+    async fn configfile(&mut self, file: &str) -> Result<Done, FirmwareError> {
         let there = self.variables.get("root").map(|root| format!("({root}){}", self.image.disk_loader));
         if there.as_deref() == Some(file) {
-            return Done::End(Outcome::Booted(Booted::LocalDisk));
+            return Ok(Done::End(Outcome::Booted(Booted::LocalDisk)));
         }
-        Done::Failed(format!("error: file `{file}' not found."))
+        if self.configs.len() >= NESTING {
+            return Err(self.error(0, "configurations are nested too deeply"));
+        }
+        let mut config = Download::new(Download::SCRIPT);
+        if let Err(reason) = self.files.open(file, &mut config).await {
+            return Ok(Done::Failed(reason));
+        }
+        self.configs.push(Config { steps: program::parse(file, config.head())?, at: 0 });
+        Ok(Done::Ok)
     }
 }
