@@ -16,7 +16,8 @@ use netboot::dnsmasq::Dnsmasq;
 use netboot::hostler::Hostler;
 use netboot::room::{ARGUMENTS, EXPECTATIONS, Expectation, Room};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::Notify;
 
 fn quiet(_: &str) {}
 
@@ -178,6 +179,34 @@ async fn a_machine_that_waits_goes_on_when_there_is_something_to_boot() {
         let booted = boot(&expected.machine(), &nic, BootDevice::Network, &console).await.unwrap();
         assert!(matches!(booted, Booted::Kernel { .. }), "{:?}", expected.kind);
         assert_eq!(waits.into_inner(), 2, "{:?}", expected.kind);
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_boot_goes_on_when_the_cable_is_mended() {
+    let room = Arc::new(Room::new(7));
+    let server = Hostler::start(&room).await;
+    for expected in EXPECTATIONS {
+        let nic = room.nic(expected.kind, server.ports.clone());
+        let (cut, booted) = (Notify::new(), AtomicBool::new(false));
+        let console = |line: &str| {
+            if line.contains("starts the ramdisk") {
+                nic.cable().cut();
+                cut.notify_one();
+            }
+        };
+        let machine = expected.machine();
+        let boot = async {
+            boot(&machine, &nic, BootDevice::Network, &console).await.unwrap();
+            booted.store(true, Ordering::Relaxed);
+        };
+        let mend = async {
+            cut.notified().await;
+            assert!(!booted.load(Ordering::Relaxed), "{:?} boots without a cable", expected.kind);
+            nic.cable().mend();
+        };
+        tokio::join!(boot, mend);
     }
     server.stop().await;
 }

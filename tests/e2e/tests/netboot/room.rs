@@ -156,7 +156,7 @@ impl Room {
             all.iter().find(|(of, seen)| *of == node && wanted(seen)).map(|(_, seen)| seen.clone())
         };
         let mut seen = self.seen.subscribe();
-        find(&*seen.wait_for(|all| find(all).is_some()).await.unwrap()).unwrap()
+        find(&seen.wait_for(|all| find(all).is_some()).await.unwrap()).unwrap()
     }
 
     pub(crate) fn unknown_macs(&self) -> Vec<Mac> {

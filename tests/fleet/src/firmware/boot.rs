@@ -104,3 +104,49 @@ async fn network(board: Board<'_>) -> Result<Outcome, FirmwareError> {
         Kind::UefiArm | Kind::Slof => grub::run(board, lease.next_server).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Cable, Ports};
+    use std::net::Ipv4Addr;
+
+    /// Boots where nobody answers DHCP.
+    async fn boot_in_silence(
+        address: [u8; 4],
+        device: BootDevice,
+        bootable_disk: bool,
+    ) -> Result<Booted, FirmwareError> {
+        let server = Ipv4Addr::from(address);
+        // Bound and never read, so that nothing is refused either.
+        let silent = std::net::UdpSocket::bind((server, 0)).unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let nic = Nic::new([2; 6], Cable::new(server), Ports::default().with(server, 67, port), server);
+        let machine = Machine { bootable_disk, ..Machine::new(Kind::Bios, uuid::Uuid::nil()) };
+        boot(&machine, &nic, device, &|_| ()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn firmware_asks_four_times_for_an_address_and_is_dead_then() {
+        let started = tokio::time::Instant::now();
+        let error = boot_in_silence([127, 60, 0, 1], BootDevice::Network, true).await.unwrap_err();
+        assert!(matches!(error, FirmwareError::NoOffer { discovers: 4 }), "{error}");
+        assert_eq!(started.elapsed().as_secs(), 4 + 8 + 16 + 32);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_network_the_disk_is_next() {
+        let booted = boot_in_silence([127, 60, 0, 2], BootDevice::None, true).await.unwrap();
+        assert_eq!(booted, Booted::LocalDisk);
+        let error = boot_in_silence([127, 60, 0, 3], BootDevice::None, false).await.unwrap_err();
+        assert!(matches!(error, FirmwareError::NoBootableDevice { network: Some(_) }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_disk_alone_needs_no_network() {
+        let booted = boot_in_silence([127, 60, 0, 4], BootDevice::Disk, true).await.unwrap();
+        assert_eq!(booted, Booted::LocalDisk);
+        let error = boot_in_silence([127, 60, 0, 5], BootDevice::Disk, false).await.unwrap_err();
+        assert!(matches!(error, FirmwareError::NoBootableDevice { network: None }), "{error}");
+    }
+}

@@ -19,7 +19,11 @@ pub(super) async fn run(board: Board<'_>) -> Result<Outcome, FirmwareError> {
     if !lease.file.starts_with("http://") {
         return Err(FirmwareError::LoaderLoop(lease.file));
     }
-    let mut url = lease.file;
+    scripts(board, lease.file).await
+}
+
+/// Runs the script at `url`, and those that it leads to.
+async fn scripts(board: Board<'_>, mut url: String) -> Result<Outcome, FirmwareError> {
     let mut text = Download::new(Download::SCRIPT);
     fetch(board, &url, &mut text).await.map_err(|source| FirmwareError::Http { url: url.clone(), source })?;
     loop {
@@ -247,5 +251,89 @@ impl Shell<'_> {
             return Ok(Done::Failed("error: no such device: /EFI/BOOT/BOOTX64.EFI.".to_owned()));
         }
         Ok(Done::End(End::Outcome(Outcome::Booted(Booted::LocalDisk))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firmware::Machine;
+    use crate::network::{Cable, Nic, Ports};
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+    /// Serves `/script` and `/kernel`, each request on a connection of its own.
+    fn serve(script: String) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).unwrap();
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let (status, body) = match request.split(' ').nth(1) {
+                    Some("/script") => ("200 OK", script.replace("SERVER", &address.to_string())),
+                    Some("/kernel") => ("200 OK", "kernel".to_owned()),
+                    _ => ("404 Not Found", String::new()),
+                };
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all((head + &body).as_bytes()).unwrap();
+            }
+        });
+        address
+    }
+
+    async fn run(kind: Kind, script: &str) -> Result<Outcome, FirmwareError> {
+        let address = serve(script.to_owned());
+        let machine = Machine::new(kind, uuid::Uuid::nil());
+        let nic = Nic::new([2; 6], Cable::new(Ipv4Addr::LOCALHOST), Ports::default(), Ipv4Addr::LOCALHOST);
+        let board = Board { machine: &machine, nic: &nic, console: &|_| () };
+        scripts(board, format!("http://{address}/script")).await
+    }
+
+    #[tokio::test]
+    async fn what_ipxe_would_not_understand_is_noticed() {
+        for (script, line) in [
+            ("echo hello\n", 2),
+            ("#!ipxe\nshell\n", 2),
+            ("#!ipxe\necho hello\nexit\n", 3),
+            ("#!ipxe\nkernel http://SERVER/absent || shell\n", 2),
+            ("#!ipxe\ngoto nowhere\n", 2),
+            ("#!ipxe\nkernel ${next-server}/kernel\n", 2),
+            ("#!ipxe\nsleep long\n", 2),
+        ] {
+            let error = run(Kind::Bios, script).await.err();
+            let found = match &error {
+                Some(FirmwareError::Script { line, .. }) => Some(*line),
+                _ => None,
+            };
+            assert_eq!(found, Some(line), "{script:?}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_script_that_ends_leaves_the_machine_at_a_prompt() {
+        for script in [
+            "#!ipxe\n",
+            "#!ipxe\nkernel http://SERVER/absent\n",
+            "#!ipxe\nkernel http://SERVER/kernel\nboot\n",
+            "#!ipxe\nboot\n",
+            "#!ipxe\nsanboot --no-describe --drive 0x80\n",
+        ] {
+            let error = run(Kind::Bios, script).await.err();
+            assert!(matches!(error, Some(FirmwareError::Prompt { .. })), "{script:?}: {error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ramdisk_of_a_uefi_kernel_is_the_one_that_its_command_line_names() {
+        let boots = |args| {
+            let load = "initrd --name ramdisk http://SERVER/kernel";
+            format!("#!ipxe\nkernel http://SERVER/kernel {args}\n{load}\nboot\n")
+        };
+        assert!(run(Kind::UefiX86, &boots("initrd=ramdisk quiet")).await.is_ok());
+        assert!(run(Kind::UefiX86, &boots("quiet")).await.is_err());
+        assert!(run(Kind::Bios, &boots("quiet")).await.is_ok());
     }
 }
