@@ -19,10 +19,13 @@ const LOADERS: [&str; 6] = [
     "loaders/ppc64le-openfirmware.elf",
 ];
 
+/// What Debian's network GRUB for Arm loads before it can use HTTP.
+const GRUB_HTTP: &str = "grub/arm64-efi/http.mod";
+
 /// The architectures for which there are artefacts.
 pub const ARCHES: [&str; 3] = ["x86_64", "aarch64", "ppc64le"];
 
-/// Writes loaders (256 KiB), kernels (2 MiB) and ramdisks (4 MiB) into the directory of boot files.
+/// Writes loaders (256 KiB), GRUB's module, kernels (2 MiB) and ramdisks (4 MiB) into the directory of boot files.
 ///
 /// # Errors
 /// If the file system refuses.
@@ -30,6 +33,7 @@ pub fn boot_files(dir: &Path) -> anyhow::Result<()> {
     for name in LOADERS {
         generate(&dir.join(name), 256 * KIB)?;
     }
+    generate(&dir.join(GRUB_HTTP), 16 * KIB)?;
     for arch in ARCHES {
         generate(&dir.join("kernels").join(arch), 2 * MIB)?;
         generate(&dir.join("ramdisks").join(arch), 4 * MIB)?;
@@ -49,6 +53,21 @@ pub fn images(dir: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     ARCHES.into_iter().map(image).collect()
 }
 
+/// What firmware checks before it starts a program: PE for UEFI, 32-bit big-endian ELF for Open Firmware.
+fn head(name: &str) -> Vec<u8> {
+    let machine: u16 = match name {
+        _ if name.ends_with(".elf") => return [b"\x7fELF\x01\x02\x01", &[0; 11][..], &[0, 20]].concat(),
+        _ if !name.ends_with(".efi") => return Vec::new(),
+        _ if name.starts_with("aarch64") => 0xaa64,
+        _ => 0x8664,
+    };
+    let mut head = b"MZ".to_vec();
+    head.resize(0x3c, 0);
+    head.extend_from_slice(&[0x40, 0, 0, 0, b'P', b'E', 0, 0]);
+    head.extend_from_slice(&machine.to_le_bytes());
+    head
+}
+
 /// Bytes that depend on the file's name only.
 fn generate(path: &Path, size: usize) -> anyhow::Result<()> {
     let seed = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
@@ -61,7 +80,9 @@ fn generate(path: &Path, size: usize) -> anyhow::Result<()> {
     let mut write = || -> std::io::Result<()> {
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
         let mut file = BufWriter::with_capacity(MIB, fs::File::create(path)?);
-        for _ in 0..size / 8 {
+        let head = head(&seed);
+        file.write_all(&head)?;
+        for _ in 0..(size - head.len()) / 8 {
             // xorshift64*: fast, and no compressor finds anything in it.
             state ^= state >> 12;
             state ^= state << 25;

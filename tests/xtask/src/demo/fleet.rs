@@ -13,12 +13,14 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts it and waits until its machines' BMCs answer. It ends when this process does.
+    /// Starts it and waits until its machines' BMCs answer. Unless it is to be kept, it ends when this process does,
+    /// whose end of the pipe it watches.
     pub(super) fn start(
         binaries: &Binaries,
         dir: &Path,
         machines: u32,
         ports: Ports,
+        keep: bool,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let process = Command::new(binaries.path("hostler-fleet"))
@@ -26,7 +28,7 @@ impl Fleet {
             .arg(dir)
             .args(["--machines", &machines.to_string(), "--server", "127.0.0.1"])
             .args(["--dhcp", &ports.dhcp.to_string(), "--tftp", &ports.tftp.to_string()])
-            .stdin(Stdio::null())
+            .stdin(if keep { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(File::create(dir.join("fleet.log"))?)
             .spawn()

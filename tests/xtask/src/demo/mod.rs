@@ -115,7 +115,7 @@ impl Demo {
         let mut installation = Installation::create(&dir.join("controller"), binaries, Waits::default())?;
         installation.start()?;
         say(&format!("starting {} simulated machines", args.machines));
-        let fleet = Fleet::start(binaries, &dir.join("fleet"), args.machines, installation.ports())?;
+        let fleet = Fleet::start(binaries, &dir.join("fleet"), args.machines, installation.ports(), args.keep)?;
         let credential = dir.join("ci.toml");
         let admin = Cli::new(&installation, &installation.admin());
         let tenant = Cli::new(&installation, &credential);
