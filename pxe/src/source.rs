@@ -63,3 +63,30 @@ pub trait BootSource: Send + Sync + 'static {
     /// Takes note that a machine asked that is not registered. Anyone on the segment can cause this, at any rate.
     fn unknown(&self, mac: Mac);
 }
+
+/// Knows nobody; whoever asks boots the ramdisk with this one kernel argument.
+#[cfg(test)]
+pub(crate) struct OneArgument(pub(crate) &'static str);
+
+#[cfg(test)]
+impl BootSource for OneArgument {
+    fn by_mac(&self, _: Mac) -> Option<Client> {
+        None
+    }
+
+    fn by_address(&self, _: Ipv4Addr) -> Option<Client> {
+        None
+    }
+
+    fn plan(&self, client: &Client) -> BootPlan {
+        BootPlan::Ramdisk { boot: BootId(17), arch: client.arch }
+    }
+
+    fn kernel_args(&self, _: &Client, _: BootId) -> Vec<String> {
+        vec![self.0.to_owned()]
+    }
+
+    fn observe(&self, _: &Client, _: Observation) {}
+
+    fn unknown(&self, _: Mac) {}
+}

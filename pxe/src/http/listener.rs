@@ -90,3 +90,56 @@ async fn connection(
         tracing::debug!(%peer, %error, "HTTP connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Catalogue;
+    use crate::settings::BaseUrl;
+    use crate::source::OneArgument;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::time::Instant;
+
+    /// A peer that the server has taken in, over a pipe of 64 bytes.
+    fn peer() -> (DuplexStream, impl Future<Output = ()>) {
+        let library = Library {
+            catalogue: Catalogue::new().ca(vec![b'x'; 10_000]),
+            source: Arc::new(OneArgument("")),
+            base: BaseUrl::parse("http://boot").unwrap(),
+            retry: Duration::from_secs(1),
+        };
+        let (client, server) = tokio::io::duplex(64);
+        let address = IpAddr::from([10, 0, 0, 1]);
+        let pass = Admission::new(1, 1).enter(address).unwrap();
+        (client, connection(server, address, Arc::new(library), pass))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_does_not_end_is_not_waited_for() {
+        let (mut client, connection) = peer();
+        client.write_all(b"GET /ca.pem HTTP/1.1\r\nhost: b").await.unwrap();
+        let started = Instant::now();
+        connection.await;
+        assert_eq!(started.elapsed(), REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_another_request_is_closed() {
+        let (mut client, connection) = peer();
+        client.write_all(b"HEAD /ca.pem HTTP/1.1\r\nhost: b\r\n\r\n").await.unwrap();
+        let started = Instant::now();
+        let mut answer = String::new();
+        tokio::join!(connection, async { client.read_to_string(&mut answer).await.unwrap() });
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(started.elapsed(), REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_taken_is_given_up() {
+        let (mut client, connection) = peer();
+        client.write_all(b"GET /ca.pem HTTP/1.1\r\nhost: b\r\n\r\n").await.unwrap();
+        let started = Instant::now();
+        connection.await;
+        assert_eq!(started.elapsed(), STALL_TIMEOUT);
+    }
+}

@@ -108,29 +108,8 @@ mod fixture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hostler_core::hardware::{Arch, Firmware, Mac};
-    use hostler_core::ids::BootId;
-    use std::net::Ipv4Addr;
-
-    /// Gives one kernel argument.
-    struct OneArgument(&'static str);
-
-    impl BootSource for OneArgument {
-        fn by_mac(&self, _: Mac) -> Option<Client> {
-            None
-        }
-        fn by_address(&self, _: Ipv4Addr) -> Option<Client> {
-            None
-        }
-        fn plan(&self, _: &Client) -> BootPlan {
-            fixture::ramdisk(Arch::X86_64)
-        }
-        fn kernel_args(&self, _: &Client, _: BootId) -> Vec<String> {
-            vec![self.0.to_owned()]
-        }
-        fn observe(&self, _: &Client, _: crate::source::Observation) {}
-        fn unknown(&self, _: Mac) {}
-    }
+    use crate::source::OneArgument;
+    use hostler_core::hardware::{Arch, Firmware};
 
     #[test]
     fn an_argument_that_could_be_a_command_makes_the_machine_wait() {
