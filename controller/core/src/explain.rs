@@ -1,7 +1,7 @@
 //! Every state has a reason that a person can read.
 
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
-use crate::lease::{Lease, LeaseState};
+use crate::lease::{Assigned, Lease, LeaseState};
 use crate::node::{Node, NodeState, Presence};
 use crate::schedule;
 use crate::world::World;
@@ -58,15 +58,12 @@ pub fn lease(world: &World, lease: &Lease) -> String {
     match &lease.state {
         LeaseState::Queued { .. } => schedule::why_waiting(world, lease),
         LeaseState::Deploying { group, .. } => {
-            let not_up: Vec<_> = group
-                .iter()
-                .filter_map(|a| world.nodes.get(a.node))
-                .filter(|n| !matches!(n.state, NodeState::Leased { .. }))
-                .map(|n| format!("{} {}", n.spec.name, node(n)))
-                .collect();
-            not_up.join("; ")
+            let up = |a: &&Assigned| {
+                world.nodes.get(a.node).is_some_and(|n| matches!(n.state, NodeState::Leased { .. }))
+            };
+            format!("{} of {} machines are up", group.iter().filter(up).count(), group.len())
         }
-        LeaseState::Active { expires, .. } => format!("active until {expires}"),
+        LeaseState::Active { .. } => "in the tenant's hands".to_owned(),
         LeaseState::Closing { group, ended } => {
             format!(
                 "{}; {} of {} machines are still being cleaned",

@@ -21,5 +21,6 @@ pub mod run;
 pub mod schedule;
 pub mod step;
 pub mod table;
+mod text;
 pub mod time;
 pub mod world;

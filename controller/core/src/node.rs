@@ -92,6 +92,8 @@ pub struct Node {
     pub inventory: Option<Inventory>,
     /// Whether its disks may be wiped without asking.
     pub first_wipe: FirstWipe,
+    /// The disks of its last verified wipe, by serial number or, where one has none, by path.
+    pub wiped: BTreeSet<String>,
     /// Whether its agent is heard.
     pub agent: Presence,
     /// When its firmware asked for a boot program while none was ordered, as last told.
@@ -346,7 +348,7 @@ pub enum FirstWipe {
     Pending,
     /// An administrator agreed.
     Approved(String),
-    /// It has happened; further ones need no agreement.
+    /// It has happened; further ones need no agreement, unless of a disk that came later and is not empty.
     Done,
 }
 

@@ -101,6 +101,10 @@ impl World {
         for kind in [HoldKind::Quarantine, HoldKind::Miswired, HoldKind::AwaitingFirstWipe] {
             self.lift(id, kind, author);
         }
+        // Whoever repairs a machine may have taken a disk out of it.
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.inventory = None;
+        }
         self.inspect(id, Some(format!("repaired by {author}")));
         Ok(Reply::Done)
     }
@@ -127,7 +131,7 @@ impl World {
 
     fn approve_wipe(&mut self, author: &str, id: NodeId) -> Result {
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        if node.first_wipe == FirstWipe::Done {
+        if node.first_wipe == FirstWipe::Done && !node.holds.contains_key(&HoldKind::AwaitingFirstWipe) {
             let text = format!("node {} was wiped before: no approval is needed", node.spec.name);
             return Err(Refusal::Conflict(text));
         }

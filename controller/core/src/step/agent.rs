@@ -6,9 +6,10 @@ use crate::catalogue::ImageStatus;
 use crate::event::Severity;
 use crate::hardware::Mac;
 use crate::ids::{BootId, NodeId};
-use crate::input::{DiskWipe, Profile, Refusal, Reply, Report};
-use crate::node::{Disk, FirstWipe, HoldKind, Inventory, Node, NodeState, Presence};
+use crate::input::{Profile, Refusal, Reply, Report};
+use crate::node::{NodeState, Presence};
 use crate::order;
+use crate::text::clip;
 use crate::world::World;
 use std::net::IpAddr;
 
@@ -126,118 +127,21 @@ impl World {
     }
 
     /// True if `task` is what the node is told to do now; else the report is of something that is over.
-    fn is_ordered(&self, id: NodeId, task: u64, stage: Stage) -> bool {
+    pub(super) fn is_ordered(&self, id: NodeId, task: u64, stage: Stage) -> bool {
         self.nodes
             .get(id)
             .and_then(|n| n.state.boot())
             .is_some_and(|b| b.stage == stage && order::task_id(b) == task)
     }
 
-    fn on_inspected(&mut self, id: NodeId, task: u64, inventory: Inventory) -> Result {
-        if !self.is_ordered(id, task, Stage::Inspect) {
-            return Ok(Reply::Done);
-        }
-        let now = self.meta.now;
-        let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        let verdict = identity(node, &inventory);
-        node.inventory = Some(inventory);
-        if let Err(mismatch) = verdict {
-            self.other_machine(id, mismatch);
-            return Ok(Reply::Done);
-        }
-        let Some(boot) = node.state.boot_mut() else { return Ok(Reply::Done) };
-        let from = boot.last_end();
-        boot.spend(Phase::Inspect, from, now);
-        boot.witness(EvidenceKind::Identity, "as registered", now);
-        boot.stage = Stage::Idle;
-        match node.state.clone() {
-            NodeState::Inspecting { boot } => {
-                node.enter(NodeState::Cleaning { boot, lease: None }, now, None);
-                self.consider_wipe(id);
-            }
-            NodeState::Cleaning { .. } => self.consider_wipe(id),
-            NodeState::Deploying { .. } => self.advance(id, Stage::Deploy, self.timing.deploy_ms),
-            _ => {}
-        }
-        Ok(Reply::Done)
-    }
-
-    /// What the agent read is not what is registered: this is another machine, and nothing is done to it.
-    fn other_machine(&mut self, id: NodeId, mismatch: String) {
-        let read = self.nodes.get(id).and_then(|n| n.inventory.as_ref()).map(|i| i.serial.clone());
-        let twin = self
-            .nodes
-            .values()
-            .find(|n| n.id != id && n.in_service() && n.spec.serial.is_some() && n.spec.serial == read)
-            .map(|n| (n.id, n.spec.name.clone()));
-        let twin_name =
-            twin.as_ref().map(|(_, name)| format!("; {name} is registered with it")).unwrap_or_default();
-        if let Some((twin, name)) = twin {
-            let text = format!("its serial was read on another node's boot: {mismatch}");
-            self.hold(twin, HoldKind::Miswired, "hostlerd", format!("{name}: {text}"));
-        }
-        self.fail(id, "inspection", format!("{mismatch}{twin_name}"), HoldKind::Miswired);
-    }
-
-    /// Begins the wipe, unless it is the first of this node and somebody has to agree.
-    fn consider_wipe(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get(id) else { return };
-        if node.first_wipe != FirstWipe::Pending {
-            return self.begin_wipe(id);
-        }
-        let full: Vec<_> = wiped_disks(node).filter(|d| !d.blank).map(describe).collect();
-        let known = node.spec.serial.is_some() || node.spec.uuid.is_some();
-        let reason = match (full.is_empty(), known) {
-            (true, true) => return self.begin_wipe(id),
-            (true, false) => "neither serial nor UUID is registered: is this the machine?".to_owned(),
-            (false, _) => format!("not empty: {}", full.join(", ")),
-        };
-        let approval = self.within(self.timing.approval_ms);
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.deadline = approval;
-        }
-        self.hold(id, HoldKind::AwaitingFirstWipe, "hostlerd", reason);
-    }
-
-    pub(super) fn begin_wipe(&mut self, id: NodeId) {
-        self.advance(id, Stage::Wipe, self.timing.wipe_ms);
-    }
-
-    fn advance(&mut self, id: NodeId, stage: Stage, span_ms: u64) {
+    /// Orders the next step.
+    pub(super) fn advance(&mut self, id: NodeId, stage: Stage, span_ms: u64) {
         let deadline = self.within(span_ms);
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.deadline = deadline;
         if let Some(boot) = node.state.boot_mut() {
             boot.stage = stage;
         }
-    }
-
-    fn on_wiped(&mut self, id: NodeId, task: u64, disks: &[DiskWipe]) -> Result {
-        if !self.is_ordered(id, task, Stage::Wipe) {
-            return Ok(Reply::Done);
-        }
-        let now = self.meta.now;
-        let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        let missed = wiped_disks(node).find(|d| !was_verified(d, disks)).map(describe);
-        if let Some(missed) = missed {
-            self.escalate(id, &format!("the wipe of {missed} was not verified"));
-            return Ok(Reply::Done);
-        }
-        node.first_wipe = FirstWipe::Done;
-        node.holds.remove(&HoldKind::AwaitingFirstWipe);
-        let NodeState::Cleaning { boot, lease } = &mut node.state else { return Ok(Reply::Done) };
-        let from = boot.last_end();
-        boot.spend(Phase::Wipe, from, now);
-        let methods: Vec<_> = disks.iter().map(|d| format!("{} by {}", d.path, d.method)).collect();
-        boot.witness(EvidenceKind::Wiped, &methods.join(", "), now);
-        boot.stage = Stage::Idle;
-        let (boot, lease) = (boot.clone(), *lease);
-        node.enter(NodeState::Ready { boot }, now, None);
-        if let Some(lease) = lease {
-            self.member_is_clean(lease, id);
-        }
-        self.reschedule = true;
-        Ok(Reply::Done)
     }
 
     fn on_sign_request(&mut self, id: NodeId) -> Result {
@@ -261,7 +165,7 @@ impl World {
         let image = order::image_of(self, id).map(|i| (i.id, i.sha256.clone()));
         let Some((_, expected)) = image else { return Ok(Reply::Done) };
         if expected != sha256 {
-            self.escalate(id, &format!("the image written has the digest {sha256}, not {expected}"));
+            self.escalate(id, &format!("the image written has the digest {}, not {expected}", clip(sha256)));
             return Ok(Reply::Done);
         }
         if let Some(boot) = self.nodes.get_mut(id).and_then(|n| n.state.boot_mut()) {
@@ -274,9 +178,8 @@ impl World {
     }
 
     fn on_step_failed(&mut self, id: NodeId, task: u64, reason: &str) -> Result {
-        let stage = self.nodes.get(id).and_then(|n| n.state.boot()).map(|b| b.stage);
-        if stage.is_some_and(|stage| self.is_ordered(id, task, stage)) {
-            self.escalate(id, &format!("the agent reports: {reason}"));
+        if order::for_ramdisk(self, id).is_some_and(|(ordered, _)| ordered == task) {
+            self.escalate(id, &format!("the agent reports: {}", clip(reason)));
         }
         Ok(Reply::Done)
     }
@@ -326,53 +229,4 @@ impl World {
         }
         Ok(Reply::Done)
     }
-}
-
-/// Whether what the agent read is the registered machine (and, where the BMC has a GUID, the machine behind it).
-fn identity(node: &Node, read: &Inventory) -> std::result::Result<(), String> {
-    let spec = &node.spec;
-    if let Some(serial) = spec.serial.as_ref().filter(|s| **s != read.serial) {
-        return Err(format!("the registered serial is {serial:?}, the machine's is {:?}", read.serial));
-    }
-    if let Some(uuid) = spec.uuid.as_ref().filter(|u| !u.eq_ignore_ascii_case(&read.uuid)) {
-        return Err(format!("the registered UUID is {uuid}, the machine's is {:?}", read.uuid));
-    }
-    let guid = match node.state.boot().map(|b| &b.power) {
-        Some(PowerOutcome::Acknowledged { guid, .. }) => guid.as_deref(),
-        _ => None,
-    };
-    match guid {
-        Some(guid) if !read.uuid.is_empty() && !same_uuid(guid, &read.uuid) => {
-            Err(format!("the BMC belongs to the system {guid}, the agent runs on {}", read.uuid))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// BMCs disagree on the byte order of the first three fields (IPMI v2.0 section 20.8 against SMBIOS 2.6).
-fn same_uuid(a: &str, b: &str) -> bool {
-    let (Ok(a), Ok(b)) = (a.parse::<uuid::Uuid>(), b.parse::<uuid::Uuid>()) else {
-        return a.eq_ignore_ascii_case(b);
-    };
-    a == b || a.to_bytes_le() == *b.as_bytes() || a.as_bytes().iter().rev().eq(b.as_bytes())
-}
-
-/// The disks that are wiped: not those that an administrator keeps or that are reached over a network.
-fn wiped_disks(node: &Node) -> impl Iterator<Item = &Disk> {
-    let disks = node.inventory.iter().flat_map(|i| &i.disks);
-    disks.filter(|d| !d.remote && !node.spec.keep_disks.contains(&d.serial))
-}
-
-fn was_verified(disk: &Disk, wipes: &[DiskWipe]) -> bool {
-    wipes.iter().any(|w| w.path == disk.path && w.serial == disk.serial && w.verified)
-}
-
-fn describe(disk: &Disk) -> String {
-    format!(
-        "{} ({}, serial {:?}, {} GB)",
-        disk.path,
-        disk.model,
-        disk.serial,
-        disk.size_bytes / 1_000_000_000
-    )
 }

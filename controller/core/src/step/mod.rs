@@ -3,14 +3,17 @@
 //! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands.
 //! * [`lease`] is about requests, groups and their ends, [`run`] about payloads on them.
 //! * [`power`]: attempts, evidence from the network, the ladder.
-//! * [`agent`]: enrolment and what agents report.
+//! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
+//!   [`disks`].
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
 
 mod admin;
 mod agent;
+mod disks;
 mod lease;
 mod liveness;
 mod power;
+mod prepare;
 mod registration;
 mod run;
 

@@ -8,6 +8,7 @@ use crate::event::Severity;
 use crate::ids::{BootId, NodeId};
 use crate::input::{Effect, PowerResult, Refusal, Reply};
 use crate::node::{HoldKind, Node, NodeState, Presence};
+use crate::text::clip;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
@@ -114,7 +115,7 @@ impl World {
                 }
             }
             Some(enrolled) if evidence == NetworkEvidence::Script && began > enrolled => {
-                boot.witness(EvidenceKind::UnexpectedRestart, detail, now);
+                boot.witness(EvidenceKind::UnexpectedRestart, &clip(detail), now);
                 self.escalate(id, "the machine restarted by itself: its boot script was asked for again");
             }
             Some(_) => {}
@@ -257,7 +258,7 @@ fn record(boot: &mut Boot, evidence: NetworkEvidence, began: Timestamp, now: Tim
         (EvidenceKind::Dhcp, Some(_)) => now,
         _ => began.min(now),
     };
-    boot.witness(kind, detail, now);
+    boot.witness(kind, &clip(detail), now);
     if let Some(phase) = phase {
         boot.spend(phase, start, now);
     }

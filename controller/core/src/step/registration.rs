@@ -51,6 +51,7 @@ impl World {
             holds: BTreeMap::new(),
             inventory: None,
             first_wipe: FirstWipe::Pending,
+            wiped: BTreeSet::new(),
             agent: Presence::Absent,
             unexpected_boot: None,
             vacated: None,
@@ -71,9 +72,13 @@ impl World {
         let Some(mut node) = self.node_named(&spec.name).cloned() else { return Ok(()) };
         if may_be_another_machine(&node.spec, spec) {
             node.first_wipe = FirstWipe::Pending;
+            node.wiped.clear();
         }
         let look_again = is_other_identity(&node.spec, spec) || node.bmc != bmc;
         let id = node.id;
+        if look_again {
+            node.inventory = None;
+        }
         node.spec = spec.clone();
         node.bmc = bmc;
         // What is inspected or wiped at this moment may be the machine that it is no more.

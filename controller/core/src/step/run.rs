@@ -6,10 +6,15 @@ use crate::ids::{LeaseId, NodeId, RunId};
 use crate::input::{Refusal, Reply};
 use crate::lease::LeaseState;
 use crate::run::{Run, RunSpec, Task, TaskResult, TaskState};
+use crate::text::clip;
 use crate::world::World;
 
 /// Runs that one lease may have; more are a loop that went wrong.
 const MAX_RUNS: usize = 10_000;
+
+/// Files of one task that are kept, and the longest path of one.
+const MAX_FILES: usize = 1_000;
+const MAX_PATH: usize = 1_024;
 
 impl World {
     pub(super) fn on_start_run(&mut self, lease: LeaseId, key: String, spec: RunSpec) -> Result {
@@ -72,7 +77,7 @@ impl World {
     }
 
     pub(super) fn on_run_finished(&mut self, node: NodeId, run: RunId, result: TaskResult) -> Result {
-        let at = self.meta.now;
+        let (at, result) = (self.meta.now, bounded(result));
         self.move_task(run, node, |state| match state {
             TaskState::Running { since } => Some(TaskState::Finished { since: *since, at, result }),
             TaskState::Pending { .. } => Some(TaskState::Finished { since: at, at, result }),
@@ -135,6 +140,15 @@ impl World {
             task.state = TaskState::Lost { at, reason: reason.to_owned() };
         }
     }
+}
+
+/// What is kept of a result: the tenant is root on the machine that reports it.
+fn bounded(mut result: TaskResult) -> TaskResult {
+    result.killed = clip(&result.killed);
+    result.start_error = clip(&result.start_error);
+    result.files.truncate(MAX_FILES);
+    result.files.retain(|f| f.path.len() <= MAX_PATH && f.sha256.len() <= 64);
+    result
 }
 
 fn check(key: &str, spec: &RunSpec) -> std::result::Result<(), Refusal> {

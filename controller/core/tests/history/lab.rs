@@ -213,7 +213,6 @@ fn machine(index: usize, random: &mut Random) -> Machine {
         dead: false,
         approved: false,
         installed: None,
-        used_by: None,
         wiped_in: None,
         vacated: None,
         started: BTreeMap::new(),
@@ -231,5 +230,6 @@ fn platter(machine: usize, index: u64, random: &mut Random) -> Platter {
             ..Disk::default()
         },
         content: if random.chance(150) { Content::Precious } else { Content::Blank },
+        hidden: false,
     }
 }

@@ -31,8 +31,6 @@ pub(crate) struct Machine {
     /// An administrator agreed to lose what was on it.
     pub(crate) approved: bool,
     pub(crate) installed: Option<Installed>,
-    /// Whose payloads ran on it since it was last wiped.
-    pub(crate) used_by: Option<LeaseId>,
     /// The boot in which it was last wiped and read back.
     pub(crate) wiped_in: Option<BootId>,
     /// The last boot that was ordered before the last tenant left it.
@@ -48,6 +46,8 @@ pub(crate) struct Machine {
 pub(crate) struct Platter {
     pub(crate) disk: Disk,
     pub(crate) content: Content,
+    /// This boot does not see it.
+    pub(crate) hidden: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub(crate) enum Content {
     Blank,
     /// Was there before anybody registered the machine.
     Precious,
-    /// Came with an image.
-    Image,
+    /// Came with an image, or from the payloads of this lease.
+    Of(LeaseId),
 }
 
 /// The deployed system on its disk.
@@ -198,6 +198,9 @@ impl Machine {
                 if arch != self.hardware.arch {
                     self.violation = Some(format!("{} was given a kernel for {arch}", self.name()));
                 }
+                for platter in self.disks.iter_mut().skip(1) {
+                    platter.hidden = random.chance(see.faults / 2);
+                }
                 let key = format!("{:016x}", random.next());
                 self.running = Running::Ramdisk { boot, node: node.id, key, contact: Contact::Enrolling };
             }
@@ -215,10 +218,16 @@ impl Machine {
         installed.starts += 1;
         let (boot, node, lease) = (installed.boot, installed.node, installed.lease);
         let incarnation = installed.starts;
-        if let Some(former) = self.used_by.replace(lease).filter(|former| *former != lease) {
-            let name = self.name();
-            self.violation =
-                Some(format!("invariant 3: {name} was used by lease {former} and not wiped for {lease}"));
+        let hardware = &self.hardware;
+        for platter in self.disks.iter_mut().filter(|p| p.may_be_wiped(&hardware.keep_disks)) {
+            if let Content::Of(former) = platter.content
+                && former != lease
+            {
+                let (name, path) = (&hardware.name, &platter.disk.path);
+                self.violation =
+                    Some(format!("invariant 3: lease {lease} finds what {former} left on {path} of {name}"));
+            }
+            platter.content = Content::Of(lease);
         }
         let runs = BTreeSet::new();
         self.running = Running::Deployed { boot, node, incarnation, runs, contact: Contact::Enrolled };
@@ -270,14 +279,15 @@ impl Machine {
             return;
         };
         self.installed = Some(Installed { boot, node, lease: *lease, starts: 0 });
-        for platter in self.disks.iter_mut().filter(|p| !p.disk.remote).take(1) {
-            platter.content = Content::Image;
+        for platter in self.disks.iter_mut().filter(|p| !p.disk.remote && !p.hidden).take(1) {
+            platter.content = Content::Of(*lease);
         }
     }
 
     fn wipe(&mut self, keep: &[String], boot: BootId, sloppy: bool) -> Vec<DiskWipe> {
         let mut wipes = Vec::new();
-        for platter in self.disks.iter_mut().filter(|p| !p.disk.remote && !keep.contains(&p.disk.serial)) {
+        let keep = keep.iter().cloned().collect();
+        for platter in self.disks.iter_mut().filter(|p| p.may_be_wiped(&keep)) {
             if platter.content == Content::Precious && !self.approved {
                 self.violation = Some(format!("{} was wiped though nobody agreed", self.hardware.name));
             }
@@ -293,7 +303,6 @@ impl Machine {
         }
         self.installed = None;
         if !sloppy || wipes.is_empty() {
-            self.used_by = None;
             self.wiped_in = Some(boot);
         }
         wipes
@@ -305,7 +314,7 @@ impl Machine {
             serial: self.hardware.serial.clone().unwrap_or_default(),
             uuid: self.hardware.uuid.clone().unwrap_or_default(),
             cpus: 8,
-            disks: self.disks.iter().map(disk).collect(),
+            disks: self.disks.iter().filter(|p| !p.hidden).map(disk).collect(),
             ..Inventory::default()
         }
     }
@@ -346,6 +355,13 @@ impl Machine {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+impl Platter {
+    /// It is a local disk that this boot sees, and nobody said to keep it.
+    fn may_be_wiped(&self, keep: &BTreeSet<String>) -> bool {
+        !self.hidden && !self.disk.remote && !keep.contains(&self.disk.serial)
     }
 }
 

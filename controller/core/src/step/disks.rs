@@ -1,0 +1,46 @@
+//! Disks: which are wiped, whether they were, and whether they are still the same.
+
+use crate::input::DiskWipe;
+use crate::node::{Disk, Inventory, Node};
+
+/// The disks that are wiped: not those that an administrator keeps or that are reached over a network.
+pub(super) fn wiped_disks(node: &Node) -> impl Iterator<Item = &Disk> {
+    node.inventory.iter().flat_map(|inventory| to_wipe(node, inventory))
+}
+
+fn to_wipe<'a>(node: &'a Node, inventory: &'a Inventory) -> impl Iterator<Item = &'a Disk> {
+    inventory.disks.iter().filter(|d| !d.remote && !node.spec.keep_disks.contains(&d.serial))
+}
+
+/// A disk that was there when the node was last inspected and is not any more. It may come back, with what a tenant
+/// left on it.
+pub(super) fn missing<'a>(node: &'a Node, now: &Inventory) -> Option<&'a Disk> {
+    wiped_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d)))
+}
+
+/// Disks with data that came after the last verified wipe of the node, or all with data if there was none.
+pub(super) fn unwiped<'a>(node: &'a Node, now: &'a Inventory) -> impl Iterator<Item = &'a Disk> {
+    to_wipe(node, now).filter(|d| !d.blank && !node.wiped.contains(key(d)))
+}
+
+/// What tells one disk of a machine from another. Paths may change from boot to boot, serial numbers do not; where a
+/// disk has none, its path is all there is.
+pub(super) fn key(disk: &Disk) -> &str {
+    if disk.serial.is_empty() { &disk.path } else { &disk.serial }
+}
+
+/// True if the agent reports this disk as wiped and read back.
+pub(super) fn was_verified(disk: &Disk, wipes: &[DiskWipe]) -> bool {
+    wipes.iter().any(|w| w.path == disk.path && w.serial == disk.serial && w.verified)
+}
+
+/// For people.
+pub(super) fn describe(disk: &Disk) -> String {
+    format!(
+        "{} ({}, serial {:?}, {} GB)",
+        disk.path,
+        disk.model,
+        disk.serial,
+        disk.size_bytes / 1_000_000_000
+    )
+}
