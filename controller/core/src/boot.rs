@@ -47,7 +47,7 @@ pub enum NetworkEvidence {
 /// A machine that asks while its power attempt is unanswered may still be running the boot before; it waits.
 #[must_use]
 pub fn decide(node: &Node) -> BootPlan {
-    let wait = |reason: &str| BootPlan::Wait { reason: format!("{}: {reason}", node.spec.name) };
+    let wait = |reason: &str| BootPlan::Wait { reason: reason.to_owned() };
     match &node.state {
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }

@@ -86,6 +86,10 @@ impl BootSource for NetBoot {
     }
 
     fn observe(&self, client: &Client, seen: Observation) {
+        if !seen.complete {
+            // UEFI opens each file once only to learn its size. The whole transfer that follows is evidence.
+            return;
+        }
         let elapsed = u64::try_from(seen.elapsed.as_millis()).unwrap_or(u64::MAX);
         let began = Timestamp(self.clock.now().0.saturating_sub(elapsed));
         self.tell(Input::Network { node: client.node, evidence: seen.kind, began, detail: seen.detail });

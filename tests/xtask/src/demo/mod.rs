@@ -159,21 +159,10 @@ impl Demo {
 
     fn lease(&self) -> anyhow::Result<Value> {
         let key = format!("demo-{}", std::process::id());
-        let request = [
-            "lease",
-            "request",
-            "--image",
-            "demo",
-            "--wait",
-            "--timeout",
-            PATIENCE,
-            "--idempotency-key",
-            &key,
-        ];
-        self.tenant.shown(request.iter().chain(&GROUP), self.quiet)?;
+        let request = ["lease", "request", "--image", "demo", "--max-wait", PATIENCE, "--idempotency-key", &key];
+        self.tenant.shown(request.iter().chain(&GROUP).chain(&["--wait"]), self.quiet)?;
         // The same key is the same lease: this only asks for it in a form for programs.
-        let again = ["lease", "request", "--image", "demo", "--idempotency-key", &key];
-        let lease = self.tenant.json(again.iter().chain(&GROUP))?;
+        let lease = self.tenant.json(request.iter().chain(&GROUP))?;
         let id = lease["id"].as_u64().context("the lease has no id")?.to_string();
         self.tenant.json(["lease", "show", &id])
     }
