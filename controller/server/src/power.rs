@@ -1,9 +1,9 @@
 //! Carries out power attempts, and the administrator's hands on the power button.
 
 use crate::config::BmcConfig;
+use crate::executor::{Effects, Executor};
 use crate::keys::SealKey;
 use crate::published::Published;
-use crate::writer::Inbox;
 use anyhow::Context as _;
 use hostler_bmc::{
     BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret, Session, Target, Timing,
@@ -16,7 +16,7 @@ use hostler_core::input::{Effect, Input, PowerResult};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,37 +43,6 @@ impl Power {
     pub(crate) fn new(config: BmcConfig, seal: Arc<SealKey>, published: Arc<Published>) -> Self {
         let sessions = Semaphore::new(config.sessions);
         Self { config, seal, published, sessions, in_use: Mutex::default() }
-    }
-
-    /// Carries out attempts until the channel ends. A newer attempt on a node ends the older one.
-    pub(crate) async fn run(
-        self: Arc<Self>,
-        mut effects: mpsc::Receiver<Effect>,
-        inbox: Inbox,
-        stop: CancellationToken,
-    ) {
-        let tasks = TaskTracker::new();
-        let mut running: HashMap<NodeId, CancellationToken> = HashMap::new();
-        loop {
-            let effect = tokio::select! {
-                () = stop.cancelled() => break,
-                effect = effects.recv() => effect,
-            };
-            let Some(Effect::Power { node, bmc, boot, rung }) = effect else { break };
-            let token = stop.child_token();
-            if let Some(older) = running.insert(node, token.clone()) {
-                older.cancel();
-            }
-            let (power, inbox) = (self.clone(), inbox.clone());
-            tasks.spawn(token.run_until_cancelled_owned(async move {
-                let result = power.attempt(node, bmc, rung).await;
-                tracing::debug!(%node, %boot, ?result, "power attempt");
-                // Refused only while the controller ends: the attempt is then of unknown outcome.
-                let _ = inbox.submit(Input::Power { node, boot, result }).await;
-            }));
-        }
-        tasks.close();
-        tasks.wait().await;
     }
 
     /// Tells whether the chassis has power after what was asked for.
@@ -142,6 +111,29 @@ impl Power {
             suite: if spec.cipher_suite == 3 { CipherSuite::Aes128Sha1 } else { CipherSuite::Aes128Sha256 },
             privilege,
         })
+    }
+}
+
+/// Carries out attempts. A newer attempt on a node ends the older one.
+impl Executor for Arc<Power> {
+    async fn run(self, mut effects: Effects) {
+        let (tasks, evidence) = (TaskTracker::new(), effects.evidence());
+        let mut running: HashMap<NodeId, CancellationToken> = HashMap::new();
+        while let Some(Effect::Power { node, bmc, boot, rung }) = effects.next().await {
+            let token = effects.stop.child_token();
+            if let Some(older) = running.insert(node, token.clone()) {
+                older.cancel();
+            }
+            let (power, evidence) = (self.clone(), evidence.clone());
+            tasks.spawn(token.run_until_cancelled_owned(async move {
+                let result = power.attempt(node, bmc, rung).await;
+                tracing::debug!(%node, %boot, ?result, "power attempt");
+                // Refused only while the controller ends: the attempt is then of unknown outcome.
+                let _ = evidence.submit(Input::Power { node, boot, result }).await;
+            }));
+        }
+        tasks.close();
+        tasks.wait().await;
     }
 }
 

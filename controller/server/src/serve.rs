@@ -6,11 +6,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::controller::Controller;
 use crate::digest::sha256_hex;
+use crate::executor::{Effects, EvidenceSink, Executor};
 use crate::keys::{SealKey, TokenKey};
 use crate::netboot::NetBoot;
 use crate::pki::Authority;
 use crate::power::Power;
 use crate::published::Published;
+use crate::record::{self, Record};
 use crate::storage::{Blobs, RunStore};
 use crate::tls::{self, Credentials};
 use crate::writer::{Inbox, Opened, Writer};
@@ -55,8 +57,32 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// `hostlerd replay`.
+pub(crate) fn replay(config: &Path, record: &Path) -> anyhow::Result<()> {
+    let world = record::replay(record, Config::load(config)?.timing)?;
+    println!("{}", serde_json::to_string_pretty(&world)?);
+    Ok(())
+}
+
 /// `hostlerd serve`.
 pub(crate) fn run(path: &Path, record: Option<&Path>) -> anyhow::Result<()> {
+    start(path, record, |controller| controller.power.clone())
+}
+
+/// Runs the controller that the configuration at `path` describes until SIGTERM or SIGINT, with somebody else in the
+/// place of the power commands.
+///
+/// # Errors
+/// If the configuration is not valid, or something that the controller needs cannot be had any more.
+pub fn serve_with<E: Executor>(path: &Path, executor: E) -> anyhow::Result<()> {
+    start(path, None, |_| executor)
+}
+
+fn start<E: Executor>(
+    path: &Path,
+    record: Option<&Path>,
+    executor: impl FnOnce(&Controller) -> E,
+) -> anyhow::Result<()> {
     raise_file_limit();
     let config = Config::load(path)?;
     rustls::crypto::aws_lc_rs::default_provider()
@@ -64,26 +90,19 @@ pub(crate) fn run(path: &Path, record: Option<&Path>) -> anyhow::Result<()> {
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
     let store = SqliteStore::open(&config.path(&config.store.path)).context("cannot open the store")?;
     let history = store.history()?;
-    let record = record
-        .map(|path| {
-            std::fs::File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .with_context(|| format!("{}", path.display()))
-        })
-        .transpose()?;
+    let record = record.map(Record::create).transpose()?;
     let opened = Writer::open(Box::new(store), config.timing.clone(), record)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(config, opened, Arc::new(Mutex::new(history))));
+    let result = runtime.block_on(serve(config, opened, Arc::new(Mutex::new(history)), executor));
     runtime.shutdown_timeout(GRACE);
     result
 }
 
-async fn serve(
+async fn serve<E: Executor>(
     config: Config,
     opened: Opened,
     history: Arc<Mutex<dyn hostler_store::History>>,
+    executor: impl FnOnce(&Controller) -> E,
 ) -> anyhow::Result<()> {
     let Opened { writer, inbox, published, clock, effects } = opened;
     let epoch = writer.epoch();
@@ -121,8 +140,9 @@ async fn serve(
         config,
     });
     controller.submit(Input::Started).await.context("the start could not be stored")?;
-    let (power, inbox) = (controller.power.clone(), controller.inbox.clone());
-    tasks.spawn(power.run(effects, inbox, stop.clone()));
+    let evidence = EvidenceSink { published, inbox: controller.inbox.clone() };
+    let effects = Effects { waiting: effects, stop: stop.clone(), evidence };
+    tasks.spawn(executor(&controller).run(effects));
     tasks.spawn(keep_time(controller.clone()));
     tasks.spawn(watch_silence(controller.clone()));
     tracing::info!(listen = %controller.config.api.listen, epoch, "hostlerd is ready");

@@ -6,12 +6,12 @@
 
 use crate::clock::Clock;
 use crate::published::Published;
+use crate::record::Record;
 use anyhow::Context as _;
 use hostler_core::input::{Effect, Input, Outcome, Refusal, Reply};
-use hostler_core::time::Timing;
+use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::{Change, World};
 use hostler_store::{Batch, BatchNumber, Store, StoreError};
-use std::io::Write as _;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,7 +27,7 @@ pub(crate) struct Inbox(mpsc::Sender<Submission>);
 
 /// Why an input was not carried out.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum SubmitError {
+pub enum SubmitError {
     /// The core said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -37,6 +37,12 @@ pub(crate) enum SubmitError {
     /// The controller is ending.
     #[error("the controller is shutting down")]
     Closed,
+}
+
+/// An input that was applied, not yet stored.
+struct Applied {
+    at: Timestamp,
+    outcome: Outcome,
 }
 
 struct Submission {
@@ -66,7 +72,7 @@ pub(crate) struct Writer {
     published: Arc<Published>,
     effects: mpsc::Sender<Effect>,
     inbox: mpsc::Receiver<Submission>,
-    record: Option<std::fs::File>,
+    record: Option<Record>,
 }
 
 /// What a writer comes with.
@@ -84,7 +90,7 @@ impl Writer {
     pub(crate) fn open(
         mut store: Box<dyn Store>,
         timing: Timing,
-        record: Option<std::fs::File>,
+        record: Option<Record>,
     ) -> anyhow::Result<Opened> {
         let loaded = store.load().context("cannot load the stored state")?;
         let mut world = World::new(timing.clone());
@@ -126,28 +132,19 @@ impl Writer {
     }
 
     fn process(&mut self, batch: Vec<Submission>) -> anyhow::Result<()> {
-        let outcomes: Vec<Outcome> = batch.iter().map(|s| self.apply(s.input.clone())).collect();
+        let outcomes: Vec<_> = batch.iter().map(|s| self.apply(s.input.clone())).collect();
         let changes = self.world.take_changes();
         if let Err(error) = self.store(&changes) {
             tracing::error!(error = &error as &dyn std::error::Error, "a batch could not be stored");
             return self.recover(batch, outcomes, changes);
         }
-        self.publish(changes);
-        for (submission, outcome) in batch.into_iter().zip(outcomes) {
-            self.deliver(submission, outcome);
-        }
+        self.conclude(batch, outcomes, changes);
         Ok(())
     }
 
-    fn apply(&mut self, input: Input) -> Outcome {
-        let now = self.clock.now();
-        if let Some(file) = &mut self.record
-            && let Err(error) = record(file, now, &input)
-        {
-            tracing::error!(error = &error as &dyn std::error::Error, "the record of inputs ends here");
-            self.record = None;
-        }
-        self.world.apply(now, input)
+    fn apply(&mut self, input: Input) -> Applied {
+        let at = self.clock.now();
+        Applied { at, outcome: self.world.apply(at, input) }
     }
 
     /// A batch that changed nothing but the time is not worth a transaction.
@@ -159,50 +156,48 @@ impl Writer {
         self.store.commit(&Batch { number: self.number, changes: changes.to_vec() })
     }
 
-    fn publish(&self, changes: Vec<Change>) {
+    /// What is stored is published, answered, and its effects are handed out.
+    fn conclude(&mut self, batch: Vec<Submission>, outcomes: Vec<Applied>, changes: Vec<Change>) {
         self.published.publish(changes, self.world.next_deadline());
+        for (submission, applied) in batch.into_iter().zip(outcomes) {
+            self.record(applied.at, &submission.input);
+            for effect in applied.outcome.effects {
+                // The executor is gone only when the controller is ending; the attempt is stored, and is taken up
+                // again.
+                let _ = self.effects.blocking_send(effect);
+            }
+            // Whoever asked may have gone away.
+            let _ = submission.answer.send(applied.outcome.reply.map_err(Into::into));
+        }
     }
 
-    fn deliver(&self, submission: Submission, outcome: Outcome) {
-        for effect in outcome.effects {
-            // The executor is gone only when the controller is ending; the attempt is stored, and is taken up again.
-            let _ = self.effects.blocking_send(effect);
+    fn record(&mut self, at: Timestamp, input: &Input) {
+        if let Some(record) = &mut self.record
+            && let Err(error) = record.append(at, input)
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "the record of inputs ends here");
+            self.record = None;
         }
-        // Whoever asked may have gone away.
-        let _ = submission.answer.send(outcome.reply.map_err(Into::into));
     }
 
     fn recover(
         &mut self,
         batch: Vec<Submission>,
-        outcomes: Vec<Outcome>,
+        outcomes: Vec<Applied>,
         changes: Vec<Change>,
     ) -> anyhow::Result<()> {
         if self.reload()? {
             // The commit had happened after all.
-            self.publish(changes);
-            for (submission, outcome) in batch.into_iter().zip(outcomes) {
-                self.deliver(submission, outcome);
-            }
+            self.conclude(batch, outcomes, changes);
             return Ok(());
         }
         for submission in batch {
-            let outcome = self.apply(submission.input.clone());
+            let applied = self.apply(submission.input.clone());
             let changes = self.world.take_changes();
             match self.store(&changes) {
-                Ok(()) => {
-                    self.publish(changes);
-                    self.deliver(submission, outcome);
-                }
-                Err(error) => {
-                    let committed = self.reload()?;
-                    if committed {
-                        self.publish(changes);
-                        self.deliver(submission, outcome);
-                    } else {
-                        self.reject(submission, &error);
-                    }
-                }
+                Ok(()) => self.conclude(vec![submission], vec![applied], changes),
+                Err(_) if self.reload()? => self.conclude(vec![submission], vec![applied], changes),
+                Err(error) => self.reject(submission, &error),
             }
         }
         Ok(())
@@ -224,21 +219,125 @@ impl Writer {
         text.truncate(text.floor_char_boundary(200));
         let message = format!("an input could not be stored ({}): {text}", crate::chain(error));
         tracing::error!("{message}");
-        let _ = self.apply(Input::Refused { node: None, kind, message });
+        let input = Input::Refused { node: None, kind, message };
+        let at = self.apply(input.clone()).at;
         let changes = self.world.take_changes();
         if self.store(&changes).is_ok() {
-            self.publish(changes);
+            self.record(at, &input);
+            self.published.publish(changes, self.world.next_deadline());
         }
         let _ = submission.answer.send(Err(SubmitError::NotStored));
     }
 }
 
-fn record(
-    file: &mut std::fs::File,
-    now: hostler_core::time::Timestamp,
-    input: &Input,
-) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(&(now, input))?;
-    line.push(b'\n');
-    file.write_all(&line)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostler_store::{Loaded, SqliteStore};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    /// The real store; on demand it commits and then says that it did not, as a connection that breaks does.
+    struct Unlucky {
+        store: SqliteStore,
+        lie: Arc<AtomicBool>,
+    }
+
+    impl Store for Unlucky {
+        fn load(&mut self) -> Result<Loaded, StoreError> {
+            self.store.load()
+        }
+
+        fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+            self.store.commit(batch)?;
+            if self.lie.swap(false, Ordering::SeqCst) {
+                let source = std::io::ErrorKind::BrokenPipe.into();
+                return Err(StoreError::File { what: "answer for", path: "the commit".into(), source });
+            }
+            Ok(())
+        }
+    }
+
+    fn add(name: &str) -> Input {
+        Input::AddTenant { name: name.into() }
+    }
+
+    /// Runs the writer on a thread, and `act` beside it.
+    fn with_writer<F: Future<Output = ()>>(
+        store: Box<dyn Store>,
+        record: Option<Record>,
+        act: impl FnOnce(Inbox, Arc<Published>) -> F,
+    ) {
+        let Opened { writer, inbox, published, effects, .. } =
+            Writer::open(store, Timing::default(), record).unwrap();
+        let thread = std::thread::spawn(move || writer.run());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            tokio::time::timeout(Duration::from_secs(60), act(inbox, published))
+                .await
+                .expect("the writer hangs");
+        });
+        drop(effects);
+        thread.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn one_bad_input_does_not_take_others_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let poison = "CREATE TRIGGER poison BEFORE INSERT ON tenant WHEN NEW.name = 'poison'
+                      BEGIN SELECT RAISE(ABORT, 'poisoned'); END";
+        rusqlite::Connection::open(&path).unwrap().execute_batch(poison).unwrap();
+        with_writer(Box::new(store), None, |inbox, published| async move {
+            // Submitted together, so that they are one batch.
+            let (a, bad, b) =
+                tokio::join!(inbox.submit(add("a")), inbox.submit(add("poison")), inbox.submit(add("b")));
+            assert!(a.is_ok() && b.is_ok(), "{a:?} {b:?}");
+            assert!(matches!(bad, Err(SubmitError::NotStored)), "{bad:?}");
+            let names: Vec<_> = published.read(|w| w.tenants.values().map(|t| t.name.clone()).collect());
+            assert_eq!(names, ["a", "b"]);
+            assert!(inbox.submit(add("c")).await.is_ok(), "and it goes on");
+        });
+        let history = SqliteStore::open(&path).unwrap().history().unwrap();
+        let filter = hostler_store::EventFilter { limit: 100, ..Default::default() };
+        let events = hostler_store::History::events(&history, filter).unwrap();
+        let recorded = events.iter().find(|e| e.kind == "not-stored").unwrap();
+        assert!(
+            recorded.message.contains("poisoned") && recorded.message.contains("AddTenant"),
+            "{recorded:?}"
+        );
+    }
+
+    #[test]
+    fn a_commit_of_unknown_outcome_is_looked_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let lie = Arc::new(AtomicBool::new(true));
+        let store = SqliteStore::open(&dir.path().join("state.db")).unwrap();
+        let unlucky = Unlucky { store, lie: lie.clone() };
+        with_writer(Box::new(unlucky), None, |inbox, published| async move {
+            assert_eq!(inbox.submit(add("a")).await.unwrap(), Reply::Tenant(hostler_core::ids::TenantId(1)));
+            assert!(!lie.load(Ordering::SeqCst), "the lie was told");
+            assert_eq!(published.read(|w| w.tenants.len()), 1, "stored once, published");
+            assert_eq!(inbox.submit(add("b")).await.unwrap(), Reply::Tenant(hostler_core::ids::TenantId(2)));
+        });
+    }
+
+    #[test]
+    fn invariant_10_a_record_replays_to_the_same_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("inputs.jsonl");
+        let store = SqliteStore::open(&dir.path().join("state.db")).unwrap();
+        let live = Arc::new(std::sync::Mutex::new(String::new()));
+        let state = live.clone();
+        with_writer(Box::new(store), Some(Record::create(&record).unwrap()), |inbox, published| async move {
+            for name in ["a", "b", "Not a name", "a"] {
+                // The third is refused; refusals are part of history as well.
+                let _ = inbox.submit(add(name)).await;
+            }
+            *state.lock().unwrap() = published.read(|w| serde_json::to_string(w).unwrap());
+        });
+        let replayed = crate::record::replay(&record, Timing::default()).unwrap();
+        assert_eq!(serde_json::to_string(&replayed).unwrap(), *live.lock().unwrap());
+    }
 }

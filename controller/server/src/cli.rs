@@ -1,0 +1,79 @@
+//! The command line of `hostlerd`.
+
+use crate::{init, serve};
+use clap::{Parser, Subcommand};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Leases groups of physical machines to CI jobs.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Examples:
+  hostlerd init /etc/hostler --listen 10.0.0.1:7443 --boot-server 10.0.0.1
+  hostlerd check-config --config /etc/hostler/hostlerd.toml
+  hostlerd serve --config /etc/hostler/hostlerd.toml"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a directory with configuration, certificate authority, keys and the first administrator's credential.
+    Init(init::InitArgs),
+    /// Run the controller until SIGTERM or SIGINT. SIGHUP reads the certificate authority again.
+    Serve {
+        /// The file that `init` wrote.
+        #[arg(long, value_name = "FILE", default_value = "hostlerd.toml")]
+        config: PathBuf,
+        /// Append every input to this file, one JSON line each, for replay.
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
+    },
+    /// Print the state that a record of inputs leads to, as JSON.
+    Replay {
+        /// The file that `init` wrote: its waits are part of what is decided.
+        #[arg(long, value_name = "FILE", default_value = "hostlerd.toml")]
+        config: PathBuf,
+        /// What `serve --record` wrote, beginning with an empty store.
+        record: PathBuf,
+    },
+    /// Say whether the configuration is valid, and what it means.
+    CheckConfig {
+        /// The file that `init` wrote.
+        #[arg(long, value_name = "FILE", default_value = "hostlerd.toml")]
+        config: PathBuf,
+    },
+}
+
+/// Everything that the program `hostlerd` does.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("HOSTLERD_LOG").unwrap_or_else(|_| "info".into()),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    match run(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hostlerd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Init(args) => init::run(&args),
+        Command::Serve { config, record } => serve::run(&config, record.as_deref()),
+        Command::Replay { config, record } => serve::replay(&config, &record),
+        Command::CheckConfig { config } => serve::check(&config),
+    }
+}

@@ -1,0 +1,34 @@
+//! `hostlerd`: the controller. It feeds the core, stores what the core decides, carries out effects, and serves
+//! agents, CI jobs and administrators.
+//!
+//! Begin with `serve`, where everything is put together, and `writer`, through which every change goes.
+//!
+//! The library has two entrances: [`main`] is the program, and [`serve_with`] runs a controller whose effects somebody
+//! else carries out.
+
+mod agents;
+mod api;
+mod chain;
+mod cli;
+mod clock;
+mod config;
+mod controller;
+mod digest;
+mod executor;
+mod init;
+mod keys;
+mod netboot;
+mod pki;
+mod power;
+mod published;
+mod serve;
+mod storage;
+mod tls;
+mod writer;
+
+pub use cli::main;
+pub use executor::{Effects, EvidenceSink, Executor};
+pub use serve::serve_with;
+pub use writer::SubmitError;
+
+pub(crate) use chain::chain;
