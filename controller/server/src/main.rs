@@ -1,4 +1,4 @@
-//! The program; see the library.
+//! The program. What it does is in the library, `hostlerd::main`.
 
 use std::process::ExitCode;
 
