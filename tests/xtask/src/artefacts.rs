@@ -25,30 +25,48 @@ const GRUB_HTTP: &str = "grub/arm64-efi/http.mod";
 /// The architectures for which there are artefacts.
 pub const ARCHES: [&str; 3] = ["x86_64", "aarch64", "ppc64le"];
 
-/// Writes loaders (256 KiB), GRUB's module, kernels (2 MiB) and ramdisks (4 MiB) into the directory of boot files.
+/// How much of everything there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// Kernels of 2 MiB, ramdisks of 4 MiB, images of 8 MiB.
+    Demo,
+    /// A sixteenth of that, for tests that boot the same machines again and again.
+    Small,
+}
+
+impl Scale {
+    const fn of(self, size: usize) -> usize {
+        match self {
+            Self::Demo => size,
+            Self::Small => size / 16,
+        }
+    }
+}
+
+/// Writes loaders (256 KiB), GRUB's module, kernels and ramdisks into the directory of boot files.
 ///
 /// # Errors
 /// If the file system refuses.
-pub fn boot_files(dir: &Path) -> anyhow::Result<()> {
+pub fn boot_files(dir: &Path, scale: Scale) -> anyhow::Result<()> {
     for name in LOADERS {
         generate(&dir.join(name), 256 * KIB)?;
     }
     generate(&dir.join(GRUB_HTTP), 16 * KIB)?;
     for arch in ARCHES {
-        generate(&dir.join("kernels").join(arch), 2 * MIB)?;
-        generate(&dir.join("ramdisks").join(arch), 4 * MIB)?;
+        generate(&dir.join("kernels").join(arch), scale.of(2 * MIB))?;
+        generate(&dir.join("ramdisks").join(arch), scale.of(4 * MIB))?;
     }
     Ok(())
 }
 
-/// Writes an image (8 MiB) for each architecture; returns architecture and path.
+/// Writes an image for each architecture; returns architecture and path.
 ///
 /// # Errors
 /// If the file system refuses.
-pub fn images(dir: &Path) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+pub fn images(dir: &Path, scale: Scale) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
     let image = |arch| {
         let path = dir.join(format!("demo-{arch}.img"));
-        generate(&path, 8 * MIB).map(|()| (arch, path))
+        generate(&path, scale.of(8 * MIB)).map(|()| (arch, path))
     };
     ARCHES.into_iter().map(image).collect()
 }

@@ -1,7 +1,7 @@
 //! A controller in a directory of its own, as `hostlerd init` makes it: on loopback, on free ports, with waits that
 //! suit simulated machines.
 
-use crate::artefacts;
+use crate::artefacts::{self, Scale};
 use crate::binaries::Binaries;
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +16,7 @@ pub struct Installation {
     dir: PathBuf,
     binaries: Binaries,
     ports: Ports,
+    filter: Option<String>,
     hostlerd: Option<Child>,
 }
 
@@ -41,12 +42,14 @@ pub struct Waits {
     pub step_ms: u64,
     /// Of an agent that counts as silent.
     pub silence_ms: u64,
+    /// For a management controller to answer a request, and for a chassis to follow.
+    pub bmc_ms: u64,
 }
 
 impl Default for Waits {
     /// Generous: a slow computer must not look like a broken machine.
     fn default() -> Self {
-        Self { firmware_ms: 60_000, step_ms: 120_000, silence_ms: 20_000 }
+        Self { firmware_ms: 60_000, step_ms: 120_000, silence_ms: 20_000, bmc_ms: 6_000 }
     }
 }
 
@@ -55,7 +58,7 @@ impl Installation {
     ///
     /// # Errors
     /// If `hostlerd init` fails or the file system refuses.
-    pub fn create(dir: &Path, binaries: &Binaries, waits: Waits) -> anyhow::Result<Self> {
+    pub fn create(dir: &Path, binaries: &Binaries, waits: Waits, scale: Scale) -> anyhow::Result<Self> {
         let ports = Ports::free()?;
         let init = Command::new(binaries.path("hostlerd"))
             .arg("init")
@@ -67,8 +70,8 @@ impl Installation {
             bail!("hostlerd init failed: {}", String::from_utf8_lossy(&init.stderr));
         }
         fs::write(dir.join("hostlerd.toml"), config(ports, waits))?;
-        artefacts::boot_files(&dir.join("boot"))?;
-        Ok(Self { dir: dir.to_owned(), binaries: binaries.clone(), ports, hostlerd: None })
+        artefacts::boot_files(&dir.join("boot"), scale)?;
+        Ok(Self { dir: dir.to_owned(), binaries: binaries.clone(), ports, filter: None, hostlerd: None })
     }
 
     /// Starts `hostlerd`; its log goes to `hostlerd.log`.
@@ -77,7 +80,11 @@ impl Installation {
     /// If it cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log())?;
-        let child = Command::new(self.binaries.path("hostlerd"))
+        let mut hostlerd = Command::new(self.binaries.path("hostlerd"));
+        if let Some(filter) = &self.filter {
+            hostlerd.env("HOSTLERD_LOG", filter);
+        }
+        let child = hostlerd
             .args(["serve", "--config"])
             .arg(self.dir.join("hostlerd.toml"))
             .stdin(Stdio::null())
@@ -87,6 +94,11 @@ impl Installation {
             .context("cannot start hostlerd")?;
         self.hostlerd = Some(child);
         Ok(())
+    }
+
+    /// What `hostlerd` logs when it is started next, as `HOSTLERD_LOG` has it.
+    pub fn set_log_filter(&mut self, filter: &str) {
+        self.filter = Some(filter.to_owned());
     }
 
     /// Ends `hostlerd` as the loss of power would: SIGKILL.
@@ -197,8 +209,9 @@ impl Ports {
 
 fn config(ports: Ports, waits: Waits) -> String {
     let Ports { api, dhcp, tftp, http } = ports;
-    let Waits { firmware_ms, step_ms, silence_ms } = waits;
+    let Waits { firmware_ms, step_ms, silence_ms, bmc_ms } = waits;
     let heartbeat_ms = (silence_ms / 4).clamp(100, 5_000);
+    let retransmit_ms = (bmc_ms / 10).clamp(100, 500);
     format!(
         r#"[api]
 listen = "127.0.0.1:{api}"
@@ -213,8 +226,9 @@ netmask = "255.0.0.0"
 retry_s = 1
 
 [bmc]
-retransmit_ms = 500
-request_ms = 6000
+retransmit_ms = {retransmit_ms}
+request_ms = {bmc_ms}
+settle_ms = {bmc_ms}
 
 [agents]
 heartbeat_ms = {heartbeat_ms}

@@ -73,7 +73,7 @@ impl Board<'_> {
                 self.aftermath = Aftermath::CloseAll;
                 Ok(Vec::new())
             }
-            _ => discovery::answer(self.config, request),
+            _ => discovery::answer(self.config, self.faults, request),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::commands::{INVALID_COMMAND, INVALID_DATA, Reply};
 use super::config::BmcConfig;
+use super::faults::Faults;
 use hostler_bmc::packet::LanRequest;
 
 const APP: u8 = 0x06;
@@ -14,9 +15,9 @@ const CHANNEL: u8 = 1;
 const LIST_CHUNK: usize = 16;
 
 /// Answers `request`, or says that it takes a session.
-pub(super) fn answer(config: &BmcConfig, request: &LanRequest) -> Reply {
+pub(super) fn answer(config: &BmcConfig, faults: Faults, request: &LanRequest) -> Reply {
     match (request.netfn, request.cmd) {
-        (APP, GET_SYSTEM_GUID) => Ok(config.guid.to_vec()),
+        (APP, GET_SYSTEM_GUID) => Ok(faults.guid.unwrap_or(config.guid).to_vec()),
         (APP, GET_CHANNEL_AUTHENTICATION_CAPABILITIES) => Ok(capabilities()),
         (APP, GET_CHANNEL_CIPHER_SUITES) => cipher_suites(config, &request.data),
         _ => Err(INVALID_COMMAND),

@@ -18,6 +18,8 @@ pub struct Faults {
     pub loses_every: u32,
     /// That many of the next requests are answered with "busy".
     pub busy: u32,
+    /// Tells this as the GUID of its system: it sits in another one than its papers say.
+    pub guid: Option<[u8; 16]>,
     /// Agrees to a session without integrity and confidentiality, whatever was proposed.
     pub lowers_suite: bool,
 }

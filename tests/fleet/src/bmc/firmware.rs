@@ -51,7 +51,7 @@ impl Firmware {
 
     fn discover(&self, payload: &[u8]) -> Option<Vec<u8>> {
         let request = LanRequest::decode(payload).ok()?;
-        Some(respond(&request, discovery::answer(&self.config, &request)).encode())
+        Some(respond(&request, discovery::answer(&self.config, self.faults.get(), &request)).encode())
     }
 
     fn log_in(&mut self, header: Header, payload: &[u8], peer: SocketAddr, now: Instant) -> Option<Vec<u8>> {

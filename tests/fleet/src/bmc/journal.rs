@@ -2,7 +2,8 @@
 
 use hostler_bmc::ChassisControl;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Older actions are only counted.
 const KEPT_ACTIONS: usize = 256;
@@ -45,16 +46,22 @@ impl Record {
 
 /// Shared between a controller, which writes, and whoever reads.
 #[derive(Clone, Debug, Default)]
-pub struct Journal(Arc<Mutex<Record>>);
+pub struct Journal(Arc<watch::Sender<Record>>);
 
 impl Journal {
     /// What was written so far.
     #[must_use]
     pub fn read(&self) -> Record {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.borrow().clone()
+    }
+
+    /// Follows what is written.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Record> {
+        self.0.subscribe()
     }
 
     pub(super) fn write(&self, write: impl FnOnce(&mut Record)) {
-        write(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        self.0.send_modify(write);
     }
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use xtask::artefacts;
+use xtask::artefacts::{self, Scale};
 use xtask::binaries::Binaries;
 use xtask::installation::{Installation, Waits};
 
@@ -112,15 +112,17 @@ struct Story {
 impl Demo {
     fn start(args: &Args, dir: &Path, binaries: &Binaries) -> anyhow::Result<Self> {
         say(&format!("starting hostlerd in {}", dir.display()));
-        let mut installation = Installation::create(&dir.join("controller"), binaries, Waits::default())?;
+        let mut installation =
+            Installation::create(&dir.join("controller"), binaries, Waits::default(), Scale::Demo)?;
         installation.start()?;
         say(&format!("starting {} simulated machines", args.machines));
-        let fleet = Fleet::start(binaries, &dir.join("fleet"), args.machines, installation.ports(), args.keep)?;
+        let fleet =
+            Fleet::start(binaries, &dir.join("fleet"), args.machines, installation.ports(), args.keep)?;
         let credential = dir.join("ci.toml");
         let admin = Cli::new(&installation, &installation.admin());
         let tenant = Cli::new(&installation, &credential);
         admin.quiet(["tenant", "add", "ci", "--write", &credential.to_string_lossy()])?;
-        for (arch, path) in artefacts::images(dir)? {
+        for (arch, path) in artefacts::images(dir, Scale::Demo)? {
             admin.quiet(["image", "add", "--name", "demo", "--arch", arch, &path.to_string_lossy()])?;
         }
         let live = std::io::stderr().is_terminal() && !args.json;
@@ -159,7 +161,8 @@ impl Demo {
 
     fn lease(&self) -> anyhow::Result<Value> {
         let key = format!("demo-{}", std::process::id());
-        let request = ["lease", "request", "--image", "demo", "--max-wait", PATIENCE, "--idempotency-key", &key];
+        let request =
+            ["lease", "request", "--image", "demo", "--max-wait", PATIENCE, "--idempotency-key", &key];
         self.tenant.shown(request.iter().chain(&GROUP).chain(&["--wait"]), self.quiet)?;
         // The same key is the same lease: this only asks for it in a form for programs.
         let lease = self.tenant.json(request.iter().chain(&GROUP))?;
