@@ -1,5 +1,6 @@
 //! The agent of the deployed system.
 
+use crate::atomic;
 use crate::clock::Clock;
 use crate::error::{Error, Exit};
 use crate::identity::DeployedIdentity;
@@ -7,9 +8,11 @@ use crate::machine::Machine;
 use crate::runs::{Limits, Runs};
 use crate::session::{Command, Contact, Dialler, Down, Link};
 use std::convert::Infallible;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 /// Runs the agent of the deployed system until the controller is done with this boot. Dropping the future kills every
 /// payload, like a cut of power.
@@ -17,8 +20,12 @@ use std::sync::Arc;
 /// # Errors
 /// If the identity cannot be used, or the spool directory cannot.
 pub async fn run_deployed(machine: Arc<dyn Machine>, identity: DeployedIdentity) -> Result<Exit, Error> {
+    let span = tracing::info_span!("agent", node = identity.node);
+    begin(machine, identity).instrument(span).await
+}
+
+async fn begin(machine: Arc<dyn Machine>, identity: DeployedIdentity) -> Result<Exit, Error> {
     let incarnation = count_start(machine.spool())
-        .await
         .map_err(|source| Error::System { action: "count the starts of this system", source })?;
     let runs = Runs::restore(machine.clone(), identity.node.clone(), Limits::default())
         .await
@@ -95,15 +102,14 @@ async fn obey(runs: &mut Runs, command: Command) {
 }
 
 /// The number of earlier starts of this system.
-async fn count_start(spool: &Path) -> io::Result<u32> {
+fn count_start(spool: &Path) -> io::Result<u32> {
     let path = spool.join("incarnation");
-    let earlier = match tokio::fs::read_to_string(&path).await {
+    let earlier = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
-        text => {
-            text?.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not a number"))?
-        }
+        // Better a wrong number than no agent.
+        text => text?.trim().parse().unwrap_or(0),
     };
-    tokio::fs::create_dir_all(spool).await?;
-    tokio::fs::write(path, u32::saturating_add(earlier, 1).to_string()).await?;
+    fs::create_dir_all(spool)?;
+    atomic::write(&path, u32::saturating_add(earlier, 1).to_string().as_bytes())?;
     Ok(earlier)
 }

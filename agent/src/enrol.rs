@@ -69,7 +69,7 @@ pub(crate) async fn enrol(
     let config = tls::server_authenticated(&ca, clock)?;
     let KeyAndRequest { key, request, fingerprint } = KeyAndRequest::generate()?;
     // The controller may want to read this on the console before it signs.
-    tracing::info!(boot = params.boot, node = params.node, "public key SHA-256 {fingerprint}");
+    tracing::info!("public key SHA-256 {fingerprint}");
     let response = ask(machine, params, &config, request).await?;
     tls::check_match(&response.certificate_chain, &key)?;
     clock.set(response.now_ms);

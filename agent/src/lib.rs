@@ -6,6 +6,7 @@
 //! Both see hardware only through [`Machine`] and [`Disk`]. They keep no process-wide state, so that hundreds of
 //! agents run in one process; dropping the future of one is like cutting its machine's power, payloads included.
 
+mod atomic;
 mod backoff;
 mod clock;
 mod deployed;

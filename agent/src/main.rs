@@ -47,10 +47,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
     match run(options) {
-        Ok(exit) => {
-            tracing::info!("ends: {exit:?}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
             ExitCode::FAILURE
@@ -58,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> anyhow::Result<Exit> {
+fn run(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -72,7 +69,7 @@ fn run(options: Options) -> anyhow::Result<Exit> {
     })
 }
 
-async fn ramdisk(mine: bool) -> anyhow::Result<Exit> {
+async fn ramdisk(mine: bool) -> anyhow::Result<()> {
     let first = std::process::id() == 1;
     if !first && !mine {
         bail!(
@@ -86,7 +83,7 @@ async fn ramdisk(mine: bool) -> anyhow::Result<Exit> {
     if first {
         stay(machine.as_ref(), &result).await?;
     }
-    result
+    result.map(|exit| tracing::info!("ends: {exit:?}"))
 }
 
 async fn enrol_and_work(machine: Arc<dyn Machine>) -> anyhow::Result<Exit> {
@@ -111,15 +108,16 @@ async fn stay(machine: &dyn Machine, result: &anyhow::Result<Exit>) -> anyhow::R
     }
 }
 
-async fn deployed(identity: &Path, spool: PathBuf) -> anyhow::Result<Exit> {
+async fn deployed(identity: &Path, spool: PathBuf) -> anyhow::Result<()> {
     let text =
         tokio::fs::read(identity).await.with_context(|| format!("cannot read {}", identity.display()))?;
     let identity: DeployedIdentity = serde_json::from_slice(&text)
         .with_context(|| format!("{} is not an identity of this version", identity.display()))?;
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     tokio::select! {
-        exit = run_deployed(Arc::new(LinuxMachine::new(spool)), identity) => Ok(exit?),
+        exit = run_deployed(Arc::new(LinuxMachine::new(spool)), identity) => tracing::info!("ends: {:?}", exit?),
         // Dropping the agent ends its payloads.
-        _ = terminated.recv() => bail!("terminated"),
+        _ = terminated.recv() => tracing::info!("terminated"),
     }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+use tracing::Instrument as _;
 
 /// Runs the agent in the boot ramdisk until the deployed system is to start or the controller is done with this boot.
 /// Dropping the future stops everything, like a cut of power.
@@ -25,11 +26,16 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 /// # Errors
 /// If there is no certificate to be had. While the controller is only away, the agent waits for it.
 pub async fn run_ramdisk(machine: Arc<dyn Machine>, params: BootParams) -> Result<Exit, Error> {
+    let span = tracing::info_span!("agent", node = params.node, boot = params.boot);
+    begin(machine, params).instrument(span).await
+}
+
+async fn begin(machine: Arc<dyn Machine>, params: BootParams) -> Result<Exit, Error> {
     let clock = Arc::new(Clock::new(params.time_ms));
     set_clock(machine.as_ref(), &clock).await;
     let credentials = enrol(&machine, &params, &clock).await?;
     set_clock(machine.as_ref(), &clock).await;
-    tracing::info!(boot = params.boot, node = params.node, "enrolled");
+    tracing::info!("enrolled");
     let (signer, asks) = Signer::new();
     let workshop = Workshop {
         machine: machine.clone(),

@@ -11,10 +11,11 @@
 //!
 //! The working directory is never removed: a payload runs as root and may have mounted anything below it.
 
+use crate::atomic;
 use hostler_proto::agent::v1::RunFinished;
 use prost::Message as _;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -89,11 +90,7 @@ impl Spool {
 
     /// Stores the result, whole or not at all.
     pub(crate) fn write_result(&self, result: &RunFinished) -> io::Result<()> {
-        let new = self.0.join("result.new");
-        let mut file = File::create(&new)?;
-        file.write_all(&result.encode_to_vec())?;
-        file.sync_all()?;
-        fs::rename(new, self.0.join("result"))
+        atomic::write(&self.0.join("result"), &result.encode_to_vec())
     }
 
     pub(crate) fn read_result(&self) -> io::Result<Option<RunFinished>> {

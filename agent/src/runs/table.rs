@@ -262,9 +262,13 @@ fn restore(directory: &std::path::Path, changed: &Arc<Notify>) -> io::Result<BTr
         if spool.is_done() {
             continue;
         }
-        let result = match spool.read_result()? {
-            Some(result) => result,
-            None => lost(run_id, &spool)?,
+        let result = match spool.read_result() {
+            Ok(Some(result)) => result,
+            Ok(None) => lost(run_id, &spool)?,
+            Err(error) => {
+                tracing::warn!(run = run_id, "the result cannot be read: {error}");
+                lost(run_id, &spool)?
+            }
         };
         let live = Arc::new(Live::new(changed.clone()));
         live.set_length(result.output_bytes);
@@ -283,4 +287,35 @@ fn lost(run_id: u32, spool: &Spool) -> io::Result<RunFinished> {
     };
     spool.write_result(&result)?;
     Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_a_power_cut_has_left_behind_is_taken_for_lost() {
+        let spool = tempfile::tempdir().unwrap();
+        let file = |path: &str, text: &[u8]| {
+            let path = spool.path().join("runs").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        file("1/output", b"said");
+        file("2/result", b"\xff\xff not protobuf");
+        file("3/done", b"");
+        file("not-a-run/output", b"");
+        file("stray", b"");
+        let whole = RunFinished { run_id: 4, exit_code: 5, output_bytes: 9, ..RunFinished::default() };
+        file("4/result", &prost::Message::encode_to_vec(&whole));
+        for _ in 0..2 {
+            let runs = restore(spool.path(), &Arc::default()).unwrap();
+            let found: Vec<_> = runs
+                .iter()
+                .map(|(&id, run)| (id, run.live.length(), run.result.as_ref().unwrap().exit_code))
+                .collect();
+            assert_eq!(found, [(1, 4, LOST), (2, 0, LOST), (4, 9, 5)]);
+        }
+    }
 }

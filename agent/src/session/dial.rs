@@ -98,7 +98,7 @@ impl Dialler {
                 }
                 Err(Failure::Fenced(fenced)) => return Err(fenced),
                 Err(Failure::Again(reason)) => {
-                    tracing::warn!(controller = %self.controller, "no session yet: {reason}");
+                    tracing::info!(controller = %self.controller, "no session yet: {reason}");
                     sleep(self.backoff.next_delay()).await;
                 }
             }

@@ -202,3 +202,27 @@ async fn a_machine_that_restarts_reports_what_it_interrupted() {
     assert_eq!(lost.killed, "the machine restarted while the payload ran");
     assert_eq!((runs[&2].text(), runs[&2].result().exit_code), ("done\n", 0));
 }
+
+#[tokio::test]
+async fn a_run_whose_output_was_lost_on_the_node_ends_with_what_the_controller_has() {
+    let mut bench = Bench::new().await;
+    let (_agent, mut session) = bench.deployed_session().await;
+    session
+        .send(ToAgent::StartRun(shell(1, "mkfifo go; echo kept; read line < go; echo lost; sleep 1000")))
+        .await;
+    let mut stored = Stored::default();
+    while stored.text() != "kept\n" {
+        let message = session.next().await;
+        if let Some(ack) = stored.take(message) {
+            session.send(ToAgent::RunAck(ack)).await;
+        }
+    }
+    std::fs::remove_file(bench.machine.work(1).join("../output")).unwrap();
+    tokio::fs::write(bench.machine.work(1).join("go"), "go\n").await.unwrap();
+    stored.take(session.next().await);
+    assert_eq!(
+        stored.result().killed,
+        "its output was lost on the node: No such file or directory (os error 2)"
+    );
+    assert_eq!((stored.text(), stored.result().exit_code), ("kept\n", 143));
+}
