@@ -48,7 +48,7 @@ impl NetBoot {
         tasks.spawn(async move {
             while let Some(input) = waiting.recv().await {
                 // Refused only while the controller ends.
-                let _ = inbox.submit(input).await;
+                let _ = inbox.post(input).await;
             }
         });
         Self { published, tokens, clock, common_args, evidence, strangers: Mutex::default() }

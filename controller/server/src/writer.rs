@@ -60,6 +60,15 @@ impl Inbox {
         self.0.send(Submission { input, answer }).await.map_err(|_| SubmitError::Closed)?;
         answered.await.map_err(|_| SubmitError::Closed)?
     }
+
+    /// Hands an input to the writer and does not wait for what comes of it.
+    ///
+    /// # Errors
+    /// If the controller is ending.
+    pub(crate) async fn post(&self, input: Input) -> Result<(), SubmitError> {
+        let (answer, _nobody_waits) = oneshot::channel();
+        self.0.send(Submission { input, answer }).await.map_err(|_| SubmitError::Closed)
+    }
 }
 
 /// Owns world and store.

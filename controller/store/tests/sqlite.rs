@@ -1,5 +1,7 @@
 //! The SQLite engine: what was committed is there, what the schema forbids is not.
 
+#![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
+
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{ImageId, LeaseId, NodeId, TenantId};
 use hostler_core::input::{Input, Reply};

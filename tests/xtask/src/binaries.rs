@@ -35,6 +35,17 @@ impl Binaries {
         Ok(Self::in_target(if release { "release" } else { "debug" }))
     }
 
+    /// The programs in `HOSTLER_PROGRAMS`, if that is set; else builds them.
+    ///
+    /// # Errors
+    /// If cargo fails.
+    pub fn given_or_built() -> anyhow::Result<Self> {
+        match std::env::var_os("HOSTLER_PROGRAMS") {
+            Some(dir) => Ok(Self { dir: std::path::absolute(dir)? }),
+            None => Self::build(false),
+        }
+    }
+
     /// The programs that were built before, beside this one.
     #[must_use]
     pub fn in_target(profile: &str) -> Self {

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A controller's directory, and its process while one runs. Dropped, it ends the process.
 #[derive(Debug)]
@@ -192,19 +193,29 @@ impl Drop for Installation {
 impl Ports {
     /// Ports that are free now. Another process may take one before `hostlerd` does; it then says so and ends.
     ///
+    /// None is of those that the system gives to clients: one that tries to reach `hostlerd` while it is down could be
+    /// given the very port that it tries, and would reach itself.
+    ///
     /// # Errors
     /// If none is free.
     pub fn free() -> anyhow::Result<Self> {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let tcp = [TcpListener::bind(any)?, TcpListener::bind(any)?];
-        let udp = [UdpSocket::bind(any)?, UdpSocket::bind(any)?];
-        Ok(Self {
-            api: tcp[0].local_addr()?.port(),
-            http: tcp[1].local_addr()?.port(),
-            dhcp: udp[0].local_addr()?.port(),
-            tftp: udp[1].local_addr()?.port(),
-        })
+        const FIRST: u32 = 10_240;
+        const COUNT: u32 = 32_768 - FIRST;
+        static TRIED: AtomicU32 = AtomicU32::new(0);
+        let begin = std::process::id().wrapping_mul(61);
+        let next = || {
+            let number = begin.wrapping_add(TRIED.fetch_add(1, Ordering::Relaxed)) % COUNT;
+            u16::try_from(FIRST + number).unwrap_or(u16::MAX)
+        };
+        let mut candidates = std::iter::repeat_with(next).take(COUNT as usize).filter(|port| is_free(*port));
+        let mut port = || candidates.next().context("no port is free");
+        Ok(Self { api: port()?, dhcp: port()?, tftp: port()?, http: port()? })
     }
+}
+
+fn is_free(port: u16) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }
 
 fn config(ports: Ports, waits: Waits) -> String {

@@ -118,6 +118,8 @@ impl World {
                 boot.witness(EvidenceKind::UnexpectedRestart, &clip(detail), now);
                 self.escalate(id, "the machine restarted by itself: its boot script was asked for again");
             }
+            // A transfer is told of when it is over, which the agent that it brought may overtake.
+            Some(enrolled) if began <= enrolled => record(boot, evidence, began, now.min(enrolled), detail),
             Some(_) => {}
         }
         Ok(Reply::Done)
@@ -252,13 +254,14 @@ fn record(boot: &mut Boot, evidence: NetworkEvidence, began: Timestamp, now: Tim
         NetworkEvidence::Http => (EvidenceKind::Http, Some(Phase::Http)),
         NetworkEvidence::Script => (EvidenceKind::Script, None),
     };
-    // Firmware takes its time before it asks for an address; that counts as well.
-    let start = match (kind, boot.seen(kind)) {
-        (EvidenceKind::Dhcp, None) => boot.last_end(),
-        (EvidenceKind::Dhcp, Some(_)) => now,
+    let first = boot.witness(kind, &clip(detail), now);
+    let start = match phase {
+        // Firmware takes its time before it asks for an address; that counts as well. Loaders ask once more, later:
+        // that is within the phases that follow.
+        Some(Phase::Dhcp) if !first => return,
+        Some(Phase::Dhcp) => boot.last_end(),
         _ => began.min(now),
     };
-    boot.witness(kind, &clip(detail), now);
     if let Some(phase) = phase {
         boot.spend(phase, start, now);
     }

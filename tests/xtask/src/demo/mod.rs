@@ -2,7 +2,6 @@
 //! production code.
 
 mod board;
-mod fleet;
 mod phases;
 mod residue;
 mod script;
@@ -10,7 +9,6 @@ mod script;
 use anyhow::Context as _;
 use board::Board;
 use clap::Parser;
-use fleet::Fleet;
 use phases::Phases;
 use script::{Cli, say};
 use serde_json::{Value, json};
@@ -19,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use xtask::artefacts::{self, Scale};
 use xtask::binaries::Binaries;
+use xtask::fleet::Fleet;
 use xtask::installation::{Installation, Waits};
 
 /// What the demo leases.
@@ -154,7 +153,7 @@ impl Demo {
         let clean = soiled == leased.len() && left == 0;
         say(&format!("the tenant's pattern was on {soiled} disks before the wipe, and is on {left} now"));
         if !self.quiet {
-            println!("\n{}", phases.table());
+            print!("\n{}", phases.table());
         }
         Ok(Story { leased, passed, failed, clean, phases })
     }

@@ -1,12 +1,12 @@
 //! What is left of a tenant on the disks of simulated machines: read from the backing files, past every layer that
 //! could be wrong about it.
 
-use super::fleet::Fleet;
 use anyhow::Context as _;
 use rustix::fs::SeekFrom;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use xtask::fleet::Fleet;
 
 /// What the payload writes all over its disk.
 const PATTERN: &[u8] = b"secret-of-lease-";

@@ -1,13 +1,15 @@
 //! The simulated room, in a process of its own.
 
+use crate::binaries::Binaries;
+use crate::installation::Ports;
 use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use xtask::binaries::Binaries;
-use xtask::installation::Ports;
 
-pub(super) struct Fleet {
+/// `hostler-fleet`, running.
+#[derive(Debug)]
+pub struct Fleet {
     dir: PathBuf,
     process: Child,
 }
@@ -15,7 +17,10 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Starts it and waits until its machines' BMCs answer. Unless it is to be kept, it ends when this process does,
     /// whose end of the pipe it watches.
-    pub(super) fn start(
+    ///
+    /// # Errors
+    /// If it cannot be started or ends at once.
+    pub fn start(
         binaries: &Binaries,
         dir: &Path,
         machines: u32,
@@ -52,26 +57,35 @@ impl Fleet {
     }
 
     /// What `hostler apply -f` takes.
-    pub(super) fn apply_file(&self) -> PathBuf {
+    #[must_use]
+    pub fn apply_file(&self) -> PathBuf {
         self.dir.join("machines.toml")
     }
 
     /// The backing files of a machine's disks.
-    pub(super) fn disks(&self, node: &str) -> anyhow::Result<Vec<PathBuf>> {
+    ///
+    /// # Errors
+    /// If there is no such machine.
+    pub fn disks(&self, node: &str) -> anyhow::Result<Vec<PathBuf>> {
         let dir = self.dir.join(node);
         let entries = std::fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))?;
         let paths = entries.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>()?;
         Ok(paths.into_iter().filter(|p| p.extension().is_some_and(|e| e == "disk")).collect())
     }
 
-    pub(super) fn stop(&mut self) -> anyhow::Result<()> {
+    /// Ends it.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
         self.process.kill()?;
         self.process.wait()?;
         Ok(())
     }
 
     /// Leaves it running; returns its process id.
-    pub(super) fn keep(self) -> u32 {
+    #[must_use]
+    pub fn keep(self) -> u32 {
         self.process.id()
     }
 }
