@@ -12,6 +12,7 @@
 //! survives.
 
 mod console;
+mod impostor;
 mod life;
 mod mainboard;
 mod plug;
@@ -19,5 +20,6 @@ mod sim;
 mod stage;
 
 pub use console::Console;
+pub use impostor::Impostor;
 pub use sim::{SimMachine, Site};
 pub use stage::Stage;
