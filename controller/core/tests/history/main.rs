@@ -7,7 +7,9 @@
 //!
 //! `HOSTLER_SEED` repeats one history, `HOSTLER_STEPS` makes histories longer.
 
+mod controller;
 mod coverage;
+mod endings;
 mod history;
 mod invariants;
 mod lab;

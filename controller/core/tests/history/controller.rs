@@ -1,0 +1,161 @@
+//! The controller of a history: it applies, looks, commits and dies.
+
+use crate::history::{Applied, History};
+use crate::invariants::{self, Verdict};
+use hostler_core::ids::{BootId, LeaseId, NodeId};
+use hostler_core::input::{AdminAction, Effect, Input, Outcome};
+use hostler_core::node::{HoldKind, NodeState};
+use hostler_core::time::Timing;
+use hostler_core::world::World;
+use std::collections::BTreeMap;
+
+impl History {
+    pub(crate) fn apply(&mut self, input: &Input, from: Option<usize>, again: bool) -> Verdict {
+        let silent = invariants::must_change_nothing(&self.writer, input);
+        let leased = self.leased();
+        let outcome = self.writer.apply(self.now, input.clone());
+        let mirrored = self.twin.apply(self.now, input.clone());
+        invariants::invariant_10_the_same_again(&outcome, &mirrored)?;
+        let changes = self.twin.take_changes();
+        invariants::invariant_4_the_past_is_silent(silent, &self.memory, &changes, &outcome)?;
+        invariants::invariant_6_power_is_an_attempt(&leased, &outcome, &self.writer)?;
+        if again {
+            invariants::invariant_6_twice_is_harmless(input, &self.memory, &changes, &outcome)?;
+        }
+        self.coverage.observe(&self.published, input, &outcome, &changes);
+        self.memory.commit(&changes)?;
+        self.look(&outcome)?;
+        let accepted = outcome.reply.is_ok();
+        self.learn(input, accepted);
+        self.tail.push(Applied { input: input.clone(), from, accepted, effects: outcome.effects });
+        Ok(())
+    }
+
+    /// Checks what must hold after every input.
+    fn look(&mut self, outcome: &Outcome) -> Verdict {
+        invariants::invariant_1_one_lease_for_each_node(&self.writer)?;
+        invariants::invariant_2_groups_are_whole(&self.writer)?;
+        self.invariant_3_nobody_finds_what_another_left()?;
+        invariants::invariant_7_nothing_waits_for_ever(&self.writer, longest(&self.timing))?;
+        self.memory.compare(&self.writer)?;
+        for Effect::Power { boot, .. } in &outcome.effects {
+            self.last_boot = self.last_boot.max(*boot);
+        }
+        self.lab.machines.iter_mut().find_map(|m| m.violation.take()).map_or(Ok(()), Err)
+    }
+
+    /// No tenant ever gets a node that was not wiped, verified and booted afresh after the previous tenant. What the
+    /// machine is counts, not what the world believes.
+    fn invariant_3_nobody_finds_what_another_left(&mut self) -> Verdict {
+        for node in self.writer.nodes.values() {
+            let leased = match &node.state {
+                NodeState::Leased { lease, boot } => Some((*lease, boot.id)),
+                _ => None,
+            };
+            let before = self.in_hand.get(&node.id).copied();
+            if before == leased.map(|(lease, _)| lease) {
+                continue;
+            }
+            let Some(machine) = self.lab.machine_of(node) else { continue };
+            if before.is_some() {
+                machine.vacated = Some(self.last_boot);
+                machine.wiped_in = None;
+                self.in_hand.remove(&node.id);
+            }
+            if let Some((lease, boot)) = leased {
+                self.in_hand.insert(node.id, lease);
+                if let Some(vacated) = machine.vacated {
+                    self.coverage.count("node leased again");
+                    let (name, wiped) = (machine.name(), machine.wiped_in);
+                    if !wiped.is_some_and(|wiped| wiped > vacated && boot >= wiped) {
+                        return Err(format!(
+                            "invariant 3: {name} came to lease {lease} in {boot:?}; it was vacated after {vacated:?} \
+                             and wiped in {wiped:?}"
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn leased(&self) -> BTreeMap<NodeId, LeaseId> {
+        let nodes = self.writer.nodes.values();
+        nodes
+            .filter_map(|n| match n.state {
+                NodeState::Leased { lease, .. } => Some((n.id, lease)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What the harness itself has to remember of an input.
+    fn learn(&mut self, input: &Input, accepted: bool) {
+        if let Input::Admin { node, action: AdminAction::ApproveWipe, .. } = input
+            && accepted
+            && let Some(node) = self.writer.node_named(node)
+            && let Some(machine) = self.lab.machine_of(node)
+        {
+            machine.approved = true;
+        }
+        for (kind, what) in
+            [(HoldKind::AwaitingFirstWipe, "held awaiting first wipe"), (HoldKind::Miswired, "held miswired")]
+        {
+            if self.writer.nodes.values().any(|n| n.holds.get(&kind).is_some_and(|h| h.since == self.now)) {
+                self.coverage.count(what);
+            }
+        }
+    }
+
+    /// One transaction: then, and only then, everybody hears of it.
+    pub(crate) fn commit(&mut self) -> Verdict {
+        let changes = self.writer.take_changes();
+        self.disk.commit(&changes)?;
+        self.published.restore(changes);
+        self.disk.compare(&self.writer)?;
+        invariants::the_indices_agree(&self.writer)?;
+        invariants::the_indices_agree(&self.published)?;
+        for applied in std::mem::take(&mut self.tail) {
+            for effect in applied.effects {
+                let Effect::Power { boot, .. } = effect;
+                if !self.attempts.insert(boot) {
+                    return Err(format!("invariant 6: {boot:?} was attempted before"));
+                }
+                self.lab.effects.push(effect);
+            }
+            if let Some(machine) = applied.from {
+                self.lab.answered(machine, &applied.input, applied.accepted);
+            }
+        }
+        Ok(())
+    }
+
+    /// `kill -9`, and a new start from what was stored.
+    pub(crate) fn crash(&mut self) -> Verdict {
+        self.coverage.count("crash");
+        for _ in 0..self.tail.len() {
+            self.coverage.count("inputs lost in a crash");
+        }
+        self.log.truncate(self.log.len() - self.tail.len());
+        self.tail.clear();
+        self.writer = self.disk.load(&self.timing);
+        self.twin = self.writer.clone();
+        self.memory = self.disk.clone();
+        if json(&self.published)? != json(&self.writer)? {
+            return Err("invariant 10: the restored world is not the published one".into());
+        }
+        self.published = self.disk.load(&self.timing);
+        self.last_boot = self.attempts.last().copied().unwrap_or(BootId(0));
+        self.in_hand = self.leased();
+        self.lab.controller_died(&mut self.random);
+        self.deliver(Input::Started, None)
+    }
+}
+
+const fn longest(timing: &Timing) -> u64 {
+    timing.approval_ms
+}
+
+pub(crate) fn json(world: &World) -> Result<String, String> {
+    serde_json::to_string(world).map_err(|e| e.to_string())
+}

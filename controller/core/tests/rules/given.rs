@@ -1,0 +1,115 @@
+//! What stories begin with: machines, requests and reports, in few words.
+
+use hostler_core::hardware::{Arch, Firmware, Mac};
+use hostler_core::ids::{BootId, RunId};
+use hostler_core::input::{DiskWipe, Input, Report};
+use hostler_core::lease::Member;
+use hostler_core::node::{BmcSpec, Disk, Node, NodeSpec, NodeState, Sealed};
+use hostler_core::world::{Change, World};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+/// Every row of the world, as changes.
+pub(crate) fn rows(world: &World) -> Vec<Change> {
+    let mut rows = vec![Change::Meta(world.meta.clone())];
+    rows.extend(world.bmcs.values().cloned().map(Change::Bmc));
+    rows.extend(world.nodes.values().cloned().map(Box::new).map(Change::Node));
+    rows.extend(world.tenants.values().cloned().map(Change::Tenant));
+    rows.extend(world.images.values().cloned().map(Change::Image));
+    rows.extend(world.leases.values().cloned().map(Box::new).map(Change::Lease));
+    rows.extend(world.runs.values().cloned().map(Box::new).map(Change::Run));
+    rows
+}
+
+/// "2 x86_64 in far among n1 n2 with debian + 1 any": a member for each part, with the roles r0, r1 and so on.
+pub(crate) fn members(request: &str) -> Vec<Member> {
+    let parts = request.split('+').enumerate();
+    parts
+        .map(|(index, part)| {
+            let words: Vec<_> = part.split_whitespace().collect();
+            let after = |word| words.iter().position(|w| *w == word).map(|i| &words[i + 1..]);
+            let ends = |w: &&&str| !["in", "among", "with"].contains(*w);
+            Member {
+                role: format!("r{index}"),
+                count: words[0].parse().expect("a number of machines"),
+                arch: (words[1] != "any").then(|| words[1].parse().expect("an architecture")),
+                pool: after("in").map(|w| w[0].to_owned()),
+                nodes: after("among")
+                    .map(|w| w.iter().take_while(ends).map(|n| (*n).to_owned()).collect())
+                    .unwrap_or_default(),
+                image: after("with").map_or("fedora", |w| w[0]).to_owned(),
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn name_of(machine: &str) -> &str {
+    machine.split_whitespace().next().unwrap_or_default()
+}
+
+/// "name [architecture] [pool]"; its addresses follow from its name.
+pub(crate) fn spec(machine: &str) -> NodeSpec {
+    let mut words = machine.split_whitespace().peekable();
+    let name = words.next().expect("a name");
+    let arch = words.peek().and_then(|word| word.parse().ok());
+    let pool = if arch.is_some() { words.nth(1) } else { words.next() };
+    let arch = arch.unwrap_or(Arch::X86_64);
+    let number = name.bytes().fold(0_u16, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into()));
+    let [high, low] = number.to_be_bytes();
+    NodeSpec {
+        name: name.into(),
+        arch,
+        firmware: Firmware::ALL.into_iter().rev().find(|f| f.exists_on(arch)).expect("a firmware"),
+        pool: pool.unwrap_or("lab").into(),
+        mac: Mac([0x52, 0x54, 0, 0, high, low]),
+        address: Ipv4Addr::new(10, 0, high, low),
+        serial: Some(format!("S-{name}")),
+        uuid: None,
+        keep_disks: BTreeSet::new(),
+    }
+}
+
+pub(crate) fn bmc(spec: &NodeSpec) -> BmcSpec {
+    BmcSpec {
+        address: format!("bmc-{}:623", spec.name),
+        user: "hostler".into(),
+        password: Sealed("sealed".into()),
+        cipher_suite: 17,
+        shared: false,
+    }
+}
+
+pub(crate) fn image(name: &str, arch: Arch, sha256: &str) -> Input {
+    Input::AddImage { name: name.into(), arch, sha256: sha256.into(), size_bytes: 1 }
+}
+
+pub(crate) fn disk(serial: &str, blank: bool) -> Disk {
+    let path = format!("/dev/disk/{serial}");
+    Disk { path, serial: serial.into(), model: "Spin".into(), size_bytes: 1 << 40, blank, ..Disk::default() }
+}
+
+/// Every disk of the node, wiped and read back.
+pub(crate) fn wiped(node: &Node) -> Vec<DiskWipe> {
+    let disks = node.inventory.iter().flat_map(|i| &i.disks);
+    disks
+        .map(|d| DiskWipe {
+            serial: d.serial.clone(),
+            path: d.path.clone(),
+            method: "zeros".into(),
+            verified: true,
+        })
+        .collect()
+}
+
+pub(crate) fn hello(incarnation: u32, runs: &[RunId]) -> Report {
+    Report::Hello { incarnation, runs: runs.to_vec() }
+}
+
+/// A boot that is not the present one.
+pub(crate) const fn before(boot: BootId) -> BootId {
+    BootId(boot.0.saturating_sub(1))
+}
+
+pub(crate) const fn is_leased(node: &Node) -> bool {
+    matches!(node.state, NodeState::Leased { .. })
+}

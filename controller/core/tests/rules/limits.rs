@@ -1,0 +1,124 @@
+//! What is refused because it makes no sense or would grow without bound.
+
+use crate::given::members;
+use crate::rack::{Rack, TENANT};
+use hostler_core::attempt::{Rung, Stage};
+use hostler_core::boot::NetworkEvidence;
+use hostler_core::input::{AdminAction, Input, Profile, Refusal, Report};
+use hostler_core::lease::LeaseSpec;
+use hostler_core::node::Inventory;
+use hostler_core::order;
+
+fn request(change: impl FnOnce(&mut LeaseSpec)) -> Input {
+    let mut spec =
+        LeaseSpec { members: members("1 any"), duration_ms: 1, max_wait_ms: 1, purpose: String::new() };
+    change(&mut spec);
+    Input::RequestLease { tenant: TENANT, key: "key".into(), spec }
+}
+
+#[test]
+fn a_request_that_makes_no_sense_is_told_what_is_wrong_with_it() {
+    let mut rack = Rack::with(&["a"]);
+    for (input, text) in [
+        (request(|s| s.members.clear()), "members: ask for at least one machine"),
+        (request(|s| s.members[0].count = 0), "members: role \"r0\" asks for 0 machines"),
+        (request(|s| s.members[0].count = 1025), "members: 1025 machines; a group has at most 1024"),
+        (request(|s| s.members.push(s.members[0].clone())), "members: the role \"r0\" is named twice"),
+        (
+            request(|s| s.members[0].image.clear()),
+            "members: role \"r0\" names no image; see `hostler image list`",
+        ),
+        (request(|s| s.duration_ms = 0), "duration: more than nothing and at most 30 days"),
+        (request(|s| s.max_wait_ms = u64::MAX), "max_wait: more than nothing and at most 30 days"),
+        (request(|s| s.purpose = "x".repeat(257)), "purpose: at most 256 bytes"),
+    ] {
+        assert_eq!(rack.refuse(input), Refusal::Invalid(text.into()));
+    }
+    for key in [String::new(), "x".repeat(129)] {
+        let Input::RequestLease { tenant, spec, .. } = request(|_| {}) else { panic!("no request") };
+        let refusal = rack.refuse(Input::RequestLease { tenant, key, spec });
+        assert_eq!(refusal, Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
+    }
+}
+
+#[test]
+fn a_payload_that_makes_no_sense_is_told_what_is_wrong_with_it() {
+    let mut rack = Rack::with(&["a"]);
+    let lease = rack.active("1 any");
+    let environment = |name: &str, value: &str| [(name.to_owned(), value.to_owned())].into();
+    for (command, environment, text) in [
+        (vec![], environment("A", "b"), "command: name a program"),
+        (vec![""], environment("A", "b"), "command: name a program"),
+        (vec!["a\0"], environment("A", "b"), "command and environment: no NUL bytes"),
+        (vec!["a"], environment("A=B", ""), "environment: \"A=B\" is no name of a variable"),
+        (
+            vec!["a"],
+            environment("HOSTLER_LEASE", ""),
+            "environment: HOSTLER_LEASE: names beginning with HOSTLER_ are the agent's",
+        ),
+        (
+            vec!["a"],
+            environment("A", &"x".repeat(200_000)),
+            "command and environment: at most 128 KiB together",
+        ),
+    ] {
+        let Input::StartRun { lease, key, mut spec } = rack.start_run(lease, "run") else { panic!("no run") };
+        spec.command = command.into_iter().map(str::to_owned).collect();
+        spec.environment = environment;
+        let refusal = rack.refuse(Input::StartRun { lease, key, spec });
+        assert_eq!(refusal, Refusal::Invalid(text.into()));
+    }
+}
+
+#[test]
+fn a_tenant_that_asks_in_a_loop_is_stopped() {
+    let mut rack = Rack::with(&["a"]);
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    for _ in 0..10_000 {
+        rack.lease("1 any");
+    }
+    let one_more = rack.ask("1 any");
+    let refusal = rack.refuse(one_more);
+    assert_eq!(refusal, Refusal::Conflict("10000 requests of this tenant are waiting already".into()));
+    assert_eq!(
+        rack.accept(Input::AddTenant { name: "other".into() }),
+        hostler_core::input::Reply::Tenant(hostler_core::ids::TenantId(2))
+    );
+}
+
+#[test]
+fn what_an_agent_says_is_bounded_before_it_is_kept() {
+    let mut rack = Rack::with(&["a"]);
+    rack.admin("a", AdminAction::Repair).unwrap();
+    rack.work_to("a", Stage::Inspect);
+    let task = order::task_id(rack.boot("a"));
+    let huge = Inventory { product: "x".repeat(1 << 20), ..rack.inventory("a") };
+    let report = rack.agent("a", Profile::Ramdisk, Report::Inspected { task, inventory: huge });
+    rack.accept(report);
+    assert_eq!(rack.boot("a").rung, Rung::Repeat);
+    assert!(rack.node("a").inventory.is_none());
+    rack.work_to("a", Stage::Inspect);
+    let task = order::task_id(rack.boot("a"));
+    let reason = "x".repeat(1 << 20);
+    let report = rack.agent("a", Profile::Ramdisk, Report::Failed { task, reason });
+    rack.accept(report);
+    assert!(rack.boot("a").because.as_ref().unwrap().len() < 1024);
+}
+
+/// A boot keeps the first evidence of each kind, however often the machine asks.
+#[test]
+fn evidence_is_bounded() {
+    let mut rack = Rack::with(&["a"]);
+    rack.admin("a", AdminAction::Repair).unwrap();
+    rack.word("a");
+    for _ in 0..1000 {
+        for evidence in
+            [NetworkEvidence::Dhcp, NetworkEvidence::Tftp, NetworkEvidence::Http, NetworkEvidence::Script]
+        {
+            let seen = rack.network("a", evidence);
+            rack.accept(seen);
+        }
+    }
+    assert_eq!(rack.boot("a").evidence.len(), 4);
+    assert!(rack.boot("a").phases.len() <= 4);
+}

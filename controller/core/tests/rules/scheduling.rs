@@ -1,0 +1,214 @@
+//! Who gets which machines, and what the others are told.
+
+use crate::given::{image, members};
+use crate::rack::Rack;
+use hostler_core::explain;
+use hostler_core::hardware::Arch;
+use hostler_core::input::AdminAction;
+use hostler_core::lease::{LeaseSpec, LeaseState};
+use hostler_core::node::StateName;
+use hostler_core::schedule;
+
+/// `machines` are ready, but those of the request `busy` are leased. Then `requests` arrive one after the other;
+/// `expected` says which machines each gets, slot by slot, or that it waits.
+#[track_caller]
+fn check(machines: &[&str], busy: &str, requests: &[&str], expected: &[&str]) {
+    let mut rack = Rack::with(machines);
+    if !busy.is_empty() {
+        rack.active(busy);
+    }
+    let leases: Vec<_> = requests.iter().map(|r| rack.lease(r)).collect();
+    let got: Vec<_> = leases
+        .into_iter()
+        .map(|lease| match rack.lease_state(lease) {
+            LeaseState::Queued { .. } => "waits".to_owned(),
+            _ => rack.group(lease).join(" "),
+        })
+        .collect();
+    assert_eq!(got, expected, "{machines:?}, busy: {busy}, requests: {requests:?}");
+}
+
+#[test]
+fn whole_groups_in_order_of_arrival() {
+    check(&["a", "b"], "", &["1 x86_64", "1 x86_64", "1 x86_64"], &["a", "b", "waits"]);
+    check(&["a", "b"], "", &["2 x86_64", "1 x86_64"], &["a b", "waits"]);
+    check(&["a", "b"], "1 any among a", &["2 x86_64"], &["waits"]);
+}
+
+#[test]
+fn nobody_overtakes_on_a_machine_that_an_earlier_group_could_use() {
+    // The pair waits for a; b is kept for it although it is free.
+    check(&["a", "b"], "1 any among a", &["2 x86_64", "1 x86_64"], &["waits", "waits"]);
+    // What the pair cannot use is given away.
+    check(&["a", "b", "c aarch64"], "1 any among a", &["2 x86_64", "1 aarch64"], &["waits", "c"]);
+    check(&["a", "b far"], "1 any among a", &["1 x86_64 in lab", "1 x86_64"], &["waits", "b"]);
+    // An earlier group that could use any machine keeps all of them.
+    check(&["a", "b", "c aarch64"], "1 any among a", &["3 any", "1 aarch64"], &["waits", "waits"]);
+}
+
+#[test]
+fn matching_is_exact_where_taking_the_first_would_fail() {
+    // The first role takes anything; it must leave `a` to the second.
+    check(&["a lab", "b far"], "", &["1 any + 1 any in lab"], &["b a"]);
+    check(&["a", "b", "c"], "", &["1 any + 1 any among a b + 1 any among a"], &["c b a"]);
+    check(&["a", "b aarch64"], "", &["1 any + 1 x86_64"], &["b a"]);
+}
+
+#[test]
+fn the_least_recently_used_machine_comes_first() {
+    let mut rack = Rack::with(&["a", "b"]);
+    let lease = rack.active("1 any");
+    assert_eq!(rack.group(lease), ["a"]);
+    rack.release(lease);
+    rack.work("a", StateName::Ready);
+    let lease = rack.lease("1 any");
+    assert_eq!(rack.group(lease), ["b"]);
+}
+
+#[test]
+fn pools_and_names_are_obeyed() {
+    let machines = ["a", "b far", "c far", "d aarch64 far"];
+    check(&machines, "", &["1 any in far", "1 x86_64 in far", "1 any in far"], &["b", "c", "d"]);
+    check(&machines, "", &["1 any among c d", "1 any among c d"], &["c", "d"]);
+    check(&machines, "", &["2 any among b c in far", "1 any among a b c"], &["b c", "a"]);
+}
+
+#[test]
+fn the_image_is_that_of_the_machines_architecture() {
+    let mut rack = Rack::with(&["a", "b aarch64", "c ppc64le"]);
+    rack.accept(image("debian", Arch::Aarch64, "d1"));
+    // Only the aarch64 machine has a debian.
+    let lease = rack.lease("1 any with debian");
+    assert_eq!(rack.group(lease), ["b"]);
+    let lease = rack.lease("2 any");
+    let lease = rack.world.leases.get(lease).unwrap();
+    let arches: Vec<_> = lease.group().iter().map(|a| rack.world.images.get(a.image).unwrap().arch).collect();
+    assert_eq!(arches, [Arch::X86_64, Arch::Ppc64le]);
+}
+
+#[test]
+fn a_held_machine_is_not_given_and_not_forgotten() {
+    let mut rack = Rack::with(&["a", "b"]);
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    let pair = rack.lease("2 any");
+    assert!(matches!(rack.lease_state(pair), LeaseState::Queued { .. }), "a hold is not for ever: it waits");
+    rack.admin("a", AdminAction::Resume).unwrap();
+    assert_eq!(rack.group(pair), ["a", "b"]);
+}
+
+#[test]
+fn a_drained_machine_finishes_its_lease() {
+    let mut rack = Rack::with(&["a"]);
+    let lease = rack.active("1 any");
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    assert!(matches!(rack.lease_state(lease), LeaseState::Active { .. }));
+    rack.release(lease);
+    rack.work("a", StateName::Ready);
+    let next = rack.lease("1 any");
+    assert!(matches!(rack.lease_state(next), LeaseState::Queued { .. }));
+}
+
+/// What the registered machines can no longer make up does not keep others from them.
+#[test]
+fn a_group_that_became_impossible_blocks_nobody() {
+    let mut rack = Rack::with(&["a", "b"]);
+    let busy = rack.active("1 any among a");
+    let pair = rack.lease("2 any");
+    let single = rack.lease("1 any");
+    assert!(matches!(rack.lease_state(single), LeaseState::Queued { .. }), "b is kept for the pair");
+    rack.release(busy);
+    rack.admin("b", AdminAction::Retire).unwrap();
+    rack.clean("a");
+    assert!(matches!(rack.lease_state(pair), LeaseState::Queued { .. }));
+    assert_eq!(rack.group(single), ["a"]);
+}
+
+#[test]
+fn plan_says_what_apply_does() {
+    let mut rack = Rack::with(&["a", "b"]);
+    rack.active("2 any");
+    let lease = rack.lease("1 any");
+    assert_eq!(schedule::plan(&rack.world, rack.now), [], "nothing is free: there is nothing to decide");
+    let text = explain::lease(&rack.world, rack.world.leases.get(lease).unwrap());
+    assert_eq!(text, "waits for 1 x any architecture for role \"r0\": 0 free, 2 leased");
+    let next = rack.lease("1 x86_64 in lab");
+    let text = explain::lease(&rack.world, rack.world.leases.get(next).unwrap());
+    assert_eq!(
+        text,
+        "1 ahead in the queue; waits for 1 x x86_64 in pool lab for role \"r0\": 0 free, 2 leased"
+    );
+}
+
+/// What is stored of a waiting lease does not change while the queue before it moves.
+#[test]
+fn a_queue_that_moves_is_not_stored_anew() {
+    let mut rack = Rack::with(&["a"]);
+    let first = rack.active("1 any");
+    rack.lease("1 any");
+    let third = rack.lease("1 any");
+    let before = rack.lease_state(third).clone();
+    assert_eq!(rack.world.queue_position(rack.world.leases.get(third).unwrap()), Some(1));
+    rack.release(first);
+    rack.clean("a");
+    assert_eq!(rack.state("a"), StateName::Deploying);
+    assert_eq!(*rack.lease_state(third), before);
+    assert_eq!(rack.world.queue_position(rack.world.leases.get(third).unwrap()), Some(0));
+}
+
+#[track_caller]
+fn check_satisfiable(rack: &Rack, request: &str, expected: Result<(), &str>) {
+    let spec =
+        LeaseSpec { members: members(request), duration_ms: 1, max_wait_ms: 1, purpose: String::new() };
+    assert_eq!(schedule::satisfiable(&rack.world, &spec), expected.map_err(str::to_owned), "{request}");
+}
+
+#[test]
+fn a_request_that_can_never_be_satisfied_is_told_why() {
+    let mut rack = Rack::with(&["a", "b", "c aarch64 far"]);
+    rack.accept(image("debian", Arch::X86_64, "d1"));
+    check_satisfiable(&rack, "2 x86_64 + 1 aarch64", Ok(()));
+    check_satisfiable(
+        &rack,
+        "3 x86_64",
+        Err("3 x x86_64 for role \"r0\" can never be had: 2 of such machines are registered"),
+    );
+    check_satisfiable(
+        &rack,
+        "1 x86_64 in far",
+        Err("1 x x86_64 in pool far for role \"r0\" can never be had: 0 of such machines are registered"),
+    );
+    check_satisfiable(
+        &rack,
+        "1 any among a c + 1 any among a + 1 any among a",
+        Err("each role alone could be had, but not all of them at once: they ask for the same machines"),
+    );
+    check_satisfiable(
+        &rack,
+        "1 aarch64 with debian",
+        Err(
+            "1 x aarch64 for role \"r0\" needs an image \"debian\" for the architecture of its machines; there is \
+             one for x86_64",
+        ),
+    );
+    check_satisfiable(
+        &rack,
+        "1 aarch64 with suse",
+        Err(
+            "1 x aarch64 for role \"r0\" needs an image \"suse\" for the architecture of its machines; there is \
+             none of that name; catalogued: debian, fedora",
+        ),
+    );
+}
+
+#[test]
+fn holds_do_not_make_a_request_impossible_and_retirement_does() {
+    let mut rack = Rack::with(&["a", "b"]);
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    check_satisfiable(&rack, "2 any", Ok(()));
+    rack.admin("a", AdminAction::Retire).unwrap();
+    check_satisfiable(
+        &rack,
+        "2 any",
+        Err("2 x any architecture for role \"r0\" can never be had: 1 of such machines are registered"),
+    );
+}
