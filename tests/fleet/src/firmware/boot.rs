@@ -67,6 +67,7 @@ pub async fn boot(
     let board = Board { machine, nic, console };
     loop {
         board.say(&format!("{:?} firmware starts", machine.kind));
+        tokio::time::sleep(machine.timing.self_test).await;
         match start(board, device).await? {
             Outcome::Booted(booted) => return Ok(booted),
             Outcome::Restart => board.say("restart"),

@@ -47,6 +47,8 @@ impl Machine {
 /// How long firmware waits before it asks again, or gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
+    /// The power-on self test, before anything is asked of the network. Real machines take minutes.
+    pub self_test: Duration,
     /// For an answer to each DISCOVER or REQUEST; there is one for each entry.
     pub dhcp: [Duration; 4],
     /// For a TFTP packet, before the last one is sent again.
@@ -61,6 +63,7 @@ impl Default for Timing {
     /// As the PXE specification has it (2.1, section 2.2.3), and EDK2.
     fn default() -> Self {
         Self {
+            self_test: Duration::from_millis(200),
             dhcp: [4, 8, 16, 32].map(Duration::from_secs),
             tftp: Duration::from_secs(4),
             tftp_retries: 6,
