@@ -278,7 +278,7 @@ pub struct DiskWipe {
     pub serial: String,
     /// Device path, as inspected.
     pub path: String,
-    /// How.
+    /// How, or why it is not verified.
     pub method: String,
     /// What was read back was all zero.
     pub verified: bool,

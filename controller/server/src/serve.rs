@@ -171,6 +171,7 @@ async fn serve_grpc(
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .max_concurrent_streams(Some(256))
         .add_service(LeaseServiceServer::new(api.clone()).max_decoding_message_size(8 << 20))
         .add_service(NodeServiceServer::new(api).max_decoding_message_size(64 << 20))
         .add_service(EnrolmentServiceServer::new(agents.clone()).max_decoding_message_size(64 << 10))

@@ -107,9 +107,12 @@ impl World {
         }
         let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        let missed = wiped_disks(node).find(|d| !was_verified(d, disks)).map(describe);
+        let missed = wiped_disks(node).find(|d| !was_verified(d, disks)).map(|d| {
+            let how = disks.iter().find(|w| w.path == d.path).map_or("no word of it", |w| &w.method);
+            format!("{}: {how}", describe(d))
+        });
         if let Some(missed) = missed {
-            self.escalate(id, &format!("the wipe of {missed} was not verified"));
+            self.escalate(id, &format!("the wipe was not verified of {missed}"));
             return Ok(Reply::Done);
         }
         node.first_wipe = FirstWipe::Done;

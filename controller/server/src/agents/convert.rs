@@ -57,7 +57,7 @@ pub(super) fn disk_wipe(wipe: wire::DiskWipe) -> DiskWipe {
     DiskWipe {
         serial: text(wipe.serial),
         path: text(wipe.path),
-        method: text(wipe.method),
+        method: text(if wipe.problem.is_empty() { wipe.method } else { wipe.problem }),
         verified: wipe.verified && wipe.verified_bytes > 0,
     }
 }
