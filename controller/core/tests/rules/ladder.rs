@@ -118,7 +118,7 @@ fn a_wipe_that_was_not_read_back_is_no_wipe() {
     rack.accept(report);
     assert_eq!((rack.state("a"), rack.boot("a").rung), (StateName::Cleaning, Rung::Repeat));
     let because = rack.boot("a").because.clone().unwrap();
-    assert!(because.starts_with("the wipe of /dev/disk/D1"), "{because}");
+    assert!(because.starts_with("the wipe was not verified of /dev/disk/D1"), "{because}");
 }
 
 #[test]
