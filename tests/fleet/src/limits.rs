@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Sockets and files of one machine in its busiest moment.
-const PER_MACHINE: u64 = 16;
+const PER_MACHINE: u64 = 8;
 /// Of everything else.
 const BESIDES: u64 = 64;
 
