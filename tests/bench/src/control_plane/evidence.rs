@@ -1,0 +1,246 @@
+//! Machines that need no time: each power attempt is answered with all that a real boot would have shown.
+
+use futures::future::join_all;
+use hostler_core::attempt::{Boot, Purpose, Stage};
+use hostler_core::boot::NetworkEvidence;
+use hostler_core::ids::{BootId, NodeId};
+use hostler_core::input::{DiskWipe, Effect, Input, PowerResult, Profile, Report};
+use hostler_core::node::{Disk, Inventory, Node};
+use hostler_core::order;
+use hostler_core::world::World;
+use hostlerd::{Effects, EvidenceSink, Executor};
+use std::net::IpAddr;
+use tokio::task::JoinSet;
+
+/// Inputs between the request for a lease of one machine and the moment at which it is closed: request, deployment,
+/// release, preparation.
+pub const INPUTS_PER_CYCLE: usize = 1 + 11 + 1 + 9;
+
+/// How the evidence of a boot arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// All at once, in order.
+    #[default]
+    AtOnce,
+    /// Each piece when the one before it is stored, as from a machine that waits for answers.
+    StepByStep,
+}
+
+impl Pace {
+    /// For the names of figures.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::AtOnce => "",
+            Self::StepByStep => ", step by step",
+        }
+    }
+}
+
+/// In the place of machines.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    pace: Pace,
+}
+
+impl Evidence {
+    /// Machines of this pace.
+    #[must_use]
+    pub const fn new(pace: Pace) -> Self {
+        Self { pace }
+    }
+}
+
+impl Executor for Evidence {
+    async fn run(self, mut effects: Effects) {
+        let sink = effects.evidence();
+        let mut boots = JoinSet::new();
+        loop {
+            tokio::select! {
+                effect = effects.next() => match effect {
+                    Some(Effect::Power { node, boot, .. }) => {
+                        boots.spawn(show(sink.clone(), node, boot, self.pace));
+                    }
+                    None => return,
+                },
+                Some(_) = boots.join_next() => {}
+            }
+        }
+    }
+}
+
+async fn show(sink: EvidenceSink, node: NodeId, boot: BootId, pace: Pace) {
+    let inputs = sink.read(|world| of_boot(world, node, boot)).unwrap_or_default();
+    // What is refused shows in the rate: the lease is never active, or never closed.
+    match pace {
+        Pace::AtOnce => drop(join_all(inputs.into_iter().map(|input| sink.submit(input))).await),
+        Pace::StepByStep => {
+            for input in inputs {
+                let _ = sink.submit(input).await;
+            }
+        }
+    }
+}
+
+/// All that the controller hears of a boot; `None` if the boot is over.
+#[must_use]
+pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> {
+    let node = world.nodes.get(node)?;
+    let boot = node.current(boot)?;
+    let mut inputs = firmware(node, boot);
+    inputs.push(Input::Enrol {
+        boot: boot.id,
+        node: node.id,
+        mac: node.spec.mac,
+        address: IpAddr::V4(node.spec.address),
+        key: format!("{:064x}", boot.id.0),
+    });
+    let task = |stage| order::task_id(&Boot { stage, ..boot.clone() });
+    let says = |profile, report| Input::Agent { node: node.id, boot: boot.id, profile, report };
+    let ramdisk = |report| says(Profile::Ramdisk, report);
+    inputs.push(ramdisk(Report::Hello { incarnation: 0, runs: Vec::new() }));
+    inputs.push(ramdisk(Report::Inspected { task: task(Stage::Inspect), inventory: inventory(node) }));
+    match boot.purpose {
+        Purpose::Prepare => {
+            inputs.push(ramdisk(Report::Wiped { task: task(Stage::Wipe), disks: vec![wipe()] }));
+        }
+        Purpose::Deploy => {
+            let sha256 = order::image_of(world, node.id)?.sha256.clone();
+            inputs.push(ramdisk(Report::SignRequest));
+            inputs.push(ramdisk(Report::Deployed { task: task(Stage::Deploy), sha256 }));
+            inputs.push(says(Profile::Tenant, Report::Hello { incarnation: 1, runs: Vec::new() }));
+        }
+    }
+    Some(inputs)
+}
+
+/// What BMC and boot server see until the ramdisk runs.
+fn firmware(node: &Node, boot: &Boot) -> Vec<Input> {
+    let detail = "power cycle; boot device: network".to_owned();
+    let result = PowerResult::Acknowledged { guid: None, detail };
+    let mut inputs = vec![Input::Power { node: node.id, boot: boot.id, result }];
+    for (evidence, detail) in [
+        (NetworkEvidence::Dhcp, "DHCPREQUEST"),
+        (NetworkEvidence::Tftp, "loaders/x86_64-uefi.efi"),
+        (NetworkEvidence::Script, "boot.ipxe"),
+        (NetworkEvidence::Http, "kernels/x86_64"),
+    ] {
+        inputs.push(Input::Network {
+            node: node.id,
+            evidence,
+            began: boot.ordered,
+            detail: detail.to_owned(),
+        });
+    }
+    inputs
+}
+
+fn inventory(node: &Node) -> Inventory {
+    Inventory {
+        serial: node.spec.serial.clone().unwrap_or_default(),
+        cpus: 8,
+        memory_bytes: 32 << 30,
+        disks: vec![Disk {
+            path: "/dev/sda".into(),
+            serial: "disk".into(),
+            size_bytes: 1 << 40,
+            blank: true,
+            ..Disk::default()
+        }],
+        ..Inventory::default()
+    }
+}
+
+fn wipe() -> DiskWipe {
+    DiskWipe { serial: "disk".into(), path: "/dev/sda".into(), method: "zeros".into(), verified: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostler_core::hardware::{Arch, Firmware};
+    use hostler_core::ids::LeaseId;
+    use hostler_core::input::Reply;
+    use hostler_core::lease::{LeaseSpec, Member};
+    use hostler_core::node::{BmcSpec, NodeSpec, Sealed, StateName};
+    use hostler_core::time::{Timestamp, Timing};
+
+    /// A world, and how many inputs it was given.
+    struct Told {
+        world: World,
+        inputs: usize,
+    }
+
+    impl Told {
+        /// Applies an input, and the evidence of each boot that it leads to. Nothing may be refused.
+        fn tell(&mut self, input: Input) -> Reply {
+            self.inputs += 1;
+            let outcome = self.world.apply(Timestamp(1_000), input.clone());
+            for Effect::Power { node, boot, .. } in outcome.effects {
+                for seen in of_boot(&self.world, node, boot).unwrap() {
+                    self.tell(seen);
+                }
+            }
+            outcome.reply.unwrap_or_else(|refusal| panic!("{input:?}: {refusal}"))
+        }
+
+        fn node(&self) -> StateName {
+            self.world.node_named("n1").unwrap().state.name()
+        }
+
+        fn lease(&mut self) -> LeaseId {
+            let Reply::Tenant(tenant) = self.tell(Input::AddTenant { name: "ci".into() }) else { panic!() };
+            let image = "bench".to_owned();
+            let member =
+                Member { role: "node".into(), count: 1, arch: None, pool: None, nodes: [].into(), image };
+            let spec = LeaseSpec {
+                members: vec![member],
+                duration_ms: 1_000,
+                max_wait_ms: 1_000,
+                purpose: String::new(),
+            };
+            self.inputs = 0;
+            let Reply::Lease(id) = self.tell(Input::RequestLease { tenant, key: "k".into(), spec }) else {
+                panic!()
+            };
+            id
+        }
+    }
+
+    fn registered() -> Input {
+        let spec = NodeSpec {
+            name: "n1".into(),
+            arch: Arch::X86_64,
+            firmware: Firmware::Uefi,
+            pool: "default".into(),
+            mac: "52:54:00:00:00:01".parse().unwrap(),
+            address: "127.1.0.1".parse().unwrap(),
+            serial: Some("S1".into()),
+            uuid: None,
+            keep_disks: [].into(),
+        };
+        let bmc = BmcSpec {
+            address: "127.2.0.1:623".into(),
+            user: "admin".into(),
+            password: Sealed(String::new()),
+            cipher_suite: 17,
+            shared: false,
+        };
+        Input::Apply { author: "admin".into(), nodes: vec![(spec, bmc)] }
+    }
+
+    #[test]
+    fn a_cycle_is_complete_and_of_the_size_that_is_told() {
+        let mut told = Told { world: World::new(Timing::default()), inputs: 0 };
+        told.tell(registered());
+        assert_eq!(told.node(), StateName::Ready);
+        let (name, sha256) = ("bench".to_owned(), "0".repeat(64));
+        told.tell(Input::AddImage { name, arch: Arch::X86_64, sha256, size_bytes: 1 });
+        let id = told.lease();
+        assert_eq!(told.node(), StateName::Leased);
+        told.tell(Input::ReleaseLease { lease: id, author: "tenant ci".into() });
+        assert!(told.world.leases.get(id).unwrap().is_closed());
+        assert_eq!(told.node(), StateName::Ready);
+        assert_eq!(told.inputs, INPUTS_PER_CYCLE);
+    }
+}

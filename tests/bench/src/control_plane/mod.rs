@@ -1,0 +1,80 @@
+//! The control-plane rate: leases and releases, each with everything that the controller does for it, on machines that
+//! answer at once.
+//!
+//! * [`controller`] is the controller, in a process of its own.
+//! * [`evidence`] is what it has in the place of machines: it answers each power attempt with the complete evidence of
+//!   the boot, through the inbox that all inputs take.
+//! * [`load`] is the clients, in this process.
+
+pub mod controller;
+pub mod evidence;
+pub mod load;
+
+use crate::figure::Figure;
+use crate::process;
+use controller::Controller;
+use evidence::{INPUTS_PER_CYCLE, Pace};
+use load::{Load, Outcome};
+use std::path::PathBuf;
+use std::time::Duration;
+use xtask::binaries::Binaries;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Registered machines.
+    pub nodes: u32,
+    /// Concurrent clients, one measurement for each.
+    pub clients: Vec<u32>,
+    /// How long each measurement takes.
+    pub span: Duration,
+    /// How machines answer.
+    pub pace: Pace,
+    /// Where the controller's directory is made.
+    pub dir: PathBuf,
+}
+
+/// Cycles per second of Duffy, a lease service of the same kind, on a computer of this size. Measured elsewhere, not
+/// in this run; `docs/benchmarks.md` tells how.
+const DUFFY: f64 = 2.0;
+
+const BENCH: &str = "control-plane";
+
+/// Measures; each number of clients gets a controller and a database of its own.
+///
+/// # Errors
+/// If anything goes wrong: a rate with errors in it is none.
+pub async fn run(options: &Options, binaries: &Binaries) -> anyhow::Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for &clients in &options.clients {
+        let dir = options.dir.join(format!("clients-{clients}"));
+        let controller = Controller::start(&dir, binaries, options.nodes, options.pace).await?;
+        let load = Load { clients, warm_up: Duration::from_secs(2), span: options.span };
+        eprintln!("control plane: {} nodes, {clients} clients, {:?}", options.nodes, options.span);
+        let before = process::processor_time(controller.pid())?;
+        let outcome = load.run(controller.tenant()).await?;
+        let used = process::processor_time(controller.pid())? - before;
+        figures.extend(report(options, clients, &outcome, used));
+        let memory = process::memory(controller.pid())?;
+        let metric = format!("peak memory of hostlerd, {clients} clients");
+        figures.push(Figure::new(BENCH, metric, memory.peak as f64 / f64::from(1 << 20), "MiB"));
+        controller.stop().await?;
+    }
+    Ok(figures)
+}
+
+fn report(options: &Options, clients: u32, outcome: &Outcome, used: Duration) -> Vec<Figure> {
+    let pace = options.pace.suffix();
+    let figure = |what: &str, value: f64, unit| {
+        Figure::new(BENCH, format!("{what}, {clients} clients{pace}"), value, unit)
+    };
+    let rate = outcome.rate();
+    let milliseconds = |p: f64| outcome.percentile(p).as_secs_f64() * 1e3;
+    vec![
+        figure("lease and release cycles", rate, "cycles/s").against("duffy", DUFFY),
+        figure("inputs", rate * INPUTS_PER_CYCLE as f64, "inputs/s"),
+        figure("cycle p50", milliseconds(0.50), "ms"),
+        figure("cycle p99", milliseconds(0.99), "ms"),
+        figure("processor time of hostlerd", used.as_secs_f64() * 1e6 / outcome.all as f64, "µs/cycle"),
+    ]
+}
