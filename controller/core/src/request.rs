@@ -47,7 +47,7 @@ impl<'a> Request<'a> {
             self.members.iter().map(|want| nodes.iter().map(|n| want.image_on(n)).collect()).collect();
         let mut matching = Matching { choices: &choices, slots: &slots, owner: vec![None; nodes.len()] };
         for slot in 0..slots.len() {
-            if !matching.place(slot, &mut vec![false; nodes.len()]) {
+            if !(matching.take_free(slot) || matching.place(slot, &mut vec![false; nodes.len()])) {
                 return None;
             }
         }
@@ -98,13 +98,27 @@ struct Matching<'a> {
 }
 
 impl Matching<'_> {
+    /// Gives the slot the first node that suits it and that no slot has yet. Nearly always there is one.
+    fn take_free(&mut self, slot: usize) -> bool {
+        let choices = self.choices[self.slots[slot]].iter().zip(&mut self.owner);
+        match choices.filter(|(image, owner)| image.is_some() && owner.is_none()).map(|(_, o)| o).next() {
+            Some(owner) => {
+                *owner = Some(slot);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Gives the slot a node that another slot has, if that one can be given another.
     fn place(&mut self, slot: usize, visited: &mut [bool]) -> bool {
         let choices = self.choices;
         for (node, image) in choices[self.slots[slot]].iter().enumerate() {
             if image.is_none() || std::mem::replace(&mut visited[node], true) {
                 continue;
             }
-            if self.owner[node].is_none_or(|other| self.place(other, visited)) {
+            let Some(other) = self.owner[node] else { continue };
+            if self.take_free(other) || self.place(other, visited) {
                 self.owner[node] = Some(slot);
                 return true;
             }

@@ -10,7 +10,7 @@ use crate::node::Node;
 use crate::request::{Request, Want};
 use crate::time::Timestamp;
 use crate::world::World;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What to do with a queued lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,17 +31,21 @@ pub enum Decision {
     },
 }
 
-/// Decides for the queued leases, as long as there are free nodes to decide about; the others wait as before. `now` is
-/// for policies that look at the clock; this one does not.
+/// Decides for the queued leases, as long as there are free nodes to decide about; those that are not mentioned wait as
+/// before. `now` is for policies that look at the clock; this one does not.
 #[must_use]
 pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
     let mut decisions = Vec::new();
+    // Nodes only ever become fewer here: what waits once waits again, and has reserved what it could use.
+    let mut waiting: HashSet<&[Member]> = HashSet::new();
     let mut free = by_last_use(world, Node::is_free);
     for id in world.index().queue() {
         if free.is_empty() {
             break;
         }
-        let Some(lease) = world.leases.get(id) else { continue };
+        let Some(lease) = world.leases.get(id).filter(|l| !waiting.contains(&*l.spec.members)) else {
+            continue;
+        };
         let request = Request::new(world, &lease.spec);
         let usable: Vec<_> = free.iter().copied().filter(|n| request.could_use(n)).collect();
         if let Some(group) = request.fit(&usable) {
@@ -50,6 +54,7 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
         } else {
             let reserve = !usable.is_empty() && request.fit(&by_last_use(world, Node::in_service)).is_some();
             free.retain(|n| !(reserve && request.could_use(n)));
+            waiting.insert(&lease.spec.members);
             decisions.push(Decision::Wait { lease: id, reason: asks_for(lease) });
         }
     }

@@ -23,6 +23,7 @@ impl History {
             invariants::invariant_6_twice_is_harmless(input, &self.memory, &changes, &outcome)?;
         }
         self.coverage.observe(&self.published, input, &outcome, &changes);
+        invariants::nobody_is_overtaken(&self.writer, &self.memory, &changes)?;
         self.memory.commit(&changes)?;
         self.look(&outcome)?;
         let accepted = outcome.reply.is_ok();

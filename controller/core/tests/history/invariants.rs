@@ -5,7 +5,7 @@ use hostler_core::attempt::PowerOutcome;
 use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
-use hostler_core::lease::{Assigned, Lease, LeaseState};
+use hostler_core::lease::{Assigned, Lease, LeaseState, Member};
 use hostler_core::node::{Node, NodeState};
 use hostler_core::order;
 use hostler_core::schedule::{self, Decision};
@@ -62,6 +62,38 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
         Some(decision) => Err(format!("a lease waits that could start: {decision:?}")),
         None => Ok(()),
     }
+}
+
+/// Nobody gets a machine that a lease which came earlier, and still waits, could use; unless that one can no longer be
+/// satisfied at all.
+pub(crate) fn nobody_is_overtaken(world: &World, before: &Store, changes: &[Change]) -> Verdict {
+    let started = changes.iter().filter_map(|change| match change {
+        Change::Lease(lease) if before.is_waiting(lease.id) => Some(lease),
+        _ => None,
+    });
+    for lease in started.filter(|l| matches!(l.state, LeaseState::Deploying { .. })) {
+        let earlier = |other: &&&Lease| (other.requested, other.id) < (lease.requested, lease.id);
+        for other in world.queue().iter().take_while(earlier) {
+            let wanted = lease.group().iter().find(|a| {
+                let node = world.nodes.get(a.node);
+                node.is_some_and(|n| other.spec.members.iter().any(|m| could_have(world, m, n)))
+            });
+            if wanted.is_some() && schedule::satisfiable(world, &other.spec).is_ok() {
+                return Err(format!(
+                    "{:?} got {wanted:?}, for which {:?} has waited longer",
+                    lease.id, other.id
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn could_have(world: &World, member: &Member, node: &Node) -> bool {
+    member.arch.is_none_or(|a| a == node.spec.arch)
+        && member.pool.as_ref().is_none_or(|p| *p == node.spec.pool)
+        && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
+        && world.image_for(&member.image, node.spec.arch).is_some()
 }
 
 fn whole(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {

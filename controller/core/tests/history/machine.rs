@@ -198,16 +198,25 @@ impl Machine {
                 if arch != self.hardware.arch {
                     self.violation = Some(format!("{} was given a kernel for {arch}", self.name()));
                 }
-                for platter in self.disks.iter_mut().skip(1) {
-                    platter.hidden = random.chance(see.faults / 2);
-                }
+                self.hide_disks(node.inventory.is_some(), see, random);
                 let key = format!("{:016x}", random.next());
                 self.running = Running::Ramdisk { boot, node: node.id, key, contact: Contact::Enrolling };
             }
-            BootPlan::LocalDisk { .. } => self.start_installed(),
+            BootPlan::LocalDisk { .. } => {
+                self.hide_disks(true, see, random);
+                self.start_installed();
+            }
             BootPlan::Wait { .. } => {}
         }
         vec![seen]
+    }
+
+    /// A boot may not see every disk. Those of a machine that nobody has looked at yet, or that somebody has just
+    /// repaired, are all there.
+    fn hide_disks(&mut self, known: bool, see: &Surroundings<'_>, random: &mut Random) {
+        for platter in self.disks.iter_mut().skip(1) {
+            platter.hidden = known && random.chance(see.faults / 2);
+        }
     }
 
     fn start_installed(&mut self) {
