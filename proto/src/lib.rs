@@ -12,7 +12,7 @@ pub const AGENT_PROTOCOL: u32 = 2;
 /// True if a controller of this build speaks an agent's protocol `version`.
 #[must_use]
 pub const fn accepts_agent_protocol(version: u32) -> bool {
-    version == AGENT_PROTOCOL || version + 1 == AGENT_PROTOCOL
+    version == AGENT_PROTOCOL || version == AGENT_PROTOCOL - 1
 }
 
 macro_rules! package {
