@@ -10,7 +10,9 @@ use hostler_fleet::bmc::{BmcConfig, SimBmc};
 use hostler_fleet::chassis::{self, Chassis};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 const GUID: [u8; 16] = *b"\x00\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff";
 
@@ -128,6 +130,134 @@ async fn the_late_answer_to_one_question_is_not_taken_for_the_next() {
         }
     };
     assert!(!status.power_on);
+}
+
+/// A relay for one client of `bmc`, with what a test does to the datagrams of its session. They are encrypted, so they
+/// are known by their number, from 1 in each direction.
+struct Relay {
+    front: UdpSocket,
+    back: UdpSocket,
+    client: Option<SocketAddr>,
+    questions: usize,
+    answers: Vec<Vec<u8>>,
+}
+
+impl Relay {
+    async fn before(bmc: SocketAddr) -> Self {
+        let front = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+        let back = UdpSocket::bind("127.0.0.1:0").await.expect("a free port");
+        back.connect(bmc).await.expect("a route");
+        Self { front, back, client: None, questions: 0, answers: Vec::new() }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.front.local_addr().expect("an address")
+    }
+
+    /// Encrypted and authenticated: of a session.
+    fn is_of_session(datagram: &[u8]) -> bool {
+        datagram[5] & 0xc0 == 0xc0
+    }
+
+    async fn ask(&self, question: &[u8]) {
+        self.back.send(question).await.expect("a controller");
+    }
+
+    async fn answer(&self, answer: &[u8]) {
+        let client = self.client.expect("a question before its answer");
+        self.front.send_to(answer, client).await.expect("a client");
+    }
+
+    /// Hands each answer of the session on twice: at once, and again before the 64th after it, which has the same
+    /// request sequence number.
+    async fn replay_answers(mut self) {
+        let (mut question, mut answer) = ([0; 1024], [0; 1024]);
+        loop {
+            tokio::select! {
+                Ok((len, from)) = self.front.recv_from(&mut question) => {
+                    self.client = Some(from);
+                    self.ask(&question[..len]).await;
+                }
+                Ok(len) = self.back.recv(&mut answer) => {
+                    if Self::is_of_session(&answer) {
+                        self.answers.push(answer[..len].to_vec());
+                        if let Some(old) = self.answers.len().checked_sub(65) {
+                            self.answer(&self.answers[old]).await;
+                        }
+                    }
+                    self.answer(&answer[..len]).await;
+                }
+            }
+        }
+    }
+
+    /// Loses the third answer and holds up the fourth question, which is then the third one's copy.
+    async fn hold_up_a_copy(mut self, delay: Duration) {
+        let (mut question, mut answer, mut held) = ([0; 1024], [0; 1024], None::<Vec<u8>>);
+        let late = sleep(Duration::ZERO);
+        tokio::pin!(late);
+        loop {
+            tokio::select! {
+                () = &mut late, if held.is_some() => {
+                    self.ask(&held.take().unwrap_or_default()).await;
+                }
+                Ok((len, from)) = self.front.recv_from(&mut question) => {
+                    self.client = Some(from);
+                    self.questions += usize::from(Self::is_of_session(&question));
+                    if self.questions == 4 && Self::is_of_session(&question) {
+                        held = Some(question[..len].to_vec());
+                        late.as_mut().reset(Instant::now() + delay);
+                    } else {
+                        self.ask(&question[..len]).await;
+                    }
+                }
+                Ok(len) = self.back.recv(&mut answer) => {
+                    if Self::is_of_session(&answer) {
+                        self.answers.push(answer[..len].to_vec());
+                    }
+                    if self.answers.len() != 3 || !Self::is_of_session(&answer) {
+                        self.answer(&answer[..len]).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_late_copy_of_one_order_does_not_undo_the_next() {
+    let (bmc, chassis) = bmc_of(config()).await;
+    chassis.on();
+    let slow = Timing { retransmit: Duration::from_millis(200), ..QUICK };
+    let network = Relay::before(bmc.address()).await;
+    let target = Target { address: network.address(), ..target(&bmc) };
+    let mut relay = JoinSet::new();
+    // The next copy is sent after two intervals more, and answered.
+    relay.spawn(network.hold_up_a_copy(slow.retransmit * 3));
+    let mut session = Session::open(&target, slow).await.unwrap();
+    // Privilege, status, off, and a copy of that.
+    session.restart(SETTLE).await.unwrap();
+    sleep(slow.retransmit * 3).await;
+    assert!(session.chassis_status().await.unwrap().power_on);
+    assert_eq!(bmc.journal().read().actions, [ChassisControl::PowerOff, ChassisControl::PowerOn]);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_recorded_is_not_believed_again() {
+    let (bmc, chassis) = bmc_of(config()).await;
+    chassis.on();
+    let network = Relay::before(bmc.address()).await;
+    let target = Target { address: network.address(), ..target(&bmc) };
+    let mut relay = JoinSet::new();
+    relay.spawn(network.replay_answers());
+    let mut session = Session::open(&target, QUICK).await.unwrap();
+    for _ in 0..64 {
+        assert!(session.chassis_status().await.unwrap().power_on);
+    }
+    chassis.off();
+    for _ in 0..64 {
+        assert!(!session.chassis_status().await.unwrap().power_on);
+    }
 }
 
 #[tokio::test]
