@@ -1,7 +1,8 @@
 //! What is looked up otherwise than by id. Derived from the rows, never stored; whoever changes a row says so here.
 
-use crate::hardware::Mac;
-use crate::ids::{LeaseId, NodeId, RunId, TenantId};
+use crate::catalogue::{Image, ImageStatus};
+use crate::hardware::{Arch, Mac};
+use crate::ids::{ImageId, LeaseId, NodeId, RunId, TenantId};
 use crate::lease::{Lease, LeaseState};
 use crate::node::Node;
 use crate::run::Run;
@@ -16,6 +17,8 @@ pub(crate) struct Index {
     names: HashMap<String, NodeId>,
     macs: HashMap<Mac, NodeId>,
     addresses: HashMap<Ipv4Addr, NodeId>,
+    /// Of each name, the image that is not retired; one map for each architecture, in the order of [`Arch::ALL`].
+    images: [HashMap<String, ImageId>; Arch::ALL.len()],
     lease_keys: HashMap<(TenantId, String), LeaseId>,
     queue: BTreeSet<(Timestamp, LeaseId)>,
     queued: BTreeMap<TenantId, usize>,
@@ -36,6 +39,10 @@ impl Index {
 
     pub(crate) fn node_by_address(&self, address: Ipv4Addr) -> Option<NodeId> {
         self.addresses.get(&address).copied()
+    }
+
+    pub(crate) fn image_named(&self, name: &str, arch: Arch) -> Option<ImageId> {
+        self.images[arch as usize].get(name).copied()
     }
 
     pub(crate) fn lease_by_key(&self, tenant: TenantId, key: &str) -> Option<LeaseId> {
@@ -91,6 +98,16 @@ impl Index {
         drop_if_owned(&mut self.names, &node.spec.name, node.id);
         drop_if_owned(&mut self.macs, &node.spec.mac, node.id);
         drop_if_owned(&mut self.addresses, &node.spec.address, node.id);
+    }
+
+    /// A retired image makes way, if it was not replaced already.
+    pub(crate) fn add_image(&mut self, image: &Image) {
+        let images = &mut self.images[image.arch as usize];
+        if image.status != ImageStatus::Retired {
+            images.insert(image.name.clone(), image.id);
+        } else if images.get(&image.name) == Some(&image.id) {
+            images.remove(&image.name);
+        }
     }
 
     pub(crate) fn add_lease(&mut self, lease: &Lease) {

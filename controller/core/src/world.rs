@@ -122,7 +122,10 @@ impl World {
                     }
                 }
                 Change::Tenant(row) => self.tenants.restore(row.id, row),
-                Change::Image(row) => self.images.restore(row.id, row),
+                Change::Image(row) => {
+                    self.index.add_image(&row);
+                    self.images.restore(row.id, row);
+                }
                 Change::Run(row) => {
                     self.index.add_run(&row);
                     self.runs.restore(row.id, *row);
@@ -196,8 +199,7 @@ impl World {
     /// The image of this name that new leases on `arch` get.
     #[must_use]
     pub fn image_for(&self, name: &str, arch: Arch) -> Option<&Image> {
-        use crate::catalogue::ImageStatus::Retired;
-        self.images.values().rev().find(|i| i.arch == arch && i.name == name && i.status != Retired)
+        self.images.get(self.index.image_named(name, arch)?)
     }
 
     /// The queued leases, first come first.
@@ -230,6 +232,11 @@ impl World {
     pub(crate) fn put_node(&mut self, node: Node) {
         self.reindex_node(&node);
         self.nodes.insert(node.id, node);
+    }
+
+    pub(crate) fn put_image(&mut self, image: Image) {
+        self.index.add_image(&image);
+        self.images.insert(image.id, image);
     }
 
     pub(crate) fn put_lease(&mut self, lease: Lease) {

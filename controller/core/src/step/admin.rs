@@ -47,14 +47,9 @@ impl World {
         if size_bytes == 0 {
             return Err(Refusal::Invalid(format!("image {name} for {arch} is empty")));
         }
-        let former = self.image_for(&name, arch).map(|i| (i.id, i.sha256 == sha256));
-        match former {
-            Some((id, true)) => return Ok(Reply::Image(id)),
-            Some((id, false)) => {
-                if let Some(image) = self.images.get_mut(id) {
-                    image.status = ImageStatus::Retired;
-                }
-            }
+        match self.image_for(&name, arch).cloned() {
+            Some(known) if known.sha256 == sha256 => return Ok(Reply::Image(known.id)),
+            Some(former) => self.put_image(Image { status: ImageStatus::Retired, ..former }),
             None => {}
         }
         let id = self.meta.counters.next_image().ok_or_else(exhausted)?;
@@ -65,7 +60,7 @@ impl World {
             format!("image {name} for {arch} added, sha256 {sha256}"),
         );
         let (status, added) = (ImageStatus::Candidate, self.meta.now);
-        self.images.insert(id, Image { id, name, arch, sha256, size_bytes, status, added });
+        self.put_image(Image { id, name, arch, sha256, size_bytes, status, added });
         self.reschedule = true;
         Ok(Reply::Image(id))
     }

@@ -116,6 +116,7 @@ impl History {
         self.disk.compare(&self.writer)?;
         invariants::the_indices_agree(&self.writer)?;
         invariants::the_indices_agree(&self.published)?;
+        invariants::the_copy_agrees(&self.writer, &self.published)?;
         for applied in std::mem::take(&mut self.tail) {
             for effect in applied.effects {
                 let Effect::Power { boot, .. } = effect;

@@ -2,6 +2,7 @@
 
 use crate::store::Store;
 use hostler_core::attempt::PowerOutcome;
+use hostler_core::catalogue::{Image, ImageStatus};
 use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
@@ -284,6 +285,19 @@ pub(crate) fn invariant_10_the_same_again(one: &Outcome, other: &Outcome) -> Ver
     } else {
         Err(format!("the same world answered {one:?} and {other:?}"))
     }
+}
+
+/// The copy that follows the writer's world says the same as that, whoever is asked.
+pub(crate) fn the_copy_agrees(writer: &World, copy: &World) -> Verdict {
+    let queue = |world: &World| world.queue().iter().map(|l| l.id).collect::<Vec<_>>();
+    let runs = |world: &World, lease| world.runs_of(lease).map(|r| r.id).collect::<Vec<_>>();
+    let same = writer.next_deadline() == copy.next_deadline()
+        && queue(writer) == queue(copy)
+        && writer.leases.values().all(|l| runs(writer, l.id) == runs(copy, l.id));
+    let latest = |image: &&Image| image.status != ImageStatus::Retired;
+    let mut images = copy.images.values().filter(latest);
+    let found = images.all(|i| copy.image_for(&i.name, i.arch) == Some(i));
+    if same && found { Ok(()) } else { Err("the published copy says something else than the writer".into()) }
 }
 
 /// What is looked up by name, Ethernet address or IP address is found in the writer's world and in the copy that
