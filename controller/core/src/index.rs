@@ -74,7 +74,7 @@ impl Index {
     }
 
     /// The closed leases, with the moment of their end, the oldest first.
-    pub(crate) fn closed(&self) -> impl Iterator<Item = (Timestamp, LeaseId)> {
+    pub(crate) fn closed(&self) -> impl ExactSizeIterator<Item = (Timestamp, LeaseId)> {
         self.closed.iter().copied()
     }
 

@@ -54,7 +54,7 @@ pub struct Timing {
     pub silence_ms: u64,
     /// How long the ladder of a pool waits for the network after too many of its machines went silent together.
     pub incident_ms: u64,
-    /// How long a closed lease is remembered, and with it its idempotency key.
+    /// How long a closed lease is remembered, and with it its idempotency key, unless there are too many of them.
     pub remember_ms: u64,
 }
 

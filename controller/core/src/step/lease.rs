@@ -18,6 +18,9 @@ const MAX_GROUP: u64 = 1024;
 /// More requests of one tenant than this in the queue are a loop that went wrong.
 const MAX_QUEUED: usize = 10_000;
 
+/// Closed leases that are remembered at most, however short a while ago they were closed.
+const MAX_REMEMBERED: usize = 100_000;
+
 /// The longest time that a lease or a wait in the queue may take: 30 days.
 const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 
@@ -208,6 +211,16 @@ impl World {
         }
         let ended = ended.clone();
         self.change_lease(id, |l| l.state = LeaseState::Closed { ended, at });
+        self.make_room();
+    }
+
+    /// Whoever asks and gives back in a loop makes the controller forget sooner.
+    fn make_room(&mut self) {
+        let excess = self.index().closed().len().saturating_sub(MAX_REMEMBERED);
+        let oldest: Vec<_> = self.index().closed().take(excess).collect();
+        for (_, lease) in oldest {
+            self.forget_lease(lease);
+        }
     }
 
     fn names(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {

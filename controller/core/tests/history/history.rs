@@ -176,7 +176,7 @@ impl History {
     }
 
     /// The network falls silent, and the shell notices most of it within one window.
-    fn storm(&mut self) -> Verdict {
+    pub(crate) fn storm(&mut self) -> Verdict {
         self.lab.cut(&mut self.random);
         while let Some(lost) = self.lab.notice_silence(&mut self.random).filter(|_| !self.random.chance(50)) {
             self.deliver(lost, None)?;

@@ -59,7 +59,8 @@ fn invariants_1_2_3_4_6_7_10_hold_in_every_history() {
     }
 }
 
-/// From the first day until everything rests or, in every other history, works again.
+/// From the first day until everything works again or, in every other history, the network falls silent for good; and
+/// then until everything rests.
 fn tell(history: &mut History, seed: u64, steps: u64) -> invariants::Verdict {
     history.found()?;
     while (history.log.len() as u64) < steps {
@@ -68,6 +69,8 @@ fn tell(history: &mut History, seed: u64, steps: u64) -> invariants::Verdict {
     history.invariant_10_replays_byte_for_byte()?;
     if seed.is_multiple_of(2) {
         history.recover()?;
+    } else {
+        history.storm()?;
     }
     history.settle()?;
     history.invariant_10_replays_byte_for_byte()

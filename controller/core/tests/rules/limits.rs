@@ -4,10 +4,12 @@ use crate::given::members;
 use crate::rack::{Rack, TENANT};
 use hostler_core::attempt::{Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
-use hostler_core::input::{AdminAction, Input, Profile, Refusal, Report};
-use hostler_core::lease::LeaseSpec;
+use hostler_core::ids::{LeaseId, TenantId};
+use hostler_core::input::{AdminAction, Input, Profile, Refusal, Reply, Report};
+use hostler_core::lease::{Lease, LeaseSpec};
 use hostler_core::node::Inventory;
 use hostler_core::order;
+use hostler_core::world::Change;
 
 fn request(change: impl FnOnce(&mut LeaseSpec)) -> Input {
     let mut spec =
@@ -80,10 +82,26 @@ fn a_tenant_that_asks_in_a_loop_is_stopped() {
     let one_more = rack.ask("1 any");
     let refusal = rack.refuse(one_more);
     assert_eq!(refusal, Refusal::Conflict("10000 requests of this tenant are waiting already".into()));
-    assert_eq!(
-        rack.accept(Input::AddTenant { name: "other".into() }),
-        hostler_core::input::Reply::Tenant(hostler_core::ids::TenantId(2))
-    );
+    assert_eq!(rack.accept(Input::AddTenant { name: "other".into() }), Reply::Tenant(TenantId(2)));
+}
+
+/// Who asks and gives back in a loop does not fill the memory: the oldest are forgotten before their time.
+#[test]
+fn closed_leases_are_remembered_within_bounds() {
+    let mut rack = Rack::with(&["a"]);
+    rack.active("1 any");
+    let first = rack.lease("1 any");
+    rack.release(first);
+    let closed = rack.world.leases.get(first).unwrap().clone();
+    let copies = (1_000_001..1_100_000).map(|number| {
+        let (id, key) = (LeaseId(number), format!("copy {number}"));
+        Change::Lease(Box::new(Lease { id, key, ..closed.clone() }))
+    });
+    rack.world.restore(copies);
+    let next = rack.lease("1 any");
+    rack.release(next);
+    assert!(rack.world.leases.get(first).is_none(), "the oldest is forgotten");
+    assert_eq!(rack.world.leases.len(), 100_001, "the others, and the one that is active, are not");
 }
 
 #[test]
