@@ -56,8 +56,11 @@ impl Published {
         self.deadline.send_if_modified(|known| std::mem::replace(known, deadline) != deadline);
         for touched in touched {
             match touched {
-                Touched::Node(id) => {
+                Touched::Node(id, lease) => {
                     self.nodes.notify(id);
+                    if let Some(lease) = lease {
+                        self.leases.notify(lease);
+                    }
                     // Nobody listening is not an error.
                     let _ = self.changed_nodes.send(id);
                 }
@@ -88,6 +91,7 @@ impl Published {
         self.nodes.subscribe(id)
     }
 
+    /// Wakes when the lease changes, or one of its nodes. Subscribe before looking, so that nothing is missed between.
     pub(crate) fn watch_lease(&self, id: LeaseId) -> watch::Receiver<()> {
         self.leases.subscribe(id)
     }
@@ -115,7 +119,7 @@ impl Published {
 }
 
 enum Touched {
-    Node(NodeId),
+    Node(NodeId, Option<LeaseId>),
     Lease(LeaseId),
     Run(RunId, LeaseId),
     Nothing,
@@ -124,7 +128,7 @@ enum Touched {
 impl Touched {
     fn of(change: &Change) -> Self {
         match change {
-            Change::Node(node) => Self::Node(node.id),
+            Change::Node(node) => Self::Node(node.id, node.state.lease()),
             Change::Lease(lease) => Self::Lease(lease.id),
             Change::ForgetLease(id) => Self::Lease(*id),
             Change::Run(run) => Self::Run(run.id, run.lease),
@@ -157,5 +161,51 @@ impl<K: Eq + Hash> Watchers<K> {
         if let Some(channel) = channels.get(&id) {
             channel.send_replace(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostler_core::hardware::{Arch, Firmware};
+    use hostler_core::input::Input;
+    use hostler_core::node::{BmcSpec, NodeSpec, NodeState, Sealed};
+    use hostler_core::time::Timing;
+
+    fn registered(world: &mut World) -> NodeId {
+        let spec = NodeSpec {
+            name: "n1".into(),
+            arch: Arch::X86_64,
+            firmware: Firmware::Uefi,
+            pool: "default".into(),
+            mac: "52:54:00:00:00:01".parse().unwrap(),
+            address: [10, 0, 0, 1].into(),
+            serial: None,
+            uuid: None,
+            keep_disks: [].into(),
+        };
+        let bmc = BmcSpec {
+            address: "10.1.0.1:623".into(),
+            user: "admin".into(),
+            password: Sealed(String::new()),
+            cipher_suite: 17,
+            shared: false,
+        };
+        let apply = Input::Apply { author: "admin".into(), nodes: vec![(spec, bmc)] };
+        world.apply(Timestamp(1), apply).reply.unwrap();
+        world.node_named("n1").unwrap().id
+    }
+
+    #[test]
+    fn a_lease_is_watched_with_its_nodes() {
+        let mut world = World::new(Timing::default());
+        let id = registered(&mut world);
+        let mut node = world.nodes.get(id).unwrap().clone();
+        let boot = Box::new(node.state.boot().unwrap().clone());
+        node.state = NodeState::Leased { boot, lease: LeaseId(7) };
+        let published = Published::new(world);
+        let (mine, other) = (published.watch_lease(LeaseId(7)), published.watch_lease(LeaseId(8)));
+        published.publish(vec![Change::Node(Box::new(node))], None);
+        assert!(mine.has_changed().unwrap() && !other.has_changed().unwrap());
     }
 }

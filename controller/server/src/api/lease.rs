@@ -13,7 +13,6 @@ use hostler_proto::lease::v1::{
     ListLeasesRequest, ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run,
     RunEvent, StartRunRequest, StopRunRequest,
 };
-use tokio::sync::broadcast::error::RecvError;
 use tonic::{Request, Response, Status};
 
 /// What a request without a duration gets.
@@ -55,9 +54,9 @@ impl LeaseService for Api {
     ) -> Result<Response<Stream<Lease>>, Status> {
         let user = User::of(&request)?;
         let id = LeaseId(request.into_inner().id);
-        let now = self.find_lease(&user, id).await?;
+        self.find_lease(&user, id).await?;
         let api = self.clone();
-        let stream = streams::begin(&self.0.tasks, &self.0.stop, |outbox| api.follow_lease(id, now, outbox));
+        let stream = streams::begin(&self.0.tasks, &self.0.stop, |outbox| api.follow_lease(id, outbox));
         Ok(Response::new(stream))
     }
 
@@ -160,40 +159,30 @@ impl Api {
             .read(|w| stored.iter().filter(|l| l.is_closed()).map(|l| lease_view::lease(w, l)).collect()))
     }
 
-    async fn follow_lease(self, id: LeaseId, mut shown: Lease, outbox: Outbox<Lease>) -> Result<(), Gone> {
+    async fn follow_lease(self, id: LeaseId, outbox: Outbox<Lease>) -> Result<(), Gone> {
         let mut changes = self.0.published.watch_lease(id);
-        let mut nodes = self.0.published.changed_nodes();
-        outbox.send(shown.clone()).await?;
-        while shown.state != i32::from(LeaseState::Closed) {
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return Ok(()) },
-                node = nodes.recv() => match node {
-                    Ok(node) => {
-                        let concerned = self.0.published.read(|w| {
-                            w.leases.get(id).is_some_and(|l| l.group().iter().any(|a| a.node == node))
-                        });
-                        if !concerned {
-                            continue;
-                        }
-                    }
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return Ok(()),
-                },
-                () = outbox.closed() => return Ok(()),
-            }
-            match self.lease_now(id).await {
-                Ok(now) if now != shown => {
-                    shown = now;
-                    outbox.send(shown.clone()).await?;
-                }
-                Ok(_) => {}
+        let mut shown = None;
+        loop {
+            changes.mark_unchanged();
+            let now = match self.lease_now(id).await {
+                Ok(now) => now,
                 Err(status) => {
                     outbox.fail(status).await;
                     return Ok(());
                 }
+            };
+            if shown.as_ref() != Some(&now) {
+                outbox.send(now.clone()).await?;
+            }
+            if now.state == i32::from(LeaseState::Closed) {
+                return Ok(());
+            }
+            shown = Some(now);
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return Ok(()) },
+                () = outbox.closed() => return Ok(()),
             }
         }
-        Ok(())
     }
 }
 
