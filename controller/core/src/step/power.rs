@@ -44,7 +44,8 @@ impl World {
     /// When a token ends whose machine may take `power_ms` until it is powered.
     pub(super) fn token_expiry(&self, power_ms: u64) -> Timestamp {
         let t = &self.timing;
-        self.meta.now.after(Duration::from_millis(power_ms + t.firmware_ms + t.enrol_ms))
+        let span_ms = power_ms.saturating_add(t.firmware_ms).saturating_add(t.enrol_ms);
+        self.meta.now.after(Duration::from_millis(span_ms))
     }
 
     /// This long from now.
@@ -74,7 +75,7 @@ impl World {
                 let evidence = format!("the BMC refused the account: {detail}");
                 self.fail(id, "power", evidence, HoldKind::Quarantine);
             }
-            PowerResult::Denied { detail } | PowerResult::Failed { detail } if outstanding => {
+            PowerResult::Failed { detail } if outstanding => {
                 node.deadline = firmware;
                 attempt.power = PowerOutcome::Unknown { at: now, detail: detail.clone() };
                 let message = format!("{name}: outcome of power attempt {boot} is unknown: {detail}");
@@ -263,7 +264,7 @@ fn record(boot: &mut Boot, evidence: NetworkEvidence, began: Timestamp, now: Tim
         _ => began.min(now),
     };
     if let Some(phase) = phase {
-        boot.spend(phase, start, now);
+        boot.spend(phase, start.min(now), now);
     }
 }
 

@@ -74,7 +74,8 @@ impl World {
             node.first_wipe = FirstWipe::Pending;
             node.wiped.clear();
         }
-        let look_again = is_other_identity(&node.spec, spec) || node.bmc != bmc;
+        let to_be_wiped = !node.spec.keep_disks.is_subset(&spec.keep_disks);
+        let look_again = is_other_identity(&node.spec, spec) || node.bmc != bmc || to_be_wiped;
         let id = node.id;
         if look_again {
             node.inventory = None;

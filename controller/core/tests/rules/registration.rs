@@ -5,6 +5,7 @@ use crate::rack::Rack;
 use hostler_core::input::{AdminAction, Applied, ApplyAction, Input, Refusal, Reply};
 use hostler_core::node::{BmcSpec, NodeSpec, Sealed, StateName};
 use hostler_core::step::preview_apply;
+use std::collections::BTreeSet;
 
 fn apply(nodes: Vec<(NodeSpec, BmcSpec)>) -> Input {
     Input::Apply { author: "ada".into(), nodes }
@@ -62,14 +63,23 @@ fn the_preview_says_what_apply_will_change() {
 
 #[test]
 fn what_may_be_another_machine_is_looked_at_anew() {
+    let kept: BTreeSet<_> = ["D9".to_owned()].into();
+    let spec = |name| NodeSpec { keep_disks: kept.clone(), ..spec(name) };
     for (what, change, looks) in [
         ("pool", NodeSpec { pool: "far".into(), ..spec("a") }, false),
-        ("kept disks", NodeSpec { keep_disks: ["D9".to_owned()].into(), ..spec("a") }, false),
+        (
+            "a disk to keep more",
+            NodeSpec { keep_disks: ["D8", "D9"].map(str::to_owned).into(), ..spec("a") },
+            false,
+        ),
         ("serial", NodeSpec { serial: Some("S-new".into()), ..spec("a") }, true),
         ("Ethernet address", NodeSpec { mac: spec("z").mac, ..spec("a") }, true),
+        ("a disk to keep less", NodeSpec { keep_disks: BTreeSet::new(), ..spec("a") }, true),
         ("IP address", NodeSpec { address: spec("z").address, ..spec("a") }, true),
     ] {
-        let mut rack = Rack::with(&["a"]);
+        let mut rack = Rack::new();
+        rack.register(spec("a"));
+        rack.work("a", StateName::Ready);
         rack.register(change);
         let expected = if looks { StateName::Inspecting } else { StateName::Ready };
         assert_eq!(rack.state("a"), expected, "{what}");
