@@ -1,0 +1,131 @@
+//! What a stage is made of.
+
+use super::Stage;
+use super::cli::Cli;
+use anyhow::{Context as _, anyhow};
+use hostler_fleet::firmware::Timing;
+use hostler_fleet::network::Ports;
+use hostler_fleet::room::{Room, RoomOptions};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::block_in_place;
+use xtask::artefacts::{self, Scale};
+use xtask::binaries::Binaries;
+use xtask::installation::{Installation, Waits};
+
+/// Stages at the same time, in one process: a small computer has two cores, and each stage has a dozen busy tasks.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// Long enough for a busy computer. A machine whose boot fails by itself is tried again before a test gives up: one
+/// that is started twice within seconds may get the end of a transfer that it aborted the first time.
+const PATIENT: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms: 20_000, bmc_ms: 6_000 };
+
+/// For tests that climb the ladder. A machine is up within a second; these waits leave a busy computer some more.
+pub const IMPATIENT: Waits = Waits { firmware_ms: 4_000, step_ms: 8_000, silence_ms: 8_000, bmc_ms: 1_000 };
+
+/// What a stage is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How many machines.
+    pub machines: usize,
+    /// The same seed gives the same machines.
+    pub seed: u64,
+    /// Waits of the controller.
+    pub waits: Waits,
+    /// SQL that is executed in the database before the controller works with it.
+    pub database: String,
+    /// What the controller logs.
+    pub log_filter: &'static str,
+}
+
+impl Setup {
+    /// So many machines, and a controller that is patient.
+    #[must_use]
+    pub fn of(machines: usize) -> Self {
+        Self { machines, seed: 1, waits: PATIENT, database: String::new(), log_filter: "info" }
+    }
+
+    /// The same with a controller that soon goes up the ladder.
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        Self { waits: IMPATIENT, ..self }
+    }
+
+    /// The same with this SQL executed in its database.
+    #[must_use]
+    pub fn with_database(mut self, sql: &str) -> Self {
+        self.database.push_str(sql);
+        self
+    }
+
+    /// Sets the stage: a controller that runs, machines that it does not know, a tenant `ci`, and an image `demo` for
+    /// each architecture.
+    ///
+    /// # Errors
+    /// If the programs cannot be built, or the system refuses.
+    pub async fn set(self) -> anyhow::Result<Stage> {
+        let turn = TURNS.acquire().await?;
+        let directory = tempfile::Builder::new().prefix("hostler-e2e-").tempdir()?;
+        let mut installation = block_in_place(|| self.install(&directory.path().join("controller")))?;
+        let admin = Cli::new(&installation.binaries().path("hostler"), &installation.admin());
+        if !self.database.is_empty() {
+            prepare(&mut installation, &admin, &self.database).await?;
+        }
+        installation.start()?;
+        let room = self.room(&installation, &directory.path().join("room")).await?;
+        let mut stage = Stage {
+            ci: admin.clone(),
+            admin,
+            installation: Mutex::new(installation),
+            room,
+            directory,
+            ended: false,
+            _turn: turn,
+        };
+        stage.ci = stage.tenant("ci").await?;
+        let images = block_in_place(|| artefacts::images(stage.directory(), Scale::Small))?;
+        for (arch, path) in images {
+            stage.admin.ok(&format!("image add --name demo --arch {arch} {}", path.display())).await?;
+        }
+        Ok(stage)
+    }
+
+    fn install(&self, dir: &Path) -> anyhow::Result<Installation> {
+        let mut installation = Installation::create(dir, programs()?, self.waits, Scale::Small)?;
+        installation.set_log_filter(self.log_filter);
+        Ok(installation)
+    }
+
+    async fn room(&self, installation: &Installation, directory: &Path) -> anyhow::Result<Room> {
+        let (server, ports) = (Ipv4Addr::LOCALHOST, installation.ports());
+        let mut options = RoomOptions::new(self.machines, self.seed, directory.to_owned());
+        options.ports = Ports::default().with(server, 67, ports.dhcp).with(server, 69, ports.tftp);
+        options.timing = Timing {
+            dhcp: [1, 1, 2, 4].map(Duration::from_secs),
+            tftp: Duration::from_secs(1),
+            tftp_retries: 4,
+            http: Duration::from_secs(10),
+            ..Timing::default()
+        };
+        Room::start(options).await.context("cannot set up the room")
+    }
+}
+
+/// The programs, built once.
+fn programs() -> anyhow::Result<&'static Binaries> {
+    static PROGRAMS: OnceLock<Result<Binaries, String>> = OnceLock::new();
+    let programs = PROGRAMS.get_or_init(|| Binaries::given_or_built().map_err(|error| format!("{error:#}")));
+    programs.as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+/// Has the controller make its database, and changes it while the controller is down.
+async fn prepare(installation: &mut Installation, admin: &Cli, sql: &str) -> anyhow::Result<()> {
+    installation.start()?;
+    admin.ok("node list").await?;
+    block_in_place(|| installation.stop())?;
+    let database = rusqlite::Connection::open(installation.dir().join("state.db"))?;
+    database.execute_batch(sql).context("the test's own SQL makes no sense")
+}

@@ -1,0 +1,14 @@
+//! What goes wrong in machine rooms, done to a whole controller and simulated machines.
+
+mod bmc;
+mod fencing;
+mod first_wipe;
+mod network;
+mod next_tenant;
+mod requests;
+mod secrets;
+mod store;
+mod strangers;
+mod tenants;
+mod tokens;
+mod wiring;

@@ -1,0 +1,59 @@
+//! Kills at moments that a seed decides.
+
+use crate::account::check;
+use crate::story::{Killer, Story};
+use anyhow::Context as _;
+use hostler_e2e::stage::Setup;
+use hostler_e2e::stage::witness::{Starts, WITNESS};
+use hostler_fleet::dice::Dice;
+use std::time::Instant;
+use tokio::task::JoinSet;
+use xtask::installation::Waits;
+
+/// Rounds in one room: the next one begins with what the last one left.
+const ROUNDS: usize = 5;
+
+/// Kills in each round, besides those that the story asks for.
+const KILLS: usize = 4;
+
+/// A kill while a machine loads its kernel costs the rest of its window: these are short.
+const WAITS: Waits = Waits { firmware_ms: 4_000, step_ms: 5_000, silence_ms: 6_000, bmc_ms: 1_000 };
+
+/// `HOSTLER_SEED` repeats one; `HOSTLER_FULL=true` plays more than there is time for with every change.
+fn seeds() -> anyhow::Result<Vec<u64>> {
+    if let Some(seed) = std::env::var_os("HOSTLER_SEED") {
+        let seed = seed.to_str().context("HOSTLER_SEED is no text")?;
+        return Ok(vec![seed.parse().context("HOSTLER_SEED is a number")?]);
+    }
+    let full = std::env::var_os("HOSTLER_FULL").is_some_and(|value| value == "true");
+    Ok((1..=if full { 200 } else { 20 }).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_5_whatever_was_answered_survives_kill_9_at_any_moment() -> anyhow::Result<()> {
+    let mut rooms = JoinSet::new();
+    for seeds in seeds()?.chunks(ROUNDS) {
+        rooms.spawn(play(seeds.to_vec()));
+    }
+    while let Some(room) = rooms.join_next().await {
+        room??;
+    }
+    Ok(())
+}
+
+async fn play(seeds: Vec<u64>) -> anyhow::Result<()> {
+    let first = seeds.first().copied().unwrap_or_default();
+    let setup = Setup { seed: first, waits: WAITS, ..Setup::of(4) };
+    let stage = setup.with_database(WITNESS).set().await?;
+    let (starts, killer) = (Starts::of(stage.room()), Killer::of(&stage));
+    for seed in seeds {
+        let (began, mut dice) = (Instant::now(), Dice::new(seed));
+        let story = Story { stage: &stage, killer: &killer, seed };
+        let played = tokio::try_join!(story.play(), killer.strike_at_random(&mut dice, KILLS));
+        played.with_context(|| format!("HOSTLER_SEED={seed}"))?;
+        check(&stage, &starts, &killer.moments(), WAITS.firmware_ms)
+            .with_context(|| format!("HOSTLER_SEED={seed}"))?;
+        eprintln!("seed {seed}: ended well after {:.1} s", began.elapsed().as_secs_f64());
+    }
+    stage.end().await
+}
