@@ -47,6 +47,24 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
 }
 
+/// The processor time that all processes of this computer have had, and other guests of its host too.
+///
+/// # Errors
+/// If `/proc/stat` cannot be read.
+pub fn busy_time() -> anyhow::Result<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let ticks = busy_ticks(&stat).context("/proc/stat makes no sense")?;
+    Ok(Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND))
+}
+
+/// The first line is "cpu", then user, nice, system, idle, iowait, irq, softirq and steal.
+fn busy_ticks(stat: &str) -> Option<u64> {
+    let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8);
+    let ticks: Vec<u64> = fields.map(|f| f.parse().ok()).collect::<Option<_>>()?;
+    let idle = ticks.get(3)? + ticks.get(4)?;
+    Some(ticks.iter().sum::<u64>() - idle)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +74,7 @@ mod tests {
         assert_eq!(kibibytes("VmPeak:\t 9 kB\nVmHWM:\t    1234 kB\nVmRSS:\t 99 kB\n", "VmHWM:"), Some(1234));
         let stat = "7 (a ) b) S 1 7 7 0 -1 4194560 1 0 0 0 30 12 0 0 20 0 1 0 100 1000 10";
         assert_eq!(ticks(stat), Some(42));
+        assert_eq!(busy_ticks("cpu  1 2 4 1000 2000 8 16 32 64 0\ncpu0 1\n"), Some(63));
     }
 
     #[test]

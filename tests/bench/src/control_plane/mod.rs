@@ -38,6 +38,9 @@ pub struct Options {
 /// in this run; `docs/benchmarks.md` tells how.
 const DUFFY: f64 = 2.0;
 
+/// Before anything counts.
+const WARM_UP: Duration = Duration::from_secs(2);
+
 const BENCH: &str = "control-plane";
 
 /// Measures; each number of clients gets a controller and a database of its own.
@@ -49,32 +52,70 @@ pub async fn run(options: &Options, binaries: &Binaries) -> anyhow::Result<Vec<F
     for &clients in &options.clients {
         let dir = options.dir.join(format!("clients-{clients}"));
         let controller = Controller::start(&dir, binaries, options.nodes, options.pace).await?;
-        let load = Load { clients, warm_up: Duration::from_secs(2), span: options.span };
+        let load = Load { clients, warm_up: WARM_UP, span: options.span };
         eprintln!("control plane: {} nodes, {clients} clients, {:?}", options.nodes, options.span);
-        let before = process::processor_time(controller.pid())?;
+        let before = Processors::now(controller.pid())?;
         let outcome = load.run(controller.tenant()).await?;
-        let used = process::processor_time(controller.pid())? - before;
-        figures.extend(report(options, clients, &outcome, used));
-        let memory = process::memory(controller.pid())?;
-        let metric = format!("peak memory of hostlerd, {clients} clients");
-        figures.push(Figure::new(BENCH, metric, memory.peak as f64 / f64::from(1 << 20), "MiB"));
+        let used = Processors::now(controller.pid())?.since(before);
+        let peak = process::memory(controller.pid())?.peak;
+        figures.extend(report(options, clients, &outcome, used, peak));
         controller.stop().await?;
     }
     Ok(figures)
 }
 
-fn report(options: &Options, clients: u32, outcome: &Outcome, used: Duration) -> Vec<Figure> {
+fn report(options: &Options, clients: u32, outcome: &Outcome, used: Processors, peak: u64) -> Vec<Figure> {
     let pace = options.pace.suffix();
     let figure = |what: &str, value: f64, unit| {
         Figure::new(BENCH, format!("{what}, {clients} clients{pace}"), value, unit)
     };
     let rate = outcome.rate();
     let milliseconds = |p: f64| outcome.percentile(p).as_secs_f64() * 1e3;
+    let per_cycle = |time: Duration| time.as_secs_f64() * 1e6 / outcome.all as f64;
     vec![
         figure("lease and release cycles", rate, "cycles/s").against("duffy", DUFFY),
         figure("inputs", rate * INPUTS_PER_CYCLE as f64, "inputs/s"),
         figure("cycle p50", milliseconds(0.50), "ms"),
         figure("cycle p99", milliseconds(0.99), "ms"),
-        figure("processor time of hostlerd", used.as_secs_f64() * 1e6 / outcome.all as f64, "µs/cycle"),
+        figure("processor time of hostlerd", per_cycle(used.controller), "µs/cycle"),
+        figure("processor time of the clients", per_cycle(used.clients), "µs/cycle"),
+        figure(
+            "processors that others had",
+            used.others().as_secs_f64() / (WARM_UP + options.span).as_secs_f64(),
+            "processors",
+        ),
+        figure("peak memory of hostlerd", peak as f64 / f64::from(1 << 20), "MiB"),
     ]
+}
+
+/// Who had how much processor time.
+#[derive(Clone, Copy, Debug)]
+struct Processors {
+    controller: Duration,
+    clients: Duration,
+    all: Duration,
+}
+
+impl Processors {
+    /// Since each began.
+    fn now(controller: u32) -> anyhow::Result<Self> {
+        Ok(Self {
+            controller: process::processor_time(controller)?,
+            clients: process::processor_time(std::process::id())?,
+            all: process::busy_time()?,
+        })
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            controller: self.controller - earlier.controller,
+            clients: self.clients - earlier.clients,
+            all: self.all - earlier.all,
+        }
+    }
+
+    /// What the benchmark did not have: the figures of a computer that does something else as well are lower bounds.
+    fn others(self) -> Duration {
+        self.all.saturating_sub(self.controller + self.clients)
+    }
 }
