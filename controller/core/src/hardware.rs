@@ -134,7 +134,9 @@ impl FromStr for Mac {
         let mut octets = [0; 6];
         let mut parts = s.split([':', '-']);
         for octet in &mut octets {
-            let part = parts.next().filter(|p| p.len() == 2).ok_or_else(error)?;
+            // `from_str_radix` would take a sign.
+            let pair = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
+            let part = parts.next().filter(pair).ok_or_else(error)?;
             *octet = u8::from_str_radix(part, 16).map_err(|_| error())?;
         }
         if parts.next().is_some() { Err(error()) } else { Ok(Self(octets)) }

@@ -75,7 +75,7 @@ impl History {
     pub(crate) fn begin(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let faults = random.weighted(&[(2, 0), (2, 8), (3, 25), (1, 70)]);
-        let machines = random.weighted(&[(1, 1), (2, 4), (4, 8), (2, 13), (1, 24)]);
+        let machines = random.weighted(&[(1, 1), (2, 4), (3, 8), (3, 13), (1, 24)]);
         let timing = timing();
         let world = World::new(timing.clone());
         Self {
@@ -178,7 +178,7 @@ impl History {
     /// The network falls silent, and the shell notices most of it within one window.
     pub(crate) fn storm(&mut self) -> Verdict {
         self.lab.cut(&mut self.random);
-        while let Some(lost) = self.lab.notice_silence(&mut self.random).filter(|_| !self.random.chance(50)) {
+        while let Some(lost) = self.lab.notice_silence(&mut self.random).filter(|_| !self.random.chance(10)) {
             self.deliver(lost, None)?;
         }
         Ok(())
@@ -234,7 +234,7 @@ const TURNS: &[(u64, Turn)] = &[
     (50, Turn::Tick),
     (6, Turn::Deadline),
     (1, Turn::LongTime),
-    (1, Turn::Storm),
+    (3, Turn::Storm),
     (4, Turn::Mend),
     (2, Turn::Started),
     (4, Turn::Crash),

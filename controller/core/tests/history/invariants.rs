@@ -12,6 +12,7 @@ use hostler_core::order;
 use hostler_core::schedule::{self, Decision};
 use hostler_core::world::{Change, World};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What a check says: nothing, or what is wrong.
 pub(crate) type Verdict = Result<(), String>;
@@ -135,6 +136,12 @@ pub(crate) fn must_change_nothing(world: &World, input: &Input) -> Option<&'stat
             if of_this_boot(node, boot).is_none() =>
         {
             Some("it is of another boot")
+        }
+        Input::Enrol { node, boot, mac, address, key } => {
+            let (node, boot) = of_this_boot(node, boot)?;
+            let of_this_machine = (*mac, *address) == (node.spec.mac, IpAddr::V4(node.spec.address));
+            let bound_to_another = boot.key.as_ref().is_some_and(|known| known != key);
+            (!of_this_machine || bound_to_another).then_some("the token is another's")
         }
         Input::Agent { node, boot, profile, report } => {
             let Some((node, boot)) = of_this_boot(node, boot) else { return Some("it is of another boot") };

@@ -168,6 +168,7 @@ impl Lab {
     pub(crate) fn controller_died(&mut self, random: &mut Random) {
         self.effects.retain(|_| random.chance(300));
         self.connections.clear();
+        self.machines.iter_mut().for_each(Machine::disconnect);
     }
 
     /// What an administrator would register, if they made no mistake.

@@ -129,6 +129,15 @@ impl Machine {
         }
     }
 
+    /// The controller does not answer any more: its agent will say hello again.
+    pub(crate) fn disconnect(&mut self) {
+        if let Running::Ramdisk { contact, .. } | Running::Deployed { contact, .. } = &mut self.running
+            && *contact == Contact::Connected
+        {
+            *contact = Contact::Enrolled;
+        }
+    }
+
     /// Its next step, and what the controller hears of it.
     pub(crate) fn act(&mut self, see: &Surroundings<'_>, random: &mut Random) -> Vec<Input> {
         if self.cut {
@@ -215,7 +224,7 @@ impl Machine {
     /// repaired, are all there.
     fn hide_disks(&mut self, known: bool, see: &Surroundings<'_>, random: &mut Random) {
         for platter in self.disks.iter_mut().skip(1) {
-            platter.hidden = known && random.chance(see.faults / 2);
+            platter.hidden = known && random.chance(see.faults * 2);
         }
     }
 

@@ -24,7 +24,7 @@ use history::History;
 use std::panic::AssertUnwindSafe;
 
 /// Histories in an ordinary run, and inputs in each of them.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 50;
 const STEPS: u64 = 2_000;
 
 /// How many of the last inputs are shown when something is wrong.
@@ -52,7 +52,7 @@ fn invariants_1_2_3_4_6_7_10_hold_in_every_history() {
         inputs += history.log.len() as u64;
         coverage.add(&history.coverage);
     }
-    println!("{inputs} inputs");
+    println!("{inputs} inputs: {:#?}", coverage.counts);
     if only.is_none() {
         assert!(inputs >= SEEDS * steps, "only {inputs} inputs");
         coverage.assert_enough(inputs);

@@ -5,6 +5,7 @@ mod enrolment;
 mod first_wipe;
 mod given;
 mod groups;
+mod hardware;
 mod invariants;
 mod ladder;
 mod limits;
