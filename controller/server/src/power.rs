@@ -11,8 +11,9 @@ use hostler_bmc::{
 };
 use hostler_core::attempt::Rung;
 use hostler_core::hardware::Firmware;
-use hostler_core::ids::{BmcId, NodeId};
+use hostler_core::ids::{BmcId, BootId, NodeId};
 use hostler_core::input::{Effect, Input, PowerResult};
+use hostler_core::world::World;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -67,10 +68,18 @@ impl Power {
         Ok(on)
     }
 
-    async fn attempt(&self, node: NodeId, bmc: BmcId, rung: Rung) -> PowerResult {
+    async fn attempt(&self, node: NodeId, bmc: BmcId, boot: BootId, rung: Rung) -> PowerResult {
         let failed = |detail: String| PowerResult::Failed { detail };
-        let Some(firmware) = self.published.read(|w| w.nodes.get(node).map(|n| n.spec.firmware)) else {
-            return failed("the node is gone".into());
+        let Ok(_session) = self.sessions.acquire().await else {
+            return failed("the controller is ending".into());
+        };
+        let lock = self.lock(bmc);
+        let _one_at_a_time = lock.lock().await;
+        // What was stored together with something newer, or given up while it waited here, is not begun.
+        let current =
+            |w: &World| w.nodes.get(node).filter(|n| n.current(boot).is_some()).map(|n| n.spec.firmware);
+        let Some(firmware) = self.published.read(current) else {
+            return failed("this boot is not wanted any more".into());
         };
         // A cold reset is the one command that operators may not give (IPMI v2.0, appendix G).
         let privilege = if rung == Rung::BmcReset { Privilege::Administrator } else { Privilege::Operator };
@@ -78,11 +87,6 @@ impl Power {
             Ok(target) => target,
             Err(error) => return failed(format!("{error:#}")),
         };
-        let Ok(_session) = self.sessions.acquire().await else {
-            return failed("the controller is ending".into());
-        };
-        let lock = self.lock(bmc);
-        let _one_at_a_time = lock.lock().await;
         let mut work = Work { target, firmware, config: &self.config };
         match work.boot_from_network(rung).await {
             Ok(result) => result,
@@ -126,7 +130,7 @@ impl Executor for Arc<Power> {
             }
             let (power, evidence) = (self.clone(), evidence.clone());
             tasks.spawn(token.run_until_cancelled_owned(async move {
-                let result = power.attempt(node, bmc, rung).await;
+                let result = power.attempt(node, bmc, boot, rung).await;
                 tracing::debug!(%node, %boot, ?result, "power attempt");
                 // Refused only while the controller ends: the attempt is then of unknown outcome.
                 let _ = evidence.submit(Input::Power { node, boot, result }).await;
