@@ -4,7 +4,8 @@
 //! * [`Stage`]: sets it up, kills and restarts the controller, takes it down.
 //! * [`Cli`], [`Following`]: `hostler`, as a CI job and an administrator call it.
 //! * [`wait`]: what a test waits for, always for something that happens and never for a time.
-//! * [`witness`]: what the database was told, kept by triggers, and what machines did.
+//! * [`witness`]: what the database was told, kept by triggers, and what machines did; [`account`]: one against the
+//!   other.
 //! * [`residue`]: what is on disks, past every layer that could be wrong about it.
 
 mod cli;
@@ -12,6 +13,7 @@ mod diagnosis;
 mod setup;
 mod wait;
 
+pub mod account;
 pub mod residue;
 pub mod witness;
 

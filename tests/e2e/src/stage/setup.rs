@@ -104,7 +104,7 @@ impl Setup {
         let mut options = RoomOptions::new(self.machines, self.seed, directory.to_owned());
         options.ports = Ports::default().with(server, 67, ports.dhcp).with(server, 69, ports.tftp);
         options.timing = Timing {
-            dhcp: [1, 1, 2, 4].map(Duration::from_secs),
+            dhcp: [500, 500, 1_000, 2_000].map(Duration::from_millis),
             tftp: Duration::from_secs(1),
             tftp_retries: 4,
             http: Duration::from_secs(10),

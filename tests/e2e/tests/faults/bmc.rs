@@ -1,9 +1,12 @@
 //! Management controllers that do not do what they are for. Each time the machine is held with a reason, and the lease
 //! that it was to be part of gets another.
 
-use hostler_e2e::stage::{Setup, Stage, is_ready};
+use hostler_e2e::stage::account::check;
+use hostler_e2e::stage::witness::{Starts, WITNESS};
+use hostler_e2e::stage::{IMPATIENT, Setup, Stage, is_ready};
 use hostler_fleet::bmc::Faults;
 use serde_json::Value;
+use std::time::Duration;
 
 const BROKEN: &str = "r1-n01";
 const OTHER: &str = "r1-n02";
@@ -86,5 +89,30 @@ async fn a_password_that_is_refused_is_tried_once() -> anyhow::Result<()> {
     stage.register(&stage.room().registration()).await?;
     stage.admin.ok(&format!("node repair {BROKEN}")).await?;
     stage.node_until(BROKEN, "ready again", is_ready).await?;
+    stage.end().await
+}
+
+/// Answers that come late or not at all make requests come twice; the machine is started once all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_lossy_and_busy_bmcs_start_each_machine_once_for_each_boot() -> anyhow::Result<()> {
+    let stage = Setup::of(4).with_database(WITNESS).set().await?;
+    let starts = Starts::of(stage.room());
+    for (number, machine) in stage.room().machines().iter().enumerate() {
+        let loses_every = u32::try_from(number)? + 2;
+        let delay = Duration::from_millis(40);
+        machine
+            .bmc()
+            .faults()
+            .change(|faults| *faults = Faults { delay, loses_every, busy: 2, ..Faults::default() });
+    }
+    stage.register_all().await?;
+    let lease = stage.ci.lease("2:x86_64 arm=1:aarch64 power=1:ppc64le").await?;
+    stage.ci.ok(&format!("lease release {}", lease["id"])).await?;
+    stage.all_ready().await?;
+    check(&stage, &starts, &[], IMPATIENT.firmware_ms)?;
+    for machine in stage.room().machines() {
+        let record = machine.bmc().journal().read();
+        assert_eq!(record.power_actions, 3, "{}: {record:?}", machine.plan().name);
+    }
     stage.end().await
 }

@@ -1,10 +1,14 @@
 //! The whole network of a room goes down while a tenant works.
 
-use hostler_e2e::stage::{Setup, Stage};
+use hostler_e2e::stage::{Setup, Stage, is_held};
 use hostler_fleet::bmc::Record;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::time::Duration;
 use xtask::installation::Waits;
+
+/// What silence counts as: soon.
+const WAITS: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms: 3_000, bmc_ms: 6_000 };
 
 /// What each machine writes: half of it before the network is back, and waits for a file in between.
 fn script(go: &str) -> String {
@@ -29,9 +33,7 @@ fn count(events: &[Value], kind: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_network_that_is_cut_is_one_incident_and_touches_no_power() -> anyhow::Result<()> {
-    let setup = Setup::of(6);
-    let waits = Waits { silence_ms: 3_000, ..Waits::default() };
-    let stage = Setup { waits, ..setup }.set().await?;
+    let stage = Setup { waits: WAITS, ..Setup::of(6) }.set().await?;
     stage.register_all().await?;
     let lease = stage.ci.lease("4:x86_64 arm=1:aarch64 power=1:ppc64le").await?;
     let id = &lease["id"];
@@ -74,5 +76,73 @@ async fn a_network_that_is_cut_is_one_incident_and_touches_no_power() -> anyhow:
     assert_eq!(records(&stage), before, "nobody spoke to a BMC, let alone touched the power");
     let lease = stage.ci.json(&format!("lease show {id}")).await?;
     assert_eq!((lease["state"].as_str(), lease["nodes"].as_array().map(Vec::len)), (Some("active"), Some(6)));
+    stage.end().await
+}
+
+/// Machines that wait for their first wipe: their agents are connected, and the ladder watches over them.
+async fn waiting(machines: usize) -> anyhow::Result<Stage> {
+    let stage = Setup { waits: WAITS, ..Setup::of(machines) }.set().await?;
+    for machine in stage.room().machines() {
+        stage.soil(&machine.plan().name, 0, b"something")?;
+    }
+    stage.register(&stage.room().registration()).await?;
+    all_wait(&stage).await?;
+    Ok(stage)
+}
+
+async fn all_wait(stage: &Stage) -> anyhow::Result<()> {
+    let machines = stage.room().machines().len();
+    let waits = |node: &Value| is_held(node) && node["agent_connected"] == true;
+    stage
+        .nodes_until("all held", |nodes| nodes.len() == machines && nodes.values().all(waits))
+        .await
+        .map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ladder_stops_when_all_are_silent_also_for_a_controller_that_was_restarted() -> anyhow::Result<()>
+{
+    let stage = waiting(6).await?;
+    let before = records(&stage);
+    for machine in stage.room().machines() {
+        machine.cut_network();
+    }
+    stage.event("the incident", |event| event["kind"] == "pool-silent").await?;
+    stage.kill()?;
+    stage.start()?;
+    // Longer than what would send a single machine up the ladder.
+    let windows = Duration::from_millis(WAITS.silence_ms * 3);
+    let patience = tokio::time::timeout(windows, stage.event("a rung", |event| event["kind"] == "ladder"));
+    assert!(patience.await.is_err(), "the ladder was climbed");
+    for machine in stage.room().machines() {
+        machine.mend_network();
+    }
+    stage.event("the end of it", |event| event["kind"] == "pool-back").await?;
+    all_wait(&stage).await?;
+    for machine in stage.room().machines() {
+        stage.admin.ok(&format!("node approve-wipe {} --yes", machine.plan().name)).await?;
+    }
+    stage.all_ready().await?;
+    assert_eq!(count(&stage.events().await?, "pool-silent"), 1);
+    assert_eq!(records(&stage), before);
+    stage.end().await
+}
+
+/// And the ladder is there for a machine that is silent alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_silent_machine_among_many_is_started_anew() -> anyhow::Result<()> {
+    let stage = waiting(6).await?;
+    let machine = stage.machine("r1-n06")?;
+    let before = machine.bmc().journal().read().starts();
+    machine.cut_network();
+    let rung = stage.event_of("r1-n06", "ladder").await?;
+    assert!(rung["message"].to_string().contains("the agent went silent"), "{rung}");
+    machine.mend_network();
+    all_wait(&stage).await?;
+    assert!(machine.bmc().journal().read().starts() > before);
+    assert_eq!(count(&stage.events().await?, "pool-silent"), 0);
+    for other in &stage.room().machines()[..5] {
+        assert_eq!(other.bmc().journal().read().starts(), 1, "{}", other.plan().name);
+    }
     stage.end().await
 }

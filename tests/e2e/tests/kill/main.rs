@@ -1,6 +1,5 @@
 //! `kill -9` at any moment is a normal stop.
 
-mod account;
 mod on_purpose;
 mod seeded;
 mod story;

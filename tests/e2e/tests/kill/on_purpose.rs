@@ -1,7 +1,7 @@
 //! Kills at the moments where a power command or a boot could be lost or doubled.
 
-use crate::account::check;
 use anyhow::Context as _;
+use hostler_e2e::stage::account::check;
 use hostler_e2e::stage::witness::{Starts, WITNESS, ordered_boots};
 use hostler_e2e::stage::{PATIENCE, Setup, Stage};
 use hostler_fleet::bmc::Record;
@@ -156,4 +156,24 @@ async fn invariant_5_killed_between_dhcp_and_enrolment() -> anyhow::Result<()> {
         }
     }
     anyhow::bail!("the agent was quicker {TRIES} times")
+}
+
+/// A lease that comes to its end while nobody is there to end it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_due_while_the_controller_was_down_happens_when_it_is_back() -> anyhow::Result<()> {
+    const DURATION: Duration = Duration::from_secs(3);
+    let stage = one_machine().await?;
+    let starts = Starts::of(stage.room());
+    stage.register_all().await?;
+    let lease = stage.ci.lease(&format!("1 --duration {}s", DURATION.as_secs())).await?;
+    stage.kill()?;
+    assert_eq!(starts.of_machine(NODE).len(), 2);
+    tokio::time::sleep(DURATION).await;
+    assert_eq!(starts.of_machine(NODE).len(), 2, "nobody ended it");
+    stage.start()?;
+    stage.all_ready().await?;
+    let lease = stage.ci.json(&format!("lease show {}", lease["id"])).await?;
+    assert_eq!((lease["state"].as_str(), lease["close_reason"].as_str()), (Some("closed"), Some("expired")));
+    check(&stage, &starts, &[], WAITS.firmware_ms)?;
+    stage.end().await
 }

@@ -1,9 +1,9 @@
 //! Kills at moments that a seed decides.
 
-use crate::account::check;
 use crate::story::{Killer, Story};
 use anyhow::Context as _;
 use hostler_e2e::stage::Setup;
+use hostler_e2e::stage::account::check;
 use hostler_e2e::stage::witness::{Starts, WITNESS};
 use hostler_fleet::dice::Dice;
 use std::time::Instant;

@@ -1,13 +1,16 @@
-//! The account after the kills: what was ordered against what was done.
+//! What was ordered, against what was done.
 
+use super::Stage;
+use super::witness::{OrderedBoot, Starts, check_grants, ordered_boots};
 use anyhow::ensure;
-use hostler_e2e::stage::Stage;
-use hostler_e2e::stage::witness::{OrderedBoot, Starts, check_grants, ordered_boots};
 use std::collections::BTreeSet;
 
 /// Checks that no machine was started twice for one boot, that no boot was left out without a reason, and that no
 /// node was granted twice. `kills` are the moments at which the controller was down, in milliseconds.
-pub(crate) fn check(stage: &Stage, starts: &Starts, kills: &[u64], firmware_ms: u64) -> anyhow::Result<()> {
+///
+/// # Errors
+/// What is wrong, or why that cannot be known.
+pub fn check(stage: &Stage, starts: &Starts, kills: &[u64], firmware_ms: u64) -> anyhow::Result<()> {
     for (node, boots) in ordered_boots(&stage.database())? {
         check_starts(&node, &boots, &starts.of_machine(&node), kills)?;
         check_windows(&node, &boots, firmware_ms)?;
@@ -47,8 +50,11 @@ fn check_windows(node: &str, boots: &[OrderedBoot], firmware_ms: u64) -> anyhow:
     Ok(())
 }
 
-/// No node is in two leases that are not closed.
-pub(crate) async fn check_leases(stage: &Stage) -> anyhow::Result<()> {
+/// Checks that no node is in two leases that are not closed, as anybody can see it.
+///
+/// # Errors
+/// If one is, or nobody can see it.
+pub async fn check_leases(stage: &Stage) -> anyhow::Result<()> {
     let mut taken = BTreeSet::new();
     for lease in stage.admin.json("lease list").await?.as_array().into_iter().flatten() {
         for node in lease["nodes"].as_array().into_iter().flatten() {
