@@ -1,6 +1,6 @@
 //! What the services share.
 
-use crate::agents::Registry;
+use crate::agents::{Refusals, Registry};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::{SealKey, TokenKey};
@@ -29,6 +29,7 @@ pub(crate) struct Controller {
     pub(crate) tokens: Arc<TokenKey>,
     pub(crate) power: Arc<Power>,
     pub(crate) registry: Registry,
+    pub(crate) refusals: Refusals,
     pub(crate) runs: RunStore,
     pub(crate) images: Blobs,
     pub(crate) inputs: Blobs,
@@ -45,11 +46,6 @@ impl Controller {
     /// The URL of something that the boot server serves.
     pub(crate) fn boot_url(&self, path: &str) -> String {
         self.config.boot_url(path)
-    }
-
-    /// What a payload gets on its standard input; `None` if it cannot be read any more.
-    pub(crate) fn stdin(&self, sha256: &str) -> Option<Vec<u8>> {
-        if sha256.is_empty() { Some(Vec::new()) } else { std::fs::read(self.inputs.dir().join(sha256)).ok() }
     }
 
     /// Asks the store for what memory has let go of.

@@ -11,7 +11,7 @@ use hostler_bmc::{
 };
 use hostler_core::attempt::Rung;
 use hostler_core::hardware::Firmware;
-use hostler_core::ids::{BmcId, BootId, NodeId};
+use hostler_core::ids::{BmcId, BootId, LeaseId, NodeId};
 use hostler_core::input::{Effect, Input, PowerResult};
 use hostler_core::world::World;
 use std::collections::HashMap;
@@ -46,8 +46,14 @@ impl Power {
         Self { config, seal, published, sessions, in_use: Mutex::default() }
     }
 
-    /// Tells whether the chassis has power after what was asked for.
-    pub(crate) async fn by_hand(&self, node: NodeId, action: ByHand) -> anyhow::Result<bool> {
+    /// Tells whether the chassis has power after what was asked for. Nothing is done if the node has another lease
+    /// by the time that its BMC is free than the one, or none, for which this was asked.
+    pub(crate) async fn by_hand(
+        &self,
+        node: NodeId,
+        lease: Option<LeaseId>,
+        action: ByHand,
+    ) -> anyhow::Result<bool> {
         let (bmc, firmware) = self
             .published
             .read(|w| w.nodes.get(node).map(|n| (n.bmc, n.spec.firmware)))
@@ -56,6 +62,12 @@ impl Power {
         let mut work = Work { target, firmware, config: &self.config };
         let lock = self.lock(bmc);
         let _one_at_a_time = lock.lock().await;
+        let _session = self.sessions.acquire().await?;
+        let now = self.published.read(|w| w.nodes.get(node).and_then(|n| n.state.lease()));
+        anyhow::ensure!(
+            now == lease || action == ByHand::Status,
+            "the node was given to another lease meanwhile"
+        );
         let mut session = work.open().await?;
         match action {
             ByHand::Status => {}
@@ -70,11 +82,12 @@ impl Power {
 
     async fn attempt(&self, node: NodeId, bmc: BmcId, boot: BootId, rung: Rung) -> PowerResult {
         let failed = |detail: String| PowerResult::Failed { detail };
+        // First the BMC, then a place among the sessions: nodes of one slow BMC must not take all places.
+        let lock = self.lock(bmc);
+        let _one_at_a_time = lock.lock().await;
         let Ok(_session) = self.sessions.acquire().await else {
             return failed("the controller is ending".into());
         };
-        let lock = self.lock(bmc);
-        let _one_at_a_time = lock.lock().await;
         // What was stored together with something newer, or given up while it waited here, is not begun.
         let current =
             |w: &World| w.nodes.get(node).filter(|n| n.current(boot).is_some()).map(|n| n.spec.firmware);
@@ -88,13 +101,18 @@ impl Power {
             Err(error) => return failed(format!("{error:#}")),
         };
         let mut work = Work { target, firmware, config: &self.config };
-        match work.boot_from_network(rung).await {
-            Ok(result) => result,
-            Err(error @ (Error::AuthenticationRefused { .. } | Error::PrivilegeRefused { .. })) => {
-                PowerResult::Denied { detail: crate::chain(&error) }
+        if rung == Rung::BmcReset {
+            if let Err(error) = work.reset_bmc().await {
+                return outcome(Err(error));
             }
-            Err(error) => failed(crate::chain(&error)),
+            // That takes minutes, in which the machine may have shown itself or been given up.
+            let wanted =
+                |w: &World| w.nodes.get(node).and_then(|n| n.current(boot)).is_some_and(|b| !b.was_seen());
+            if !self.published.read(wanted) {
+                return failed("this boot is not wanted any more".into());
+            }
         }
+        outcome(work.boot_from_network(rung).await)
     }
 
     fn lock(&self, bmc: BmcId) -> Arc<tokio::sync::Mutex<()>> {
@@ -115,6 +133,17 @@ impl Power {
             suite: if spec.cipher_suite == 3 { CipherSuite::Aes128Sha1 } else { CipherSuite::Aes128Sha256 },
             privilege,
         })
+    }
+}
+
+/// What the core is told of an attempt.
+fn outcome(result: Result<PowerResult, Error>) -> PowerResult {
+    match result {
+        Ok(result) => result,
+        Err(error @ (Error::AuthenticationRefused { .. } | Error::PrivilegeRefused { .. })) => {
+            PowerResult::Denied { detail: crate::chain(&error) }
+        }
+        Err(error) => PowerResult::Failed { detail: crate::chain(&error) },
     }
 }
 
@@ -160,9 +189,6 @@ impl Work<'_> {
     }
 
     async fn boot_from_network(&mut self, rung: Rung) -> Result<PowerResult, Error> {
-        if rung == Rung::BmcReset {
-            self.reset_bmc().await?;
-        }
         let mut session = self.open().await?;
         let device = self.order_network_boot(&mut session).await?;
         let on = session.chassis_status().await?.power_on;
@@ -214,16 +240,29 @@ impl Work<'_> {
             Err(error) => return Err(error),
         }
         drop(session);
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(self.config.reset_ms);
+        let span = Duration::from_millis(self.config.reset_ms);
+        // Many answer for some seconds before they go down.
+        let _ = tokio::time::timeout(span / 6, self.until_it_answers(false)).await;
+        match tokio::time::timeout(span, self.until_it_answers(true)).await {
+            Ok(result) => result,
+            Err(_) => self.open().await.map(drop),
+        }
+    }
+
+    /// Asks once a second. A refused account is not tried again.
+    async fn until_it_answers(&mut self, wanted: bool) -> Result<(), Error> {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            match self.open().await {
+            let answers = match self.open().await {
                 Ok(session) => {
                     session.close().await;
-                    return Ok(());
+                    true
                 }
-                Err(error) if tokio::time::Instant::now() > deadline => return Err(error),
-                Err(_) => {}
+                Err(error @ Error::AuthenticationRefused { .. }) => return Err(error),
+                Err(_) => false,
+            };
+            if answers == wanted {
+                return Ok(());
             }
         }
     }

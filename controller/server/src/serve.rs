@@ -1,6 +1,6 @@
 //! `hostlerd serve`: puts everything together, and takes it apart at the end.
 
-use crate::agents::{AgentApi, Registry, watch_silence};
+use crate::agents::{AgentApi, Refusals, Registry, watch_silence};
 use crate::api::Api;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -38,6 +38,12 @@ use tokio_util::task::TaskTracker;
 
 /// A step of the wall clock that is worth an event.
 const CLOCK_STEP_MS: i64 = 5_000;
+
+/// Between two tries to store that a deadline has passed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two renewals of the controller's own certificate, which is valid for much longer.
+const RENEWAL: Duration = Duration::from_secs(24 * 3600);
 
 /// How long streams may take to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -131,6 +137,7 @@ async fn serve<E: Executor>(
         seal,
         tokens,
         registry: Registry::new(),
+        refusals: Refusals::new(),
         runs: RunStore::open(data.join("runs"), config.agents.output_limit)?,
         images: Blobs::open(data.join("images"))?,
         inputs: Blobs::open(data.join("inputs"))?,
@@ -145,6 +152,7 @@ async fn serve<E: Executor>(
     tasks.spawn(executor(&controller).run(effects));
     tasks.spawn(keep_time(controller.clone()));
     tasks.spawn(watch_silence(controller.clone()));
+    tasks.spawn(renew(controller.clone(), credentials.clone()));
     tracing::info!(listen = %controller.config.api.listen, epoch, "hostlerd is ready");
 
     let result = tokio::select! {
@@ -264,8 +272,10 @@ async fn keep_time(controller: Arc<Controller>) {
             () = tokio::time::sleep(wait.min(Duration::from_secs(30))) => {}
         }
         if next.is_some_and(|at| at <= controller.clock.now()) {
-            // Refused only while the controller ends.
-            let _ = controller.submit(Input::Tick).await;
+            // While the store cannot write, a deadline that has passed is no reason to ask it without pause.
+            if controller.submit(Input::Tick).await.is_err() {
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
         }
         let step = controller.clock.wall_lead_ms() - lead;
         if step.abs() > CLOCK_STEP_MS {
@@ -273,6 +283,24 @@ async fn keep_time(controller: Arc<Controller>) {
             let _ = controller.submit(Input::ClockStepped { by_ms: step }).await;
         }
     }
+}
+
+/// Gives the controller a new certificate each day. The CA's files are read again by SIGHUP only.
+async fn renew(controller: Arc<Controller>, credentials: Arc<Credentials>) {
+    loop {
+        tokio::select! {
+            () = controller.stop.cancelled() => return,
+            () = tokio::time::sleep(RENEWAL) => {}
+        }
+        if let Err(error) = exchange(&controller, &credentials, &controller.authority.load()) {
+            tracing::error!("the controller's certificate could not be renewed: {error:#}");
+        }
+    }
+}
+
+fn exchange(controller: &Controller, credentials: &Credentials, authority: &Authority) -> anyhow::Result<()> {
+    let own = authority.issue_server(&server_names(&controller.config), controller.clock.now())?;
+    credentials.replace(authority, &own)
 }
 
 /// SIGHUP exchanges the credentials; SIGTERM and SIGINT end the controller.
@@ -297,8 +325,7 @@ async fn until_told_to_stop(controller: &Controller, credentials: &Credentials) 
 fn reload(controller: &Controller, credentials: &Credentials) -> anyhow::Result<()> {
     let config = &controller.config;
     let authority = Authority::load(&config.path(&config.keys.ca), &config.path(&config.keys.ca_key))?;
-    let own = authority.issue_server(&server_names(config), controller.clock.now())?;
-    credentials.replace(&authority, &own)?;
+    exchange(controller, credentials, &authority)?;
     controller.authority.store(Arc::new(authority));
     Ok(())
 }

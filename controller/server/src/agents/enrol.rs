@@ -57,6 +57,10 @@ impl AgentApi {
             std::net::IpAddr::V4(v4) => self.0.published.read(|w| w.node_by_address(v4).map(|n| n.id)),
             std::net::IpAddr::V6(_) => None,
         };
+        if !self.0.refusals.may_be_stored() {
+            tracing::warn!(%address, "a token that this controller did not make");
+            return;
+        }
         let message = format!("{address} came with a token that this controller did not make");
         // The answer is a refusal in any case.
         let _ = self.0.submit(Input::Refused { node, kind: "token-forged".into(), message }).await;

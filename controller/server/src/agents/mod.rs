@@ -3,10 +3,12 @@
 mod convert;
 mod enrol;
 mod orders;
+mod refusals;
 mod registry;
 mod reports;
 mod session;
 
+pub(crate) use refusals::Refusals;
 pub(crate) use registry::{Registry, watch_silence};
 
 use crate::controller::Controller;

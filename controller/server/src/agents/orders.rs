@@ -17,6 +17,20 @@ use hostler_proto::agent::v1::{
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tonic::Status;
 
+/// Something to tell an agent.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) message: ToAgent,
+    /// Digest of what the run that it starts gets on its standard input; empty for nothing.
+    pub(super) stdin: String,
+}
+
+impl From<ToAgent> for News {
+    fn from(message: ToAgent) -> Self {
+        Self { message, stdin: String::new() }
+    }
+}
+
 /// What this session's agent knows already.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -33,11 +47,11 @@ impl Told {
         Self { epoch, task: None, started, stopped: HashSet::new() }
     }
 
-    /// What the agent has to be told now.
+    /// The next thing that the agent has to be told now.
     ///
     /// # Errors
-    /// If its boot is over, or its profile has had its time.
-    pub(super) fn news(&mut self, controller: &Controller, speaker: Speaker) -> Result<Vec<ToAgent>, Status> {
+    /// If its boot is over.
+    pub(super) fn news(&mut self, controller: &Controller, speaker: Speaker) -> Result<Option<News>, Status> {
         controller.published.read(|world| {
             if world.nodes.get(speaker.node).and_then(|n| n.current(speaker.boot)).is_none() {
                 return Err(Status::permission_denied(format!(
@@ -46,8 +60,8 @@ impl Told {
                 )));
             }
             match speaker.profile {
-                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node).into_iter().collect()),
-                Profile::Tenant => Ok(self.runs(controller, world, speaker.node)),
+                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node).map(News::from)),
+                Profile::Tenant => Ok(self.run(world, speaker.node)),
             }
         })
     }
@@ -72,24 +86,22 @@ impl Told {
         Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) }))
     }
 
-    fn runs(&mut self, controller: &Controller, world: &World, node: NodeId) -> Vec<ToAgent> {
-        let mut news = Vec::new();
-        for order in order::for_tenant(world, node) {
-            match order {
-                RunOrder::Start(run) if self.started.insert(run.id) => {
-                    news.extend(self.start(controller, world, node, run).map(ToAgent::StartRun));
-                }
-                RunOrder::Stop(run, reason) if self.stopped.insert(run) => {
-                    let (run_id, epoch) = (run.0, self.epoch);
-                    news.push(ToAgent::StopRun(StopRun { run_id, epoch, reason: reason.to_owned() }));
-                }
-                RunOrder::Start(_) | RunOrder::Stop(..) => {}
+    fn run(&mut self, world: &World, node: NodeId) -> Option<News> {
+        order::for_tenant(world, node).into_iter().find_map(|order| match order {
+            RunOrder::Start(run) if !self.started.contains(&run.id) => {
+                let start = self.start(world, node, run)?;
+                self.started.insert(run.id);
+                Some(News { message: ToAgent::StartRun(start), stdin: run.spec.stdin_sha256.clone() })
             }
-        }
-        news
+            RunOrder::Stop(run, reason) if self.stopped.insert(run) => {
+                let (run_id, epoch) = (run.0, self.epoch);
+                Some(ToAgent::StopRun(StopRun { run_id, epoch, reason: reason.to_owned() }).into())
+            }
+            RunOrder::Start(_) | RunOrder::Stop(..) => None,
+        })
     }
 
-    fn start(&self, controller: &Controller, world: &World, node: NodeId, run: &Run) -> Option<StartRun> {
+    fn start(&self, world: &World, node: NodeId, run: &Run) -> Option<StartRun> {
         let lease = world.leases.get(run.lease)?;
         let mut environment: HashMap<String, String> = run.spec.environment.clone().into_iter().collect();
         environment.extend(surroundings(world, lease, node, run.id));
@@ -100,7 +112,8 @@ impl Told {
             environment,
             timeout_ms: run.spec.timeout_ms.unwrap_or(0),
             junit: run.spec.junit.clone(),
-            stdin: controller.stdin(&run.spec.stdin_sha256)?,
+            // Filled in by the session, outside of the world's lock.
+            stdin: Vec::new(),
         })
     }
 }

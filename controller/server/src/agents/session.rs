@@ -1,10 +1,11 @@
 //! One agent's session: its reports become inputs, its node's state becomes its orders.
 
-use super::orders::Told;
+use super::orders::{News, Told};
 use super::{AgentApi, enrol, reports};
-use crate::api::status::refused;
+use crate::api::status::{internal, refused};
 use crate::controller::Controller;
 use crate::pki::Identity;
+use crate::storage::blocking;
 use crate::tls::Caller;
 use hostler_core::ids::{BootId, NodeId, RunId};
 use hostler_core::input::{Input, Profile, Report};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 /// An agent that says nothing for this long after connecting is sent away.
@@ -95,6 +97,10 @@ impl Speaker {
     }
 
     async fn record_fenced(&self, controller: &Controller, status: &Status) {
+        if !controller.refusals.may_be_stored() {
+            tracing::warn!(node = %self.node, "an agent was sent away: {}", status.message());
+            return;
+        }
         let message = format!("an agent of boot {} was sent away: {}", self.boot, status.message());
         let input = Input::Refused { node: Some(self.node), kind: "agent-fenced".into(), message };
         // The answer is a refusal in any case.
@@ -127,7 +133,8 @@ impl Session {
         let end = self.serve().await;
         match end {
             End::Gone => {}
-            End::Refused(status) => drop(self.outbox.send(Err(status)).await),
+            // An agent that does not read gets no reason; the stream ends all the same.
+            End::Refused(status) => drop(self.outbox.try_send(Err(status))),
             End::Fenced(status) => {
                 // Best effort: the cut ends the connection whether the agent reads this or not.
                 let _ = tokio::time::timeout(Duration::from_millis(200), self.outbox.send(Err(status))).await;
@@ -146,13 +153,11 @@ impl Session {
         }
         loop {
             match self.told.news(&controller, self.speaker) {
-                Ok(news) => {
-                    for message in news {
-                        if self.send(message).await.is_err() {
-                            return End::Gone;
-                        }
-                    }
-                }
+                Ok(Some(news)) => match self.tell(news, &entered.end).await {
+                    Ok(()) => continue,
+                    Err(end) => return end,
+                },
+                Ok(None) => {}
                 Err(status) => return End::Fenced(status),
             }
             tokio::select! {
@@ -169,6 +174,23 @@ impl Session {
                     Ok(None) | Err(_) => return End::Gone,
                 }
             }
+        }
+    }
+
+    /// Sends an order; what a payload gets on its standard input is read here, where waiting for the disk holds up
+    /// nobody else.
+    async fn tell(&self, news: News, superseded: &CancellationToken) -> Result<(), End> {
+        let News { mut message, stdin } = news;
+        if let (ToAgent::StartRun(start), false) = (&mut message, stdin.is_empty()) {
+            let inputs = self.controller.inputs.clone();
+            let read = blocking(move || Ok(std::fs::read(inputs.dir().join(stdin))?)).await;
+            start.stdin = read.map_err(|e| End::Refused(internal("standard input of a run", &e)))?;
+        }
+        tokio::select! {
+            biased;
+            () = self.controller.stop.cancelled() => Err(End::Gone),
+            () = superseded.cancelled() => Err(End::Gone),
+            sent = self.send(message) => sent.map_err(|_| End::Gone),
         }
     }
 

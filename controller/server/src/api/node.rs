@@ -76,14 +76,18 @@ impl NodeService for Api {
             wire::PowerAction::Off => ByHand::Off,
             wire::PowerAction::Cycle => ByHand::Cycle,
         };
-        let id = self.0.published.read(|w| w.node_named(&request.name).map(|n| n.id));
-        let id = id.ok_or_else(|| no_node(&request.name))?;
+        let found = self.0.published.read(|w| w.node_named(&request.name).map(|n| (n.id, n.state.lease())));
+        let (id, lease) = found.ok_or_else(|| no_node(&request.name))?;
         if action != ByHand::Status {
             let word = format!("{action:?}").to_ascii_lowercase();
             let action = AdminAction::Power { action: word, force: request.force };
             self.act(author.clone(), request.name.clone(), action).await?;
         }
-        let on = self.0.power.by_hand(id, action).await.map_err(|e| Status::unavailable(format!("{e:#}")))?;
+        // Not ended with the call: a caller who goes away must not leave a machine between off and on.
+        let power = self.0.power.clone();
+        let work = self.0.tasks.spawn(async move { power.by_hand(id, lease, action).await });
+        let on = work.await.map_err(anyhow::Error::from).flatten();
+        let on = on.map_err(|e| Status::unavailable(format!("{e:#}")))?;
         let mut node = self.visible_node(&User::Admin(author), id).ok_or_else(|| no_node(&request.name))?;
         node.power_on = Some(on);
         Ok(Response::new(node))

@@ -2,6 +2,7 @@
 //! come to it.
 
 use super::Identity;
+use crate::clock;
 use anyhow::Context as _;
 use hostler_core::time::Timestamp;
 use rcgen::{
@@ -143,9 +144,13 @@ fn leaf(name: &str, now: Timestamp, valid: Duration) -> anyhow::Result<Certifica
 }
 
 fn validity(params: &mut CertificateParams, now: Timestamp, valid: Duration) -> anyhow::Result<()> {
-    let seconds = i64::try_from(now.0 / 1000).context("the clock is beyond reason")?;
-    let now = OffsetDateTime::from_unix_timestamp(seconds).context("the clock is beyond reason")?;
-    params.not_before = now - BACKDATED;
-    params.not_after = now.checked_add(time::Duration::try_from(valid)?).context("valid for too long")?;
+    let date = |at: Timestamp| -> anyhow::Result<OffsetDateTime> {
+        let seconds = i64::try_from(at.0 / 1000).context("the clock is beyond reason")?;
+        OffsetDateTime::from_unix_timestamp(seconds).context("the clock is beyond reason")
+    };
+    // The controller's clock does not follow the wall clock back, by which certificates are checked.
+    params.not_before = date(now.min(clock::wall()))? - BACKDATED;
+    params.not_after =
+        date(now)?.checked_add(time::Duration::try_from(valid)?).context("valid for too long")?;
     Ok(())
 }

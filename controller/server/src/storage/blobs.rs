@@ -7,6 +7,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// What names of unfinished content begin with.
+const UNFINISHED: &str = ".upload-";
+
 /// A directory of files named by their digest.
 #[derive(Clone, Debug)]
 pub(crate) struct Blobs {
@@ -24,6 +27,7 @@ pub(crate) struct Upload {
 impl Blobs {
     pub(crate) fn open(dir: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        remove_unfinished(&dir).with_context(|| format!("cannot tidy up {}", dir.display()))?;
         Ok(Self { dir })
     }
 
@@ -33,11 +37,22 @@ impl Blobs {
 
     pub(crate) fn upload(&self) -> anyhow::Result<Upload> {
         let file = tempfile::Builder::new()
-            .prefix(".upload-")
+            .prefix(UNFINISHED)
             .tempfile_in(&self.dir)
             .context("no room for content")?;
         Ok(Upload { file, digest: Sha256::new(), size: 0, dir: self.dir.clone() })
     }
+}
+
+/// What a controller that was killed did not get to the end of. No other process works in this directory.
+fn remove_unfinished(dir: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Upload {

@@ -6,17 +6,30 @@ use bytes::Bytes;
 use hostler_core::ids::{NodeId, RunId};
 use hostler_core::run;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::PathBuf;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Collected files of one task, in bytes.
-const FILE_LIMIT: u64 = 64 << 20;
+/// Each collected file, in bytes.
+const FILE_LIMIT: u64 = 16 << 20;
+
+/// Collected files of one task.
+const MAX_FILES: usize = 256;
+
+/// Directories between a file and the store's own: files, node, run, runs.
+const DEPTH: usize = 4;
+
+/// Tasks that write at the same time.
+const TURNS: usize = 64;
 
 /// A directory of byte logs and collected files. Methods block: call them where that is allowed.
 #[derive(Clone, Debug)]
 pub(crate) struct RunStore {
     dir: PathBuf,
     output_limit: u64,
+    /// Writers of one task take turns: an agent that reconnects may send again what is still being written.
+    turns: Arc<[Mutex<()>; TURNS]>,
 }
 
 /// Bytes that belong at an offset.
@@ -29,13 +42,14 @@ pub(crate) struct Piece {
 impl RunStore {
     pub(crate) fn open(dir: PathBuf, output_limit: u64) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        Ok(Self { dir, output_limit })
+        Ok(Self { dir, output_limit, turns: Arc::new(std::array::from_fn(|_| Mutex::default())) })
     }
 
     /// Appends output; returns how much is stored. Bytes that are there already are not written twice; what is beyond
     /// the limit is counted, not kept.
     pub(crate) fn append(&self, run: RunId, node: NodeId, piece: &Piece) -> anyhow::Result<u64> {
-        let end = piece.offset + piece.data.len() as u64;
+        let end = piece.offset.saturating_add(piece.data.len() as u64);
+        let _turn = self.turn(run, node);
         let kept = append(&self.task(run, node).join("output"), piece, self.output_limit)?;
         Ok(if kept >= self.output_limit { end.max(kept) } else { kept })
     }
@@ -48,7 +62,12 @@ impl RunStore {
         path: &str,
         piece: &Piece,
     ) -> anyhow::Result<()> {
-        append(&self.file(run, node, path), piece, FILE_LIMIT).map(drop)
+        let _turn = self.turn(run, node);
+        let file = self.file(run, node, path);
+        if !file.exists() && file.parent().is_some_and(|dir| count(dir) >= MAX_FILES) {
+            bail!("a task leaves at most {MAX_FILES} files");
+        }
+        append(&file, piece, FILE_LIMIT).map(drop)
     }
 
     /// Output from `offset` on, at most `limit` bytes; empty at the end.
@@ -80,9 +99,17 @@ impl RunStore {
             offset += piece.len() as u64;
         }
         if offset != file.size || digest.finish() != file.sha256 {
+            // What is sent again begins anew.
+            std::fs::remove_file(self.file(run, node, &file.path))
+                .context("a wrong file cannot be removed")?;
             bail!("the collected file {:?} did not arrive whole: {offset} of {} bytes", file.path, file.size);
         }
         Ok(())
+    }
+
+    fn turn(&self, run: RunId, node: NodeId) -> MutexGuard<'_, ()> {
+        let turn = &self.turns[(run.0 as usize).wrapping_mul(31).wrapping_add(node.0 as usize) % TURNS];
+        turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn task(&self, run: RunId, node: NodeId) -> PathBuf {
@@ -95,13 +122,16 @@ impl RunStore {
     }
 }
 
+fn count(dir: &Path) -> usize {
+    std::fs::read_dir(dir).map_or(0, Iterator::count)
+}
+
 /// The length of the file after it.
 fn append(path: &PathBuf, piece: &Piece, limit: u64) -> anyhow::Result<u64> {
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    }
+    let dir = path.parent().context("no directory")?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let write = || -> std::io::Result<Result<u64, u64>> {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = OpenOptions::new().create(true).write(true).truncate(false).open(path)?;
         let length = file.metadata()?.len();
         if piece.offset > length && length < limit {
             return Ok(Err(length));
@@ -111,8 +141,12 @@ fn append(path: &PathBuf, piece: &Piece, limit: u64) -> anyhow::Result<u64> {
         let room = usize::try_from(limit.saturating_sub(length)).unwrap_or(usize::MAX);
         let fresh = &fresh[..fresh.len().min(room)];
         if !fresh.is_empty() {
-            file.write_all(fresh)?;
+            file.write_all_at(fresh, length)?;
             file.sync_data()?;
+            if length == 0 {
+                // The new file's name, and those of the directories above it.
+                dir.ancestors().take(DEPTH).try_for_each(|dir| File::open(dir)?.sync_all())?;
+            }
         }
         Ok(Ok(length + fresh.len() as u64))
     };
@@ -151,6 +185,7 @@ mod tests {
         assert_eq!(append(piece(0, "hello ")).unwrap(), 6, "sent again after a reconnect");
         assert_eq!(append(piece(3, "lo wor")).unwrap(), 9, "overlapping");
         assert!(append(piece(20, "x")).unwrap_err().to_string().contains("9 to 20 are missing"));
+        assert!(append(piece(u64::MAX, "x")).is_err());
         assert_eq!(append(piece(9, "ld, and more")).unwrap(), 21, "counted, though beyond the limit");
         assert_eq!(append(piece(21, "more")).unwrap(), 25);
         assert_eq!(store.read(run, node, 0, 100).unwrap(), "hello world,");
@@ -167,6 +202,8 @@ mod tests {
         let file = run::File { path: path.clone(), size: 5, sha256: sha256_hex(b"<xml>") };
         store.append_file(run, node, &path, &piece(0, "<xm")).unwrap();
         assert!(store.verify(run, node, &file).is_err());
+        assert!(store.append_file(run, node, &path, &piece(3, "l>")).is_err(), "what was wrong begins anew");
+        store.append_file(run, node, &path, &piece(0, "<xm")).unwrap();
         store.append_file(run, node, &path, &piece(3, "l>")).unwrap();
         store.verify(run, node, &file).unwrap();
         let names: Vec<_> = std::fs::read_dir(dir.path().join("1/2/files")).unwrap().collect();
