@@ -1,5 +1,7 @@
 //! What `ARCHITECTURE.md` says of the shape of the workspace, checked.
 
+#![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -61,7 +63,9 @@ fn the_core_is_pure() {
     assert_eq!(shipped, ["serde", "thiserror", "uuid"].map(str::to_owned).into());
     for file in rust_files(&workspace().join("controller/core/src")) {
         let text = std::fs::read_to_string(&file).unwrap();
-        for word in ["std::fs::read", "std::net::Tcp", "std::net::Udp", "SystemTime", "Instant::now", "std::thread"] {
+        for word in
+            ["std::fs::read", "std::net::Tcp", "std::net::Udp", "SystemTime", "Instant::now", "std::thread"]
+        {
             assert!(!text.contains(word), "{}: {word}", file.display());
         }
     }
@@ -98,8 +102,11 @@ fn every_invariant_is_named_by_a_test() {
         .filter_map(|(number, _)| number.parse().ok())
         .collect();
     assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
-    let texts: String =
-        rust_files(&workspace()).iter().map(|f| std::fs::read_to_string(f).unwrap()).collect::<Vec<_>>().join("\n");
+    let texts: String = rust_files(&workspace())
+        .iter()
+        .map(|f| std::fs::read_to_string(f).unwrap())
+        .collect::<Vec<_>>()
+        .join("\n");
     let missing: Vec<_> = numbers.iter().filter(|n| !texts.contains(&format!("fn invariant_{n}_"))).collect();
     assert!(missing.is_empty(), "no test is named after invariant {missing:?}");
 }
