@@ -3,3 +3,4 @@
 mod on_purpose;
 mod seeded;
 mod story;
+mod uploads;

@@ -102,12 +102,12 @@ impl Story<'_> {
         let request =
             format!("lease request {} --image demo --idempotency-key {seed}-{group}", GROUPS[group]);
         let lease = ci.json(&request).await?;
+        let wait = ci.follow(&format!("lease wait {}", lease["id"]))?;
         if killed {
             self.killer.strike(Duration::ZERO).await?;
         }
         let again = ci.json(&request).await?;
         ensure!(lease["id"] == again["id"], "the same request became another lease: {lease} {again}");
-        let wait = ci.follow(&format!("lease wait {}", lease["id"]))?;
         let (code, states) = wait.end().await?;
         ensure!(code == Some(0), "lease wait ended with {code:?}: {states:?}");
         Ok(lease["id"].clone())
