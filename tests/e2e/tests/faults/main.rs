@@ -6,6 +6,7 @@ mod first_wipe;
 mod network;
 mod next_tenant;
 mod requests;
+mod restarts;
 mod secrets;
 mod store;
 mod strangers;
