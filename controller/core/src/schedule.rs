@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+/// Names of nodes in one sentence.
+const NAMES_SHOWN: usize = 8;
+
 /// What to do with a queued lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -157,8 +160,9 @@ fn by_last_use(world: &World, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
 fn describe(member: &Member) -> String {
     let arch = member.arch.map_or("any architecture".to_owned(), |a| a.to_string());
     let pool = member.pool.as_ref().map(|p| format!(" in pool {p}")).unwrap_or_default();
-    let names: Vec<_> = member.nodes.iter().map(String::as_str).collect();
-    let names = if names.is_empty() { String::new() } else { format!(" among {}", names.join(", ")) };
+    let names: Vec<_> = member.nodes.iter().take(NAMES_SHOWN).map(String::as_str).collect();
+    let more = if member.nodes.len() > NAMES_SHOWN { " and others" } else { "" };
+    let names = if names.is_empty() { String::new() } else { format!(" among {}{more}", names.join(", ")) };
     format!("{} x {arch}{pool}{names} for role {:?}", member.count, member.role)
 }
 

@@ -24,6 +24,9 @@ const MAX_REMEMBERED: usize = 100_000;
 /// The longest time that a lease or a wait in the queue may take: 30 days.
 const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 
+/// Names of nodes, pools and images are no longer.
+const MAX_WORD: usize = 63;
+
 impl World {
     pub(super) fn on_request(&mut self, tenant: TenantId, key: String, spec: LeaseSpec) -> Result {
         if let Some(known) = self.lease_by_key(tenant, &key) {
@@ -246,6 +249,13 @@ fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
         }
         if member.count == 0 {
             return invalid(format!("members: role {:?} asks for 0 machines", member.role));
+        }
+        let words = member.nodes.iter().chain(&member.pool).chain([&member.image]);
+        if member.nodes.len() as u64 > MAX_GROUP || words.map(String::len).max() > Some(MAX_WORD) {
+            return invalid(format!(
+                "members: role {:?}: at most {MAX_GROUP} names of nodes, and at most {MAX_WORD} bytes in each name",
+                member.role
+            ));
         }
         if member.image.is_empty() {
             return invalid(format!(

@@ -16,6 +16,12 @@ const MAX_RUNS: usize = 10_000;
 const MAX_FILES: usize = 1_000;
 const MAX_PATH: usize = 1_024;
 
+/// Bytes of everything that a run is told, but its standard input.
+const MAX_TEXT: usize = 128 << 10;
+
+/// Patterns of files to collect.
+const MAX_PATTERNS: usize = 64;
+
 impl World {
     pub(super) fn on_start_run(&mut self, lease: LeaseId, key: String, spec: RunSpec) -> Result {
         if let Some(run) = self.run_by_key(lease, &key) {
@@ -169,9 +175,11 @@ fn check(key: &str, spec: &RunSpec) -> std::result::Result<(), Refusal> {
     if spec.command.iter().chain(spec.environment.values()).any(|s| s.contains('\0')) {
         return Err(Refusal::Invalid("command and environment: no NUL bytes".into()));
     }
-    let size: usize = spec.command.iter().chain(spec.environment.values()).map(String::len).sum();
-    if size > 128 * 1024 {
-        return Err(Refusal::Invalid("command and environment: at most 128 KiB together".into()));
+    let names = spec.environment.keys();
+    let texts = spec.command.iter().chain(names).chain(spec.environment.values()).chain(&spec.junit);
+    if texts.map(String::len).sum::<usize>() > MAX_TEXT || spec.junit.len() > MAX_PATTERNS {
+        let text = "command, environment and JUnit patterns: at most 128 KiB together, and 64 patterns";
+        return Err(Refusal::Invalid(text.into()));
     }
     Ok(())
 }

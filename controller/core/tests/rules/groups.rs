@@ -44,6 +44,24 @@ fn a_free_machine_takes_the_place_of_one_that_failed() {
     assert_eq!(rack.holds("a"), [HoldKind::Quarantine]);
 }
 
+#[test]
+fn only_a_machine_that_the_role_asks_for_takes_a_place() {
+    for (other, request, suits) in [
+        ("b", "1 any", true),
+        ("b far", "1 x86_64", true),
+        ("b aarch64", "1 any", true),
+        ("b far", "1 any in lab", false),
+        ("b aarch64", "1 x86_64", false),
+        ("b", "1 any among a", false),
+    ] {
+        let mut rack = Rack::with(&["a", other]);
+        let lease = rack.lease(request);
+        fail(&mut rack, "a");
+        let expected: &[&str] = if suits { &["b"] } else { &[] };
+        assert_eq!(rack.group(lease), expected, "{request} with {other}");
+    }
+}
+
 /// The group has an image already; what takes a place in it gets the same, even if there is a newer one.
 #[test]
 fn a_substitute_gets_the_image_of_the_group() {
