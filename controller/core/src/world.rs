@@ -292,6 +292,10 @@ impl World {
 
     fn reindex_node(&mut self, node: &Node) {
         if let Some(old) = self.nodes.get(node.id) {
+            if old.spec == node.spec && old.in_service() == node.in_service() {
+                // Nearly always: nodes change their state all the time, and their names hardly ever.
+                return;
+            }
             self.index.drop_node(old);
         }
         self.index.add_node(node);

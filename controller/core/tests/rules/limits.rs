@@ -61,7 +61,7 @@ fn a_payload_that_makes_no_sense_is_told_what_is_wrong_with_it() {
         (
             vec!["a"],
             environment("A", &"x".repeat(200_000)),
-            "command and environment: at most 128 KiB together",
+            "command, environment and JUnit patterns: at most 128 KiB together, and 64 patterns",
         ),
     ] {
         let Input::StartRun { lease, key, mut spec } = rack.start_run(lease, "run") else { panic!("no run") };

@@ -52,7 +52,7 @@ pub(super) fn all(full: bool) -> Vec<Step> {
             "cargo-deny: licences, bans, sources",
             Kind::Optional {
                 program: deny,
-                command: cargo(&["deny", "check", "bans", "licenses", "sources"]),
+                command: cargo(&["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
             },
         ),
         step(
