@@ -154,7 +154,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_packet_panics(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
+        fn invariant_8_no_packet_panics(bytes in proptest::collection::vec(any::<u8>(), 0..700)) {
             let _ = Request::decode(&bytes);
         }
 

@@ -68,9 +68,9 @@ impl Registry {
         });
     }
 
-    /// Whether a session is open, and the last health that was reported.
-    pub(crate) fn state(&self, node: NodeId) -> (bool, Option<Health>) {
-        self.with(|agents| agents.get(&node).map_or((false, None), |a| (a.session.is_some(), a.health)))
+    /// The last health that was reported.
+    pub(crate) fn health(&self, node: NodeId) -> Option<Health> {
+        self.with(|agents| agents.get(&node).and_then(|a| a.health))
     }
 
     /// Forgets what was heard of nodes that are gone.

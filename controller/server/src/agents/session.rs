@@ -53,6 +53,8 @@ impl AgentService for AgentApi {
         let speaker = Speaker { node, boot, profile };
         let hello = first_word(&mut inbound).await?;
         enrol::check_protocol(hello.protocol)?;
+        // Before the core hears of it, so that nobody takes a silence for its own that ends here.
+        self.0.registry.heard(node, None);
         if let Err(status) = speaker.greet(&self.0, &hello).await {
             if status.code() == tonic::Code::PermissionDenied {
                 speaker.record_fenced(&self.0, &status).await;

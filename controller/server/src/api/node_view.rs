@@ -6,13 +6,12 @@ use hostler_core::attempt::{Boot, PowerOutcome};
 use hostler_core::catalogue::Image;
 use hostler_core::event::Event;
 use hostler_core::explain;
-use hostler_core::node::{Inventory, Node};
+use hostler_core::node::{Inventory, Node, Presence};
 use hostler_core::world::World;
 use hostler_proto::node::v1 as wire;
 
 /// A node, without any secret.
 pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Node {
-    let (agent_connected, health) = registry.state(node.id);
     wire::Node {
         id: node.id.0,
         spec: Some(spec(world, node)),
@@ -33,8 +32,8 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         lease_id: node.state.lease().map_or(0, |l| l.0),
         boot: node.state.boot().map(boot),
         inventory: node.inventory.as_ref().map(inventory),
-        agent_connected,
-        health,
+        agent_connected: node.agent == Presence::Heard,
+        health: registry.health(node.id),
         phases: phases(node).collect(),
         power_on: None,
     }
