@@ -142,8 +142,8 @@ impl Writer {
 
     fn process(&mut self, batch: Vec<Submission>) -> anyhow::Result<()> {
         let outcomes: Vec<_> = batch.iter().map(|s| self.apply(s.input.clone())).collect();
-        let changes = self.world.take_changes();
-        if let Err(error) = self.store(&changes) {
+        let mut changes = self.world.take_changes();
+        if let Err(error) = self.store(&mut changes) {
             tracing::error!(error = &error as &dyn std::error::Error, "a batch could not be stored");
             return self.recover(batch, outcomes, changes);
         }
@@ -157,12 +157,15 @@ impl Writer {
     }
 
     /// A batch that changed nothing but the time is not worth a transaction.
-    fn store(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+    fn store(&mut self, changes: &mut Vec<Change>) -> Result<(), StoreError> {
         if changes.iter().all(|c| matches!(c, Change::Meta(_))) {
             return Ok(());
         }
         self.number.batch += 1;
-        self.store.commit(&Batch { number: self.number, changes: changes.to_vec() })
+        let batch = Batch { number: self.number, changes: std::mem::take(changes) };
+        let stored = self.store.commit(&batch);
+        *changes = batch.changes;
+        stored
     }
 
     /// What is stored is published, answered, and its effects are handed out.
@@ -202,8 +205,8 @@ impl Writer {
         }
         for submission in batch {
             let applied = self.apply(submission.input.clone());
-            let changes = self.world.take_changes();
-            match self.store(&changes) {
+            let mut changes = self.world.take_changes();
+            match self.store(&mut changes) {
                 Ok(()) => self.conclude(vec![submission], vec![applied], changes),
                 Err(_) if self.reload()? => self.conclude(vec![submission], vec![applied], changes),
                 Err(error) => self.reject(submission, &error),
@@ -230,8 +233,8 @@ impl Writer {
         tracing::error!("{message}");
         let input = Input::Refused { node: None, kind, message };
         let at = self.apply(input.clone()).at;
-        let changes = self.world.take_changes();
-        if self.store(&changes).is_ok() {
+        let mut changes = self.world.take_changes();
+        if self.store(&mut changes).is_ok() {
             self.record(at, &input);
             self.published.publish(changes, self.world.next_deadline());
         }
