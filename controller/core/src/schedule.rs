@@ -41,8 +41,12 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
     let mut decisions = Vec::new();
     // Nodes only ever become fewer here: what waits once waits again, and has reserved what it could use.
     let mut waiting: HashSet<&[Member]> = HashSet::new();
+    let mut queue = world.index().queue().peekable();
+    if queue.peek().is_none() {
+        return decisions;
+    }
     let mut free = by_last_use(world, Node::is_free);
-    for id in world.index().queue() {
+    for id in queue {
         if free.is_empty() {
             break;
         }
