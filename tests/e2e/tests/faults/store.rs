@@ -3,6 +3,8 @@
 use hostler_e2e::stage::Setup;
 use hostler_proto::lease::v1::lease_service_client::LeaseServiceClient;
 use hostler_proto::lease::v1::{Lease, ListLeasesRequest, MemberRequest, RequestLeaseRequest};
+use hostler_proto::node::v1::RepairNodeRequest;
+use hostler_proto::node::v1::node_service_client::NodeServiceClient;
 use rusqlite::{Connection, TransactionBehavior};
 use std::net::Ipv4Addr;
 use tokio::task::JoinSet;
@@ -68,6 +70,47 @@ async fn one_input_that_cannot_be_stored_takes_no_other_with_it() -> anyhow::Res
     stage.start()?;
     let after = stage.ci.json("lease list").await?;
     assert_eq!(after.as_array().map(Vec::len), Some(food));
+    stage.end().await
+}
+
+/// While the database does not take it, it has not happened: for nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn invariant_5_nothing_is_answered_shown_or_done_before_it_is_stored() -> anyhow::Result<()> {
+    let stage = Setup::of(1).set().await?;
+    stage.register_all().await?;
+    let connection = stage.controller()?.connect(Ipv4Addr::LOCALHOST, Some(&stage.admin.identity()?)).await?;
+    let mut leases = LeaseServiceClient::new(connection.channel.clone());
+    let before = stage.machine("r1-n01")?.bmc().journal().read();
+
+    let mut database = Connection::open(stage.database())?;
+    let lock = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut nodes = NodeServiceClient::new(connection.channel.clone());
+    let mut asked = JoinSet::new();
+    asked.spawn({
+        let mut leases = leases.clone();
+        async move { leases.request_lease(request(0)).await.map(drop) }
+    });
+    asked.spawn(async move {
+        let request = RepairNodeRequest { name: "r1-n01".into() };
+        nodes.repair_node(request).await.map(drop)
+    });
+    for _ in 0..100 {
+        let shown = leases.list_leases(ListLeasesRequest::default()).await?.into_inner().leases;
+        assert!(shown.is_empty(), "{shown:?}");
+    }
+    assert!(asked.try_join_next().is_none(), "somebody was answered");
+    assert_eq!(stage.machine("r1-n01")?.bmc().journal().read(), before, "power was touched");
+
+    // And it never happened, if the controller does not live to see it stored.
+    stage.kill()?;
+    drop(lock);
+    for answer in asked.join_all().await {
+        assert!(answer.is_err());
+    }
+    stage.start()?;
+    assert_eq!(stage.admin.json("lease list --all").await?.as_array().map(Vec::len), Some(0));
+    stage.all_ready().await?;
+    assert_eq!(stage.machine("r1-n01")?.bmc().journal().read(), before);
     stage.end().await
 }
 
