@@ -38,11 +38,11 @@ impl Report {
         let (mut outcome, counts) = match &step.kind {
             Kind::Command(command) => (status(command, skips), Counts::default()),
             Kind::Tests(command) => tests(command, skips),
-            Kind::Optional { program, command } if installed(program) => {
+            Kind::Subcommand { name, command } if installed(name) => {
                 (status(command, skips), Counts::default())
             }
-            Kind::Optional { program, .. } => {
-                let reason = format!("{program} is not installed; --setup installs it");
+            Kind::Subcommand { name, .. } => {
+                let reason = format!("cargo {name} is not installed; --setup installs it");
                 (Outcome::Skipped(reason), Counts::default())
             }
         };
@@ -152,6 +152,6 @@ fn again(command: &Command, skips: &Path) -> Command {
     copy
 }
 
-fn installed(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success())
+fn installed(subcommand: &str) -> bool {
+    Command::new("cargo").args([subcommand, "--version"]).output().is_ok_and(|o| o.status.success())
 }

@@ -34,13 +34,26 @@ fn is_installed(package: &str) -> bool {
     query.is_ok_and(|o| o.status.success() && o.stdout == b"installed")
 }
 
+/// Asks for it as the step will call it: cargo finds its subcommands also where `PATH` does not lead. What is there in
+/// another version, or does not answer, is replaced.
 fn cargo_deny() -> anyhow::Result<()> {
-    let version = Command::new("cargo-deny").arg("--version").output();
+    let version = Command::new("cargo").args(["deny", "--version"]).output();
     if version.is_ok_and(|o| String::from_utf8_lossy(&o.stdout).contains(CARGO_DENY)) {
         return Ok(());
     }
     eprintln!("==> setup: cargo-deny {CARGO_DENY}");
-    run(Command::new("cargo").args(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]))
+    let mut install = Command::new("cargo");
+    install.args([
+        "install",
+        "--locked",
+        "--quiet",
+        "--force",
+        "--debug",
+        "cargo-deny",
+        "--version",
+        CARGO_DENY,
+    ]);
+    run(&mut install)
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

@@ -19,8 +19,8 @@ pub(super) enum Kind {
     Command(Command),
     /// By its exit status, and cargo's test results are counted.
     Tests(Command),
-    /// Skipped where the program is missing.
-    Optional { program: &'static str, command: Command },
+    /// By its exit status; skipped where cargo has no such subcommand.
+    Subcommand { name: &'static str, command: Command },
 }
 
 /// All steps.
@@ -31,7 +31,6 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         fleet.env("HOSTLER_FULL", "true");
     }
     let exclude = ["--exclude", "hostler-e2e", "--exclude", "hostler-bench"];
-    let deny = "cargo-deny";
     vec![
         step("format", "rustfmt", Kind::Command(cargo(&["fmt", "--all", "--check"]))),
         step(
@@ -50,8 +49,8 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         step(
             "dependencies",
             "cargo-deny: licences, bans, sources",
-            Kind::Optional {
-                program: deny,
+            Kind::Subcommand {
+                name: "deny",
                 command: cargo(&["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
             },
         ),
