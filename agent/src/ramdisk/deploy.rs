@@ -35,6 +35,7 @@ pub(crate) async fn deploy(
         sha256: task.sha256.to_ascii_lowercase(),
         size_bytes: task.size_bytes,
         duration_ms: elapsed_ms(start),
+        ssh_host_keys: Vec::new(),
     })
 }
 

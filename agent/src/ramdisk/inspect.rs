@@ -39,6 +39,7 @@ async fn inspect_disk(info: DiskInfo, workshop: &Workshop, watch: &Watch) -> Res
         rotational: info.rotational,
         blank,
         remote: info.remote,
+        health: String::new(),
     })
 }
 
@@ -64,5 +65,7 @@ fn report(found: machine::Inventory, disks: Vec<DiskReport>) -> Inventory {
         memory_bytes: found.memory_bytes,
         disks,
         nics: found.nics.into_iter().map(nic).collect(),
+        firmware: String::new(),
+        bmc: String::new(),
     }
 }

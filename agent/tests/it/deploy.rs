@@ -23,6 +23,7 @@ fn deploy(url: String, image: &[u8]) -> DeployTask {
         size_bytes: image.len() as u64,
         hostname: "node-1".into(),
         keep_disks: vec!["keep".into()],
+        ..DeployTask::default()
     }
 }
 
@@ -59,7 +60,7 @@ async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
     for (serial, size) in [("far", 8 << 20), ("keep", 8 << 20), ("small", 1 << 20)] {
         assert!(bench.machine.read(serial, 0, size).iter().all(|&byte| byte == 0), "{serial}");
     }
-    session.send(task(2, Kind::BootDeployed(BootDeployedTask {}))).await;
+    session.send(task(2, Kind::BootDeployed(BootDeployedTask::default()))).await;
     assert_eq!(agent.ended().await.unwrap(), Exit::StartDeployed);
 
     let identity = bench.machine.installed.lock().unwrap().clone().unwrap();
@@ -133,7 +134,7 @@ async fn images_that_are_not_what_was_announced_do_not_count() {
         assert!(failed.reason.contains(expected), "{}: {expected}", failed.reason);
     }
     assert!(bench.machine.installed.lock().unwrap().is_none());
-    session.send(task(100, Kind::BootDeployed(BootDeployedTask {}))).await;
+    session.send(task(100, Kind::BootDeployed(BootDeployedTask::default()))).await;
     let FromAgent::StepFailed(failed) = session.next().await else { panic!("started") };
     assert_eq!(failed.reason, "nothing was deployed in this boot, so there is nothing to start");
 }
@@ -188,6 +189,6 @@ async fn what_was_deployed_is_not_started_after_a_wipe() {
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
     session.send(task(2, Kind::Wipe(WipeTask::default()))).await;
     assert!(matches!(session.next().await, FromAgent::Wiped(_)));
-    session.send(task(3, Kind::BootDeployed(BootDeployedTask {}))).await;
+    session.send(task(3, Kind::BootDeployed(BootDeployedTask::default()))).await;
     assert!(matches!(session.next().await, FromAgent::StepFailed(_)));
 }

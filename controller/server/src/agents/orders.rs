@@ -80,8 +80,9 @@ impl Told {
                 size_bytes: image.size_bytes,
                 hostname: hostname.to_owned(),
                 keep_disks: keep,
+                ..DeployTask::default()
             }),
-            Order::Start => Work::BootDeployed(BootDeployedTask {}),
+            Order::Start => Work::BootDeployed(BootDeployedTask::default()),
         };
         Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) }))
     }

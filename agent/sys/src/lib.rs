@@ -1,0 +1,3 @@
+//! System calls that no safe crate offers: the only unsafe code of the workspace.
+//!
+//! Each function checks what it is given, makes one call and says why that is sound.
