@@ -12,14 +12,14 @@ use xtask::binaries::workspace;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("hostlerd", &["hostler-core", "hostler-store", "hostler-bmc", "hostler-pxe", "hostler-proto"]),
     ("hostler", &["hostler-proto"]),
-    ("hostler-agent", &["hostler-proto"]),
+    ("hostler-agent", &["hostler-proto", "hostler-sys"]),
     ("hostler-store", &["hostler-core"]),
     ("hostler-pxe", &["hostler-core"]),
     ("hostler-fleet", &["hostler-proto", "hostler-agent", "hostler-bmc"]),
 ];
 
 /// Rooms that only test: they may use everything, and nothing that is shipped may use them.
-const TEST_ROOMS: [&str; 3] = ["hostler-e2e", "hostler-bench", "xtask"];
+const TEST_ROOMS: [&str; 4] = ["hostler-e2e", "hostler-bench", "hostler-lab", "xtask"];
 
 /// The folders at the top that may have code.
 const FOLDERS: [&str; 6] = ["agent", "ansible", "controller", "proto", "pxe", "tests"];
