@@ -79,7 +79,7 @@ impl Error {
             Self::WaitedTooLong { .. } => Exit::TimedOut,
             Self::LeaseEnded { reason, .. } => match reason {
                 CloseReason::Expired | CloseReason::WaitedTooLong => Exit::TimedOut,
-                CloseReason::Released => Exit::Refused,
+                CloseReason::Released | CloseReason::Image => Exit::Refused,
                 CloseReason::Infrastructure | CloseReason::Unknown => Exit::Infrastructure,
             },
             Self::Stdout(_)
@@ -112,6 +112,12 @@ impl Error {
             }
             Self::LeaseEnded { reason: CloseReason::Infrastructure, .. } => {
                 vec!["ask for another lease; `hostler events --lease ID` tells what broke".to_owned()]
+            }
+            Self::LeaseEnded { reason: CloseReason::Image, .. } => {
+                vec![
+                    "add a working image under this name with `hostler image add`, or ask for another image"
+                        .to_owned(),
+                ]
             }
             Self::Interrupted { next, .. } => next.clone(),
             _ => Vec::new(),

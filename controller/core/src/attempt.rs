@@ -34,6 +34,8 @@ pub struct Boot {
     pub incarnation: u32,
     /// Why the boot before this one was given up.
     pub because: Option<String>,
+    /// Public ssh host keys of the deployed system, one "TYPE BASE64" each.
+    pub host_keys: Vec<String>,
 }
 
 /// What a boot is for.
@@ -267,6 +269,7 @@ impl Boot {
             stage: Stage::Firmware,
             incarnation: 0,
             because: None,
+            host_keys: Vec::new(),
         }
     }
 

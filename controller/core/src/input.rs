@@ -2,10 +2,11 @@
 
 use crate::attempt::Rung;
 use crate::boot::NetworkEvidence;
+use crate::catalogue::Content;
 use crate::hardware::{Arch, Mac};
 use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, RunId, TenantId};
 use crate::lease::LeaseSpec;
-use crate::node::{BmcSpec, Inventory, NodeSpec};
+use crate::node::{BmcSpec, DiskWipe, Inventory, NodeSpec};
 use crate::run::{RunSpec, TaskResult};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,10 +52,8 @@ pub enum Input {
         name: String,
         /// For which machines.
         arch: Arch,
-        /// Digest, lower-case hexadecimal.
-        sha256: String,
-        /// Bytes.
-        size_bytes: u64,
+        /// Its bytes.
+        content: Content,
     },
 
     /// A tenant asks for a group.
@@ -249,6 +248,8 @@ pub enum Report {
         task: u64,
         /// Digest of the bytes as received.
         sha256: String,
+        /// Public ssh host keys of the deployed system.
+        host_keys: Vec<String>,
     },
     /// An order could not be carried out.
     Failed {
@@ -256,6 +257,8 @@ pub enum Report {
         task: u64,
         /// For people.
         reason: String,
+        /// Where the fault lies, as far as the agent can tell.
+        blame: Blame,
     },
     /// A payload runs.
     RunStarted {
@@ -271,17 +274,14 @@ pub enum Report {
     },
 }
 
-/// How one disk was wiped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskWipe {
-    /// Serial number, as inspected.
-    pub serial: String,
-    /// Device path, as inspected.
-    pub path: String,
-    /// How, or why it is not verified.
-    pub method: String,
-    /// What was read back was all zero.
-    pub verified: bool,
+/// Where the fault of a failed order lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blame {
+    /// In the machine or its surroundings: another try may help, or another machine.
+    Machine,
+    /// In the image: every machine would fail like this one.
+    Image,
 }
 
 /// What the core answers.

@@ -37,6 +37,8 @@ pub struct LeaseSpec {
     pub max_wait_ms: u64,
     /// For people.
     pub purpose: String,
+    /// Public ssh keys that may log in to the deployed systems as root.
+    pub ssh_keys: Vec<String>,
 }
 
 /// A granted or queued request for a group of nodes.
@@ -135,6 +137,8 @@ pub enum CloseReason {
     WaitedTooLong,
     /// The bound on waiting passed after a group had been assigned and its machines failed.
     Infrastructure,
+    /// An image that no machine had booted before could not be deployed: the image is to blame, not the machines.
+    Image,
 }
 
 impl Lease {

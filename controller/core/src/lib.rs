@@ -19,6 +19,7 @@ pub mod order;
 mod request;
 pub mod run;
 pub mod schedule;
+pub mod ssh;
 pub mod step;
 pub mod table;
 mod text;

@@ -34,6 +34,30 @@ pub struct NodeSpec {
     pub uuid: Option<String>,
     /// Serial numbers of disks that are never wiped.
     pub keep_disks: BTreeSet<String>,
+    /// How a system that was just deployed is started.
+    pub start: Start,
+}
+
+/// How a system that was just deployed is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Its kernel is started by the ramdisk's: no firmware runs in between.
+    #[default]
+    Kexec,
+    /// The machine is restarted, for adapters that do not survive kexec.
+    Restart,
+}
+
+impl Start {
+    /// The word in files and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kexec => "kexec",
+            Self::Restart => "restart",
+        }
+    }
 }
 
 /// A management controller as it is registered. The core does not open the password.
@@ -94,6 +118,8 @@ pub struct Node {
     pub first_wipe: FirstWipe,
     /// The disks of its last verified wipe, by serial number or, where one has none, by path.
     pub wiped: BTreeSet<String>,
+    /// How its disks fared in its last wipe that was reported, verified or not.
+    pub last_wipe: Vec<DiskWipe>,
     /// Whether its agent is heard.
     pub agent: Presence,
     /// When its firmware asked for a boot program while none was ordered, as last told.
@@ -385,6 +411,10 @@ pub struct Inventory {
     pub disks: Vec<Disk>,
     /// Network interfaces.
     pub nics: Vec<Nic>,
+    /// What started it: "bios", "uefi" or "openfirmware"; empty if unknown.
+    pub firmware: String,
+    /// The management controller that the machine itself reaches, for people; empty without one.
+    pub bmc: String,
 }
 
 /// A block device.
@@ -404,6 +434,27 @@ pub struct Disk {
     pub blank: bool,
     /// Reached over a network or by several paths.
     pub remote: bool,
+    /// What the disk says of itself: "ok", or what is wrong; empty if it does not tell.
+    pub health: String,
+}
+
+/// How one disk was wiped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskWipe {
+    /// Serial number, as inspected.
+    pub serial: String,
+    /// Device path, as inspected.
+    pub path: String,
+    /// The last method that was tried.
+    pub method: String,
+    /// What was read back was all zero.
+    pub verified: bool,
+    /// How much was read back.
+    pub verified_bytes: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Why it is not verified; empty if it is.
+    pub problem: String,
 }
 
 /// A network interface.

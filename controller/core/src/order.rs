@@ -4,7 +4,7 @@
 use crate::attempt::{Boot, Stage};
 use crate::catalogue::Image;
 use crate::ids::{NodeId, RunId};
-use crate::node::NodeState;
+use crate::node::{NodeState, Start};
 use crate::run::{Run, TaskState};
 use crate::world::World;
 
@@ -26,9 +26,11 @@ pub enum Order<'a> {
         hostname: &'a str,
         /// Serial numbers of disks to leave alone.
         keep: Vec<String>,
+        /// Public ssh keys of the tenant.
+        ssh_keys: &'a [String],
     },
-    /// Start what was deployed.
-    Start,
+    /// Start what was deployed, in this way.
+    Start(Start),
 }
 
 /// The number by which an agent knows an order: one for each stage of each boot.
@@ -46,8 +48,13 @@ pub fn for_ramdisk(world: &World, node: NodeId) -> Option<(u64, Order<'_>)> {
     let order = match boot.stage {
         Stage::Inspect => Order::Inspect,
         Stage::Wipe => Order::Wipe { keep },
-        Stage::Deploy => Order::Deploy { image: image_of(world, node.id)?, hostname: &node.spec.name, keep },
-        Stage::Start => Order::Start,
+        Stage::Deploy => Order::Deploy {
+            image: image_of(world, node.id)?,
+            hostname: &node.spec.name,
+            keep,
+            ssh_keys: node.state.lease().and_then(|l| world.leases.get(l)).map_or(&[], |l| &l.spec.ssh_keys),
+        },
+        Stage::Start => Order::Start(node.spec.start),
         Stage::Firmware | Stage::Enrolled | Stage::Idle | Stage::Deployed => return None,
     };
     Some((task_id(boot), order))

@@ -1,6 +1,7 @@
 //! The configuration file: process settings only. Nodes, tenants and images are stored objects.
 
 use anyhow::{Context as _, bail};
+use hostler_core::hardware::Arch;
 use hostler_core::time::Timing;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -104,9 +105,39 @@ pub(crate) struct Boot {
     /// Kernel arguments for every ramdisk.
     #[serde(default)]
     pub(crate) kernel_args: Vec<String>,
+    /// Where ramdisks print.
+    #[serde(default)]
+    pub(crate) console: Console,
     /// How long a machine that has nothing to boot waits before it asks again, in seconds.
     #[serde(default = "ten")]
     pub(crate) retry_s: u64,
+}
+
+/// The console of each architecture, as in `console=`; empty for the one that the firmware names.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Console {
+    pub(crate) x86_64: String,
+    pub(crate) aarch64: String,
+    pub(crate) ppc64le: String,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        // Arm's firmware names it in a table (SPCR), which a wrong argument would override; PCs have no such habit.
+        Self { x86_64: "ttyS0,115200".into(), aarch64: String::new(), ppc64le: "hvc0".into() }
+    }
+}
+
+impl Console {
+    pub(crate) fn of(&self, arch: Arch) -> Option<&str> {
+        let console = match arch {
+            Arch::X86_64 => &self.x86_64,
+            Arch::Aarch64 => &self.aarch64,
+            Arch::Ppc64le => &self.ppc64le,
+        };
+        (!console.is_empty()).then_some(console.as_str())
+    }
 }
 
 /// How management controllers are spoken to.
@@ -204,6 +235,9 @@ impl Config {
         }
         if self.agents.heartbeat_ms == 0 || u64::from(self.agents.heartbeat_ms) * 2 > self.timing.silence_ms {
             bail!("agents.heartbeat_ms is more than 0 and at most half of timing.silence_ms");
+        }
+        if u32::from(self.boot.netmask).leading_ones() + u32::from(self.boot.netmask).trailing_zeros() != 32 {
+            bail!("boot.netmask is of the form 255.255.255.0, not {}", self.boot.netmask);
         }
         if self.boot.retry_s == 0 {
             bail!("boot.retry_s is at least 1");

@@ -9,6 +9,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// SHA-256 of what comes in pieces.
+#[derive(Clone)]
 pub(crate) struct Sha256(Context);
 
 impl Sha256 {

@@ -102,7 +102,12 @@ server = "{server}"      # as machines know it
 # router = "10.0.0.254"
 # dns = ["10.0.0.254"]
 # files = "boot"         # loaders/, kernels/, ramdisks/
-# kernel_args = ["console=ttyS0,115200"]
+# kernel_args = []       # for every ramdisk
+
+# [boot.console]         # where ramdisks print; "" for what the firmware says
+# x86_64 = "ttyS0,115200"
+# aarch64 = ""
+# ppc64le = "hvc0"
 
 # [store]
 # path = "state.db"

@@ -15,6 +15,7 @@ mod config;
 mod controller;
 mod digest;
 mod executor;
+mod image;
 mod init;
 mod keys;
 mod netboot;

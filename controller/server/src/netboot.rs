@@ -1,6 +1,7 @@
 //! The controller as the boot server sees it.
 
 use crate::clock::Clock;
+use crate::config::Console;
 use crate::keys::{TokenClaims, TokenKey};
 use crate::published::Published;
 use crate::writer::Inbox;
@@ -22,14 +23,22 @@ const BACKLOG: usize = 16_384;
 /// Strangers that are remembered, so that each is told of once.
 const STRANGERS: usize = 1_024;
 
+/// What every agent is told besides its identity.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) args: Vec<String>,
+    pub(crate) console: Console,
+    pub(crate) netmask: Ipv4Addr,
+    pub(crate) router: Option<Ipv4Addr>,
+}
+
 /// Answers the boot server from the published world.
 #[derive(Debug)]
 pub(crate) struct NetBoot {
     published: Arc<Published>,
     tokens: Arc<TokenKey>,
     clock: Clock,
-    /// What every agent is told besides its identity.
-    common_args: Vec<String>,
+    common: Common,
     evidence: mpsc::Sender<Input>,
     strangers: Mutex<HashSet<Mac>>,
 }
@@ -40,7 +49,7 @@ impl NetBoot {
         published: Arc<Published>,
         tokens: Arc<TokenKey>,
         clock: Clock,
-        common_args: Vec<String>,
+        common: Common,
         inbox: Inbox,
         tasks: &tokio_util::task::TaskTracker,
     ) -> Self {
@@ -51,7 +60,7 @@ impl NetBoot {
                 let _ = inbox.post(input).await;
             }
         });
-        Self { published, tokens, clock, common_args, evidence, strangers: Mutex::default() }
+        Self { published, tokens, clock, common, evidence, strangers: Mutex::default() }
     }
 
     fn tell(&self, input: Input) {
@@ -77,7 +86,17 @@ impl BootSource for NetBoot {
 
     fn kernel_args(&self, client: &Client, boot: BootId) -> Vec<String> {
         let token = self.tokens.token(TokenClaims { boot, node: client.node, mac: client.mac });
-        let mut args = self.common_args.clone();
+        let mut args = self.common.args.clone();
+        args.extend(self.common.console.of(client.arch).map(|console| format!("console={console}")));
+        // A kernel that panics restarts: that its boot script is asked for again is seen.
+        args.push("panic=10".to_owned());
+        args.push(format!("hostler.mac={}", client.mac));
+        args.push(format!(
+            "hostler.address={}/{}",
+            client.address,
+            u32::from(self.common.netmask).leading_ones()
+        ));
+        args.extend(self.common.router.map(|router| format!("hostler.gateway={router}")));
         args.push(format!("hostler.boot={boot}"));
         args.push(format!("hostler.node={}", client.name));
         args.push(format!("hostler.time_ms={}", self.clock.now().0));

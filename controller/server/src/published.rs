@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use hostler_core::hardware::{Arch, Firmware};
     use hostler_core::input::Input;
-    use hostler_core::node::{BmcSpec, NodeSpec, NodeState, Sealed};
+    use hostler_core::node::{BmcSpec, NodeSpec, NodeState, Sealed, Start};
     use hostler_core::time::Timing;
 
     fn registered(world: &mut World) -> NodeId {
@@ -183,6 +183,7 @@ mod tests {
             serial: None,
             uuid: None,
             keep_disks: [].into(),
+            start: Start::Kexec,
         };
         let bmc = BmcSpec {
             address: "10.1.0.1:623".into(),

@@ -8,7 +8,7 @@ use crate::controller::Controller;
 use crate::digest::sha256_hex;
 use crate::executor::{Effects, EvidenceSink, Executor};
 use crate::keys::{SealKey, TokenKey};
-use crate::netboot::NetBoot;
+use crate::netboot::{Common, NetBoot};
 use crate::pki::Authority;
 use crate::power::Power;
 use crate::published::Published;
@@ -205,7 +205,9 @@ async fn bind_boot_server(
     args.push(format!("hostler.controller={}", config.api.url));
     args.push(format!("hostler.ca={}", config.boot_url("ca.pem")));
     args.push(format!("hostler.ca_sha256={}", sha256_hex(authority.pem().as_bytes())));
-    let source = NetBoot::new(published.clone(), tokens.clone(), clock, args, inbox.clone(), tasks);
+    let (console, boot) = (config.boot.console.clone(), &config.boot);
+    let common = Common { args, console, netmask: boot.netmask, router: boot.router };
+    let source = NetBoot::new(published.clone(), tokens.clone(), clock, common, inbox.clone(), tasks);
     let catalogue = catalogue(config)?.ca(authority.pem().as_bytes().to_vec());
     Ok(BootServer::bind(settings(config), catalogue, Arc::new(source)).await?)
 }

@@ -2,11 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
 
+use hostler_core::catalogue::Content;
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{ImageId, LeaseId, NodeId, TenantId};
 use hostler_core::input::{Input, Reply};
 use hostler_core::lease::{Assigned, Lease, LeaseSpec, LeaseState, Member};
-use hostler_core::node::{BmcSpec, NodeSpec, Sealed};
+use hostler_core::node::{BmcSpec, NodeSpec, Sealed, Start};
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::{Change, World};
 use hostler_store::{Batch, BatchNumber, EventFilter, History as _, SqliteStore, Store as _, StoreError};
@@ -46,6 +47,7 @@ fn node(number: u8) -> (NodeSpec, BmcSpec) {
         serial: Some(format!("S{number}")),
         uuid: None,
         keep_disks: BTreeSet::new(),
+        start: Start::Kexec,
     };
     let address = format!("10.0.1.{number}:623");
     let password = Sealed("sealed".into());
@@ -57,7 +59,7 @@ fn world() -> World {
     let mut world = World::new(Timing::default());
     let inputs = [
         Input::Apply { author: "ada".into(), nodes: vec![node(1), node(2)] },
-        Input::AddImage { name: "demo".into(), arch: Arch::X86_64, sha256: "ab".into(), size_bytes: 1 },
+        Input::AddImage { name: "demo".into(), arch: Arch::X86_64, content: Content::raw("ab".into(), 1) },
         Input::AddTenant { name: "ci".into() },
         Input::RequestLease { tenant: TenantId(1), key: "k".into(), spec: request() },
     ];
@@ -77,7 +79,13 @@ fn request() -> LeaseSpec {
         nodes: BTreeSet::new(),
         image: "demo".into(),
     };
-    LeaseSpec { members: vec![member], duration_ms: 1, max_wait_ms: 1, purpose: String::new() }
+    LeaseSpec {
+        members: vec![member],
+        duration_ms: 1,
+        max_wait_ms: 1,
+        purpose: String::new(),
+        ssh_keys: Vec::new(),
+    }
 }
 
 fn deploying(id: u32, nodes: &[u32]) -> Change {

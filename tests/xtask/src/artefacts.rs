@@ -71,9 +71,11 @@ pub fn images(dir: &Path, scale: Scale) -> anyhow::Result<Vec<(&'static str, Pat
     ARCHES.into_iter().map(image).collect()
 }
 
-/// What firmware checks before it starts a program: PE for UEFI, 32-bit big-endian ELF for Open Firmware.
+/// What is checked of a file: of an image that it has a partition table, of a program that it is PE for UEFI or 32-bit
+/// big-endian ELF for Open Firmware.
 fn head(name: &str) -> Vec<u8> {
     let machine: u16 = match name {
+        _ if name.ends_with(".img") => return partition_table(),
         _ if name.ends_with(".elf") => return [b"\x7fELF\x01\x02\x01", &[0; 11][..], &[0, 20]].concat(),
         _ if !name.ends_with(".efi") => return Vec::new(),
         _ if name.starts_with("aarch64") => 0xaa64,
@@ -84,6 +86,15 @@ fn head(name: &str) -> Vec<u8> {
     head.extend_from_slice(&[0x40, 0, 0, 0, b'P', b'E', 0, 0]);
     head.extend_from_slice(&machine.to_le_bytes());
     head
+}
+
+/// An MBR with one Linux partition of 64 KiB.
+#[must_use]
+pub fn partition_table() -> Vec<u8> {
+    let mut sector = vec![0; 512];
+    sector[446..462].copy_from_slice(&[0, 0, 0, 0, 0x83, 0, 0, 0, 1, 0, 0, 0, 128, 0, 0, 0]);
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    sector
 }
 
 /// Bytes that depend on the file's name only.

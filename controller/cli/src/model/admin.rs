@@ -13,6 +13,10 @@ pub(crate) struct Image {
     pub(crate) arch: String,
     pub(crate) sha256: String,
     pub(crate) size_bytes: u64,
+    /// How the bytes are stored and served.
+    pub(crate) encoding: String,
+    /// What it takes on a disk.
+    pub(crate) disk_bytes: u64,
     pub(crate) status: String,
     pub(crate) added_ms: Option<u64>,
 }
@@ -66,6 +70,8 @@ impl From<pb::Image> for Image {
             arch: clean(&image.arch),
             sha256: clean(&image.sha256),
             size_bytes: image.size_bytes,
+            encoding: clean(&image.encoding),
+            disk_bytes: image.disk_bytes,
             status: clean(&image.status),
             added_ms: time(image.added_ms),
         }
@@ -124,6 +130,8 @@ mod tests {
             "arch": "",
             "sha256": "",
             "size_bytes": 0,
+            "encoding": "",
+            "disk_bytes": 0,
             "status": "",
             "added_ms": null
           },

@@ -45,6 +45,7 @@ pub(crate) enum CloseReason {
     Expired,
     WaitedTooLong,
     Infrastructure,
+    Image,
     /// A word that this version does not know.
     Unknown,
 }
@@ -72,6 +73,8 @@ pub(crate) struct LeasedNode {
     pub(crate) up: bool,
     pub(crate) status: String,
     pub(crate) phases: Vec<Phase>,
+    /// "KIND BASE64" each; empty until the system is deployed.
+    pub(crate) ssh_host_keys: Vec<String>,
 }
 
 /// One phase of one boot.
@@ -105,6 +108,7 @@ impl CloseReason {
             Self::Expired => "expired",
             Self::WaitedTooLong => "waited too long in the queue",
             Self::Infrastructure => "lost its machines",
+            Self::Image => "could not be provisioned",
             Self::Unknown => "was closed",
         }
     }
@@ -116,6 +120,7 @@ impl CloseReason {
             pb::CloseReason::Expired => Some(Self::Expired),
             pb::CloseReason::WaitedTooLong => Some(Self::WaitedTooLong),
             pb::CloseReason::Infrastructure => Some(Self::Infrastructure),
+            pb::CloseReason::Image => Some(Self::Image),
         }
     }
 }
@@ -176,6 +181,7 @@ impl From<pb::LeasedNode> for LeasedNode {
             up: node.up,
             status: clean(&node.status),
             phases: all(node.phases),
+            ssh_host_keys: node.ssh_host_keys.iter().map(|key| clean(key)).collect(),
         }
     }
 }
@@ -241,7 +247,8 @@ mod tests {
                   "start_ms": 5,
                   "end_ms": null
                 }
-              ]
+              ],
+              "ssh_host_keys": []
             }
           ],
           "requested_ms": 1,

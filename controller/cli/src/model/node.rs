@@ -19,6 +19,8 @@ pub(crate) struct Node {
     pub(crate) serial: Option<String>,
     pub(crate) uuid: Option<String>,
     pub(crate) keep_disks: Vec<String>,
+    /// How a freshly deployed system is started.
+    pub(crate) start: String,
     pub(crate) bmc: Option<Bmc>,
     pub(crate) state: String,
     /// What it waits for or why it failed.
@@ -35,6 +37,8 @@ pub(crate) struct Node {
     pub(crate) health: Option<Health>,
     pub(crate) boot: Option<Boot>,
     pub(crate) inventory: Option<Inventory>,
+    /// How its disks fared in its last wipe.
+    pub(crate) last_wipe: Vec<DiskWipe>,
     pub(crate) phases: Vec<Phase>,
 }
 
@@ -88,6 +92,10 @@ pub(crate) struct Inventory {
     pub(crate) memory_bytes: u64,
     pub(crate) disks: Vec<Disk>,
     pub(crate) nics: Vec<Nic>,
+    /// What started the machine.
+    pub(crate) firmware: Option<String>,
+    /// The management controller that the machine itself reaches.
+    pub(crate) bmc: Option<String>,
 }
 
 /// A disk.
@@ -100,6 +108,21 @@ pub(crate) struct Disk {
     pub(crate) rotational: bool,
     pub(crate) blank: bool,
     pub(crate) remote: bool,
+    /// What the disk says of itself.
+    pub(crate) health: Option<String>,
+}
+
+/// How one disk was wiped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct DiskWipe {
+    pub(crate) path: String,
+    pub(crate) serial: String,
+    pub(crate) method: String,
+    pub(crate) verified: bool,
+    pub(crate) verified_bytes: u64,
+    pub(crate) duration_ms: u64,
+    /// Why it is not verified.
+    pub(crate) problem: Option<String>,
 }
 
 /// A network interface.
@@ -134,6 +157,7 @@ impl From<pb::Node> for Node {
             serial: optional(&spec.serial),
             uuid: optional(&spec.uuid),
             keep_disks: spec.keep_disks.iter().map(|serial| clean(serial)).collect(),
+            start: optional(&spec.start).unwrap_or_else(|| "kexec".to_owned()),
             bmc: spec.bmc.map(Bmc::from),
             state: clean(&node.state),
             reason: optional(&node.reason),
@@ -146,6 +170,7 @@ impl From<pb::Node> for Node {
             health: node.health.map(Health::from),
             boot: node.boot.map(Boot::from),
             inventory: node.inventory.map(Inventory::from),
+            last_wipe: all(node.last_wipe),
             phases: all(node.phases),
         }
     }
@@ -199,6 +224,8 @@ impl From<pb::Inventory> for Inventory {
             memory_bytes: inventory.memory_bytes,
             disks: all(inventory.disks),
             nics: all(inventory.nics),
+            firmware: optional(&inventory.firmware),
+            bmc: optional(&inventory.bmc),
         }
     }
 }
@@ -213,6 +240,21 @@ impl From<pb::Disk> for Disk {
             rotational: disk.rotational,
             blank: disk.blank,
             remote: disk.remote,
+            health: optional(&disk.health),
+        }
+    }
+}
+
+impl From<pb::DiskWipe> for DiskWipe {
+    fn from(wipe: pb::DiskWipe) -> Self {
+        Self {
+            path: clean(&wipe.path),
+            serial: clean(&wipe.serial),
+            method: clean(&wipe.method),
+            verified: wipe.verified,
+            verified_bytes: wipe.verified_bytes,
+            duration_ms: wipe.duration_ms,
+            problem: optional(&wipe.problem),
         }
     }
 }
@@ -274,6 +316,7 @@ mod tests {
           "serial": null,
           "uuid": null,
           "keep_disks": [],
+          "start": "kexec",
           "bmc": {
             "address": "",
             "user": "",
@@ -329,7 +372,8 @@ mod tests {
                 "size_bytes": 0,
                 "rotational": false,
                 "blank": false,
-                "remote": false
+                "remote": false,
+                "health": null
               }
             ],
             "nics": [
@@ -339,8 +383,11 @@ mod tests {
                 "link": false,
                 "speed_mbps": 0
               }
-            ]
+            ],
+            "firmware": null,
+            "bmc": null
           },
+          "last_wipe": [],
           "phases": [
             {
               "phase": "",

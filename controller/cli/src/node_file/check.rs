@@ -47,6 +47,9 @@ impl<R: Fn(&Path) -> io::Result<String>> Check<'_, R> {
         self.field(&node.arch, |arch| fields::arch(arch));
         self.field(&node.firmware, |firmware| fields::firmware(firmware, node.arch.get_ref()));
         self.field(&node.address, |address| fields::address(address));
+        if let Some(start) = &node.start {
+            self.field(start, |start: &String| fields::start(start));
+        }
         let mac = self.field(&node.mac, |mac| fields::mac(mac)).unwrap_or_default();
         self.unique("name", &node.name, name, name);
         self.unique("mac", &node.mac, &mac, name);
@@ -66,6 +69,7 @@ impl<R: Fn(&Path) -> io::Result<String>> Check<'_, R> {
             uuid: node.uuid.as_ref().map(|uuid| uuid.get_ref().clone()).unwrap_or_default(),
             bmc: Some(self.bmc(&node.bmc, name)),
             keep_disks: node.keep_disks.clone(),
+            start: node.start.as_ref().map(|start| start.get_ref().clone()).unwrap_or_default(),
         }
     }
 

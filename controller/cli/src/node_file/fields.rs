@@ -92,6 +92,10 @@ pub(super) fn bmc_address(address: &str) -> Result<String, Problem> {
     Ok(format!("{}:{port}", host.to_ascii_lowercase()))
 }
 
+pub(super) fn start(start: &str) -> Result<(), Problem> {
+    one_of("way to start a deployed system", start, &["kexec", "restart"])
+}
+
 pub(super) fn cipher_suite(suite: u32) -> Result<(), Problem> {
     match suite {
         3 | 17 => Ok(()),

@@ -26,6 +26,7 @@ pub(super) struct Node {
     pub(super) uuid: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) keep_disks: Vec<String>,
+    pub(super) start: Option<Spanned<String>>,
     pub(super) bmc: Bmc,
 }
 

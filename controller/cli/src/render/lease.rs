@@ -55,6 +55,12 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     text
 }
 
+/// The host keys of the deployed systems, as `ssh -o UserKnownHostsFile=` reads them.
+pub(crate) fn known_hosts(lease: &Lease) -> String {
+    let line = |node: &LeasedNode, key: &String| format!("{},{} {key}\n", node.name, node.address);
+    lease.nodes.iter().flat_map(|node| node.ssh_host_keys.iter().map(move |key| line(node, key))).collect()
+}
+
 /// The lease in one line: "lease 7 deploying: writing images".
 pub(crate) fn headline(lease: &Lease, now_ms: u64, look: &Look) -> String {
     let mut line = format!("lease {} {}", lease.id, look.paint(tone(lease.state), lease.state.as_str()));
@@ -184,6 +190,7 @@ mod tests {
             up,
             status: status.to_owned(),
             phases: vec![Phase { phase: "power".to_owned(), start_ms: T, end_ms: Some(T + 2_000) }],
+            ssh_host_keys: vec!["ssh-ed25519 AAAA".to_owned()],
         }
     }
 
@@ -273,6 +280,14 @@ mod tests {
 
         r1-n12
           power  ████████████████████████████████████████  2.0s
+        ");
+    }
+
+    #[test]
+    fn known_hosts_name_both_host_and_address() {
+        insta::assert_snapshot!(known_hosts(&active()), @r"
+        r1-n01,127.16.0.1 ssh-ed25519 AAAA
+        r1-n12,127.16.0.1 ssh-ed25519 AAAA
         ");
     }
 

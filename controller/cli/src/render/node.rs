@@ -4,7 +4,7 @@ use super::look::{Look, Tone};
 use super::phases;
 use super::table::{Table, or_dash, plain};
 use super::time::{age, between, bytes, span, stamp};
-use crate::model::node::{Boot, Disk, Health, Inventory, Node};
+use crate::model::node::{Boot, Disk, DiskWipe, Health, Inventory, Node};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -49,6 +49,12 @@ pub(crate) fn show(node: &Node, now_ms: u64, look: &Look) -> String {
     }
     if let Some(inventory) = &node.inventory {
         hardware(&mut sheet, node, inventory);
+    }
+    if !node.last_wipe.is_empty() {
+        sheet.section("Last wipe");
+        for wipe in &node.last_wipe {
+            sheet.line(&wipe_line(wipe, look));
+        }
     }
     if let Some(boot) = &node.boot {
         timeline(&mut sheet, boot, now_ms);
@@ -132,6 +138,7 @@ fn machine(sheet: &mut Sheet<'_>, node: &Node) {
     sheet.fact("network", Some(&format!("{}, {}", node.mac, node.address)));
     sheet.fact("serial", node.serial.as_deref());
     sheet.fact("uuid", node.uuid.as_deref());
+    sheet.fact("started by", Some(node.start.as_str()).filter(|start| *start != "kexec"));
     sheet.fact("keep disks", Some(node.keep_disks.join(", ")).filter(|disks| !disks.is_empty()).as_deref());
 }
 
@@ -142,6 +149,8 @@ fn hardware(sheet: &mut Sheet<'_>, node: &Node, inventory: &Inventory) {
         .fact("serial", mismatch(inventory.serial.as_deref(), node.serial.as_deref(), sheet.look).as_deref());
     sheet.fact("uuid", mismatch(inventory.uuid.as_deref(), node.uuid.as_deref(), sheet.look).as_deref());
     sheet.fact("size", Some(&format!("{} CPUs, {} memory", inventory.cpus, bytes(inventory.memory_bytes))));
+    sheet.fact("firmware", inventory.firmware.as_deref());
+    sheet.fact("own BMC", inventory.bmc.as_deref());
     for disk in &inventory.disks {
         sheet.fact("disk", Some(&disk_line(node, disk)));
     }
@@ -166,8 +175,25 @@ fn disk_line(node: &Node, disk: &Disk) -> String {
         (false, true) => ", kept: never wiped",
         (false, false) => "",
     };
+    let health = disk.health.as_ref().map(|health| format!(", health {health}")).unwrap_or_default();
     let Disk { path, serial, model, size_bytes, .. } = disk;
-    format!("{path} {}, {kind}, {model}, serial {serial}, {content}{spared}", bytes(*size_bytes))
+    format!("{path} {}, {kind}, {model}, serial {serial}{health}, {content}{spared}", bytes(*size_bytes))
+}
+
+/// "/dev/vda by discard in 0.4s, 68.0 MiB read back, all zero".
+fn wipe_line(wipe: &DiskWipe, look: &Look) -> String {
+    if wipe.method == "kept" {
+        return format!("{} left alone: {}", wipe.path, wipe.problem.as_deref().unwrap_or("kept"));
+    }
+    let took = span(Duration::from_millis(wipe.duration_ms));
+    let head = format!("{} by {} in {took}", wipe.path, wipe.method);
+    match (&wipe.problem, wipe.verified) {
+        (None, true) => format!("{head}, {} read back, all zero", bytes(wipe.verified_bytes)),
+        (problem, _) => {
+            let problem = problem.as_deref().unwrap_or("nothing was read back");
+            look.paint(Tone::Warn, &format!("{head}: {problem}"))
+        }
+    }
 }
 
 fn is_spared(node: &Node, disk: &Disk) -> bool {
@@ -229,6 +255,7 @@ mod tests {
             serial: Some("SIM0001".to_owned()),
             uuid: None,
             keep_disks: vec!["SER1".to_owned()],
+            start: "kexec".to_owned(),
             bmc: Some(Bmc {
                 address: "127.17.0.1:6230".to_owned(),
                 user: "admin".to_owned(),
@@ -251,6 +278,7 @@ mod tests {
             }),
             boot: None,
             inventory: None,
+            last_wipe: Vec::new(),
             phases: Vec::new(),
         }
     }
@@ -264,12 +292,22 @@ mod tests {
             rotational: false,
             blank,
             remote: false,
+            health: Some("ok".to_owned()),
         };
         let hold = |kind: &str, reason: &str| Hold {
             kind: kind.to_owned(),
             author: "alice".to_owned(),
             reason: reason.to_owned(),
             since_ms: Some(T - 7_200_000),
+        };
+        let wipe = |path: &str, method: &str, problem: Option<&str>| DiskWipe {
+            path: path.to_owned(),
+            serial: String::new(),
+            method: method.to_owned(),
+            verified: problem.is_none(),
+            verified_bytes: 68 << 20,
+            duration_ms: 412,
+            problem: problem.map(str::to_owned),
         };
         let evidence = |kind: &str, detail: &str, after| Evidence {
             kind: kind.to_owned(),
@@ -298,7 +336,10 @@ mod tests {
                     link: true,
                     speed_mbps: 1000,
                 }],
+                firmware: Some("uefi".to_owned()),
+                bmc: None,
             }),
+            last_wipe: vec![wipe("/dev/vda", "kept", Some("to be kept")), wipe("/dev/vdb", "discard", None)],
             boot: Some(Boot {
                 id: 17,
                 purpose: "prepare".to_owned(),
@@ -373,9 +414,14 @@ mod tests {
           model      QEMU Standard PC
           serial     SIM0099, registered as SIM0001
           size       8 CPUs, 32.0 GiB memory
-          disk       /dev/vda 8.0 GiB, flash, QEMU HARDDISK, serial SER1, holds data, kept: never wiped
-          disk       /dev/vdb 8.0 GiB, flash, QEMU HARDDISK, serial SER2, blank
+          firmware   uefi
+          disk       /dev/vda 8.0 GiB, flash, QEMU HARDDISK, serial SER1, health ok, holds data, kept: never wiped
+          disk       /dev/vdb 8.0 GiB, flash, QEMU HARDDISK, serial SER2, health ok, blank
           interface  eth0 52:54:00:00:00:01, 1000 Mbit/s
+
+        Last wipe
+          /dev/vda left alone: to be kept
+          /dev/vdb by discard in 0.4s, 68.0 MiB read back, all zero
 
         Boot 17 to prepare, try 2, ordered 40s ago
              +0.0s  ordered    BMC: on
@@ -390,6 +436,9 @@ mod tests {
 
     #[test]
     fn kept_disks_are_not_wiped() {
-        assert_eq!(disks_to_wipe(&failed()), ["/dev/vdb 8.0 GiB, flash, QEMU HARDDISK, serial SER2, blank"]);
+        assert_eq!(
+            disks_to_wipe(&failed()),
+            ["/dev/vdb 8.0 GiB, flash, QEMU HARDDISK, serial SER2, health ok, blank"]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::registration::check_word;
 use super::{Result, exhausted};
 use crate::attempt::Stage;
-use crate::catalogue::{Image, ImageStatus, Tenant};
+use crate::catalogue::{Content, Image, ImageStatus, Tenant};
 use crate::event::Severity;
 use crate::hardware::Arch;
 use crate::ids::NodeId;
@@ -36,19 +36,13 @@ impl World {
         Ok(Reply::Tenant(id))
     }
 
-    pub(super) fn on_add_image(
-        &mut self,
-        name: String,
-        arch: Arch,
-        sha256: String,
-        size_bytes: u64,
-    ) -> Result {
+    pub(super) fn on_add_image(&mut self, name: String, arch: Arch, content: Content) -> Result {
         check_word("image name", &name, "-._")?;
-        if size_bytes == 0 {
+        if content.size_bytes == 0 || content.disk_bytes == 0 {
             return Err(Refusal::Invalid(format!("image {name} for {arch} is empty")));
         }
         match self.image_for(&name, arch).cloned() {
-            Some(known) if known.sha256 == sha256 => return Ok(Reply::Image(known.id)),
+            Some(known) if known.content == content => return Ok(Reply::Image(known.id)),
             Some(former) => self.put_image(Image { status: ImageStatus::Retired, ..former }),
             None => {}
         }
@@ -57,10 +51,10 @@ impl World {
             Severity::Info,
             "image-added",
             (),
-            format!("image {name} for {arch} added, sha256 {sha256}"),
+            format!("image {name} for {arch} added, sha256 {}", content.sha256),
         );
         let (status, added) = (ImageStatus::Candidate, self.meta.now);
-        self.put_image(Image { id, name, arch, sha256, size_bytes, status, added });
+        self.put_image(Image { id, name, arch, content, status, added });
         self.reschedule = true;
         Ok(Reply::Image(id))
     }

@@ -6,7 +6,8 @@ use crate::catalogue::ImageStatus;
 use crate::event::Severity;
 use crate::hardware::Mac;
 use crate::ids::{BootId, NodeId};
-use crate::input::{Profile, Refusal, Reply, Report};
+use crate::input::{Blame, Profile, Refusal, Reply, Report};
+use crate::lease::CloseReason;
 use crate::node::{NodeState, Presence};
 use crate::order;
 use crate::text::clip;
@@ -95,10 +96,14 @@ impl World {
             (Profile::Ramdisk, Report::Inspected { task, inventory }) => {
                 self.on_inspected(id, task, inventory)
             }
-            (Profile::Ramdisk, Report::Wiped { task, disks }) => self.on_wiped(id, task, &disks),
+            (Profile::Ramdisk, Report::Wiped { task, disks }) => self.on_wiped(id, task, disks),
             (Profile::Ramdisk, Report::SignRequest) => self.on_sign_request(id),
-            (Profile::Ramdisk, Report::Deployed { task, sha256 }) => self.on_deployed(id, task, &sha256),
-            (Profile::Ramdisk, Report::Failed { task, reason }) => self.on_step_failed(id, task, &reason),
+            (Profile::Ramdisk, Report::Deployed { task, sha256, host_keys }) => {
+                self.on_deployed(id, task, &sha256, host_keys)
+            }
+            (Profile::Ramdisk, Report::Failed { task, reason, blame }) => {
+                self.on_step_failed(id, task, &reason, blame)
+            }
             (Profile::Tenant, Report::Hello { incarnation, runs }) => {
                 self.on_tenant_hello(id, boot, incarnation, &runs)
             }
@@ -157,13 +162,13 @@ impl World {
         }
     }
 
-    fn on_deployed(&mut self, id: NodeId, task: u64, sha256: &str) -> Result {
+    fn on_deployed(&mut self, id: NodeId, task: u64, sha256: &str, host_keys: Vec<String>) -> Result {
         if !self.is_ordered(id, task, Stage::Deploy) {
             return Ok(Reply::Done);
         }
         let now = self.meta.now;
-        let image = order::image_of(self, id).map(|i| (i.id, i.sha256.clone()));
-        let Some((_, expected)) = image else { return Ok(Reply::Done) };
+        let image = order::image_of(self, id).map(|i| i.content.sha256.clone());
+        let Some(expected) = image else { return Ok(Reply::Done) };
         if expected != sha256 {
             self.escalate(id, &format!("the image written has the digest {}, not {expected}", clip(sha256)));
             return Ok(Reply::Done);
@@ -172,14 +177,28 @@ impl World {
             let from = boot.last_end();
             boot.spend(Phase::Image, from, now);
             boot.witness(EvidenceKind::Deployed, sha256, now);
+            boot.host_keys = host_keys;
         }
         self.advance(id, Stage::Start, self.timing.deployed_ms);
         Ok(Reply::Done)
     }
 
-    fn on_step_failed(&mut self, id: NodeId, task: u64, reason: &str) -> Result {
-        if order::for_ramdisk(self, id).is_some_and(|(ordered, _)| ordered == task) {
-            self.escalate(id, &format!("the agent reports: {}", clip(reason)));
+    /// A failure is the machine's, unless the agent blames an image that no machine has booted yet: trying that on
+    /// node after node would quarantine them all.
+    fn on_step_failed(&mut self, id: NodeId, task: u64, reason: &str, blame: Blame) -> Result {
+        if order::for_ramdisk(self, id).is_none_or(|(ordered, _)| ordered != task) {
+            return Ok(Reply::Done);
+        }
+        let lease = self.nodes.get(id).and_then(|n| n.state.lease());
+        let untried =
+            order::image_of(self, id).filter(|i| i.status != ImageStatus::Good).map(|i| i.name.clone());
+        match (blame, untried, lease) {
+            (Blame::Image, Some(image), Some(lease)) => {
+                let text = format!("image {image} cannot be deployed: {}", clip(reason));
+                self.tell(Severity::Warning, "image-failed", (id, Some(lease)), text.clone());
+                self.end_lease(lease, CloseReason::Image, text);
+            }
+            _ => self.escalate(id, &format!("the agent reports: {}", clip(reason))),
         }
         Ok(Reply::Done)
     }

@@ -1,7 +1,7 @@
 //! Disks: which are wiped, whether they were, and whether they are still the same.
 
-use crate::input::DiskWipe;
-use crate::node::{Disk, Inventory, Node};
+use crate::node::{Disk, DiskWipe, Inventory, Node};
+use crate::text::clip;
 
 /// The disks that are wiped: not those that an administrator keeps or that are reached over a network.
 pub(super) fn wiped_disks(node: &Node) -> impl Iterator<Item = &Disk> {
@@ -32,6 +32,16 @@ pub(super) fn key(disk: &Disk) -> &str {
 /// True if the agent reports this disk as wiped and read back.
 pub(super) fn was_verified(disk: &Disk, wipes: &[DiskWipe]) -> bool {
     wipes.iter().any(|w| w.path == disk.path && w.serial == disk.serial && w.verified)
+}
+
+/// What is kept of a report: one entry for each disk that was inspected, its texts clipped.
+pub(super) fn inspected(node: &Node, wipes: Vec<DiskWipe>) -> Vec<DiskWipe> {
+    let disks = node.inventory.iter().flat_map(|inventory| &inventory.disks);
+    let report = |d: &Disk| wipes.iter().find(|w| w.path == d.path && w.serial == d.serial);
+    disks
+        .filter_map(report)
+        .map(|w| DiskWipe { method: clip(&w.method), problem: clip(&w.problem), ..w.clone() })
+        .collect()
 }
 
 /// For people.

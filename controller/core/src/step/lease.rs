@@ -21,6 +21,9 @@ const MAX_QUEUED: usize = 10_000;
 /// Closed leases that are remembered at most, however short a while ago they were closed.
 const MAX_REMEMBERED: usize = 100_000;
 
+/// Keys that may log in to the machines of one lease.
+const MAX_KEYS: usize = 32;
+
 /// The longest time that a lease or a wait in the queue may take: 30 days.
 const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 
@@ -272,6 +275,12 @@ fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
         if span == 0 || span > MAX_SPAN_MS {
             return invalid(format!("{name}: more than nothing and at most 30 days"));
         }
+    }
+    if spec.ssh_keys.len() > MAX_KEYS {
+        return invalid(format!("ssh_keys: at most {MAX_KEYS}"));
+    }
+    for (i, key) in spec.ssh_keys.iter().enumerate() {
+        crate::ssh::public_key(key).map_err(|e| Refusal::Invalid(format!("ssh_keys[{i}]: {e}")))?;
     }
     if spec.purpose.len() > 256 {
         return invalid("purpose: at most 256 bytes".into());

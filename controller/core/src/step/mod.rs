@@ -48,9 +48,7 @@ impl World {
             Input::Apply { author, nodes } => self.on_apply(&author, &nodes),
             Input::Admin { author, node, action } => self.on_admin(&author, &node, action),
             Input::AddTenant { name } => self.on_add_tenant(name),
-            Input::AddImage { name, arch, sha256, size_bytes } => {
-                self.on_add_image(name, arch, sha256, size_bytes)
-            }
+            Input::AddImage { name, arch, content } => self.on_add_image(name, arch, content),
             Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
             Input::ReleaseLease { lease, author } => self.on_release(lease, &author),
             Input::StartRun { lease, key, spec } => self.on_start_run(lease, key, spec),

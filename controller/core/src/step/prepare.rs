@@ -1,11 +1,11 @@
 //! Inspection and wipe: whether this is the registered machine, whether its disks may be wiped, and whether they were.
 
 use super::Result;
-use super::disks::{describe, key, missing, unwiped, was_verified, wiped_disks};
+use super::disks::{describe, inspected, key, missing, unwiped, was_verified, wiped_disks};
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
-use crate::input::{DiskWipe, Reply};
-use crate::node::{Disk, FirstWipe, HoldKind, Inventory, Nic, Node, NodeState};
+use crate::input::Reply;
+use crate::node::{Disk, DiskWipe, FirstWipe, HoldKind, Inventory, Nic, Node, NodeState};
 use crate::text::clip;
 use crate::world::World;
 
@@ -101,16 +101,18 @@ impl World {
         self.advance(id, Stage::Wipe, self.timing.wipe_ms);
     }
 
-    pub(super) fn on_wiped(&mut self, id: NodeId, task: u64, disks: &[DiskWipe]) -> Result {
+    pub(super) fn on_wiped(&mut self, id: NodeId, task: u64, disks: Vec<DiskWipe>) -> Result {
         if !self.is_ordered(id, task, Stage::Wipe) {
             return Ok(Reply::Done);
         }
         let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        let missed = wiped_disks(node).find(|d| !was_verified(d, disks)).map(|d| {
-            let how = disks.iter().find(|w| w.path == d.path).map_or("no word of it", |w| &w.method);
-            format!("{}: {how}", describe(d))
+        let missed = wiped_disks(node).find(|d| !was_verified(d, &disks)).map(|d| {
+            let why = disks.iter().find(|w| w.path == d.path).map_or("no word of it", |w| &w.problem);
+            format!("{}: {why}", describe(d))
         });
+        let methods: Vec<_> = disks.iter().map(|d| format!("{} by {}", d.path, d.method)).collect();
+        node.last_wipe = inspected(node, disks);
         if let Some(missed) = missed {
             self.escalate(id, &format!("the wipe was not verified of {missed}"));
             return Ok(Reply::Done);
@@ -121,7 +123,6 @@ impl World {
         let NodeState::Cleaning { boot, lease } = &mut node.state else { return Ok(Reply::Done) };
         let from = boot.last_end();
         boot.spend(Phase::Wipe, from, now);
-        let methods: Vec<_> = disks.iter().map(|d| format!("{} by {}", d.path, d.method)).collect();
         boot.witness(EvidenceKind::Wiped, &clip(&methods.join(", ")), now);
         boot.stage = Stage::Idle;
         let (boot, lease) = (boot.clone(), *lease);
@@ -186,9 +187,10 @@ fn same_uuid(a: &str, b: &str) -> bool {
 
 /// Bytes of text in an inventory, roughly.
 fn text_of(inventory: &Inventory) -> usize {
-    let disk = |d: &Disk| 64 + d.path.len() + d.serial.len() + d.model.len();
+    let disk = |d: &Disk| 64 + d.path.len() + d.serial.len() + d.model.len() + d.health.len();
     let nic = |n: &Nic| 64 + n.name.len() + n.mac.len();
-    let system = [&inventory.serial, &inventory.uuid, &inventory.manufacturer, &inventory.product];
+    let system =
+        [&inventory.serial, &inventory.uuid, &inventory.manufacturer, &inventory.product, &inventory.bmc];
     system.iter().map(|s| s.len()).sum::<usize>()
         + inventory.disks.iter().map(disk).sum::<usize>()
         + inventory.nics.iter().map(nic).sum::<usize>()

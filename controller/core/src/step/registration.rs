@@ -52,6 +52,7 @@ impl World {
             inventory: None,
             first_wipe: FirstWipe::Pending,
             wiped: BTreeSet::new(),
+            last_wipe: Vec::new(),
             agent: Presence::Absent,
             unexpected_boot: None,
             vacated: None,
@@ -163,6 +164,7 @@ fn differences(world: &World, node: &Node, spec: &NodeSpec, bmc: &BmcSpec) -> Ve
         ("serial", old.serial.clone().unwrap_or_else(none), spec.serial.clone().unwrap_or_else(none)),
         ("uuid", old.uuid.clone().unwrap_or_else(none), spec.uuid.clone().unwrap_or_else(none)),
         ("keep_disks", keep(old), keep(spec)),
+        ("start", old.start.as_str().to_owned(), spec.start.as_str().to_owned()),
     ];
     if let Some(known) = world.bmcs.get(node.bmc).map(|b| &b.spec) {
         fields.push(("bmc.address", known.address.clone(), bmc.address.clone()));

@@ -5,7 +5,7 @@ use crate::random::Random;
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{BootId, NodeId};
 use hostler_core::input::{Effect, Input, PowerResult, Profile, Report};
-use hostler_core::node::{BmcSpec, Disk, Node, NodeSpec, Sealed};
+use hostler_core::node::{BmcSpec, Disk, Node, NodeSpec, Sealed, Start};
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -206,6 +206,7 @@ fn machine(index: usize, random: &mut Random) -> Machine {
             serial: identified.then(|| format!("S{index}")),
             uuid: random.chance(300).then(|| uuid.clone()),
             keep_disks: keep,
+            start: Start::Kexec,
         },
         guid: random.chance(500).then_some(uuid),
         disks,

@@ -6,8 +6,8 @@
 use crate::random::Random;
 use hostler_core::boot::{self, BootPlan, NetworkEvidence};
 use hostler_core::ids::{BootId, LeaseId, NodeId, RunId};
-use hostler_core::input::{DiskWipe, Input, Profile, Report};
-use hostler_core::node::{Disk, Inventory, NodeSpec, NodeState};
+use hostler_core::input::{Blame, Input, Profile, Report};
+use hostler_core::node::{Disk, DiskWipe, Inventory, NodeSpec, NodeState};
 use hostler_core::order::{self, Order, RunOrder};
 use hostler_core::run::TaskResult;
 use hostler_core::time::Timestamp;
@@ -271,7 +271,11 @@ impl Machine {
         };
         let say = |report| says(node, boot, Profile::Ramdisk, report);
         if random.chance(see.faults / 4) {
-            return vec![say(Report::Failed { task, reason: "the disk answers with errors".into() })];
+            return vec![say(Report::Failed {
+                task,
+                reason: "the disk answers with errors".into(),
+                blame: Blame::Machine,
+            })];
         }
         match order {
             Order::Inspect => vec![say(Report::Inspected { task, inventory: self.inventory() })],
@@ -282,10 +286,10 @@ impl Machine {
             Order::Deploy { image, .. } => {
                 self.write_image(node, boot, world);
                 let wrong = random.chance(see.faults / 4);
-                let sha256 = if wrong { "0bad".to_owned() } else { image.sha256.clone() };
-                vec![say(Report::SignRequest), say(Report::Deployed { task, sha256 })]
+                let sha256 = if wrong { "0bad".to_owned() } else { image.content.sha256.clone() };
+                vec![say(Report::SignRequest), say(Report::Deployed { task, sha256, host_keys: Vec::new() })]
             }
-            Order::Start => {
+            Order::Start(_) => {
                 self.start_installed();
                 Vec::new()
             }
@@ -317,6 +321,7 @@ impl Machine {
                 path: platter.disk.path.clone(),
                 method: "zeros".into(),
                 verified: !sloppy,
+                ..DiskWipe::default()
             });
         }
         self.installed = None;

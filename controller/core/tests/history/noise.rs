@@ -7,8 +7,8 @@ use hostler_core::attempt::Stage;
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::hardware::Mac;
 use hostler_core::ids::{BootId, NodeId, RunId};
-use hostler_core::input::{DiskWipe, Input, PowerResult, Profile, Report};
-use hostler_core::node::{Inventory, Node};
+use hostler_core::input::{Blame, Input, PowerResult, Profile, Report};
+use hostler_core::node::{DiskWipe, Inventory, Node};
 use hostler_core::order;
 use hostler_core::run::TaskResult;
 use hostler_core::time::Timestamp;
@@ -66,8 +66,8 @@ fn any_report(node: &Node, task: u64, random: &mut Random) -> Report {
         3 => Report::Inspected { task, inventory: node.inventory.clone().unwrap_or_default() },
         4 => Report::Wiped { task, disks: all_wiped(node) },
         5 => Report::SignRequest,
-        6 => Report::Deployed { task, sha256: "00".into() },
-        7 => Report::Failed { task, reason: "no reason".into() },
+        6 => Report::Deployed { task, sha256: "00".into(), host_keys: Vec::new() },
+        7 => Report::Failed { task, reason: "no reason".into(), blame: Blame::Machine },
         _ => Report::RunFinished { run, result: TaskResult::default() },
     }
 }
@@ -80,6 +80,7 @@ fn all_wiped(node: &Node) -> Vec<DiskWipe> {
             path: d.path.clone(),
             method: "said so".into(),
             verified: true,
+            ..DiskWipe::default()
         })
         .collect()
 }
@@ -105,8 +106,8 @@ fn wrong_task(node: &Node, random: &mut Random) -> Option<Input> {
     let report = match random.below(4) {
         0 => Report::Wiped { task, disks: all_wiped(node) },
         1 => Report::Inspected { task, inventory: Inventory::default() },
-        2 => Report::Deployed { task, sha256: "00".into() },
-        _ => Report::Failed { task, reason: "of an order long gone".into() },
+        2 => Report::Deployed { task, sha256: "00".into(), host_keys: Vec::new() },
+        _ => Report::Failed { task, reason: "of an order long gone".into(), blame: Blame::Machine },
     };
     Some(says(node.id, boot.id, Profile::Ramdisk, report))
 }
@@ -120,7 +121,7 @@ fn hostile_tenant(node: &Node, world: &World, random: &mut Random) -> Option<Inp
         0 => Report::RunStarted { run },
         1 => Report::RunFinished { run, result: TaskResult { exit_code: 1, ..TaskResult::default() } },
         2 => Report::Wiped { task: order::task_id(boot), disks: all_wiped(node) },
-        _ => Report::Deployed { task: order::task_id(boot), sha256: "00".into() },
+        _ => Report::Deployed { task: order::task_id(boot), sha256: "00".into(), host_keys: Vec::new() },
     };
     Some(says(node.id, boot.id, Profile::Tenant, report))
 }

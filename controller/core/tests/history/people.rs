@@ -2,6 +2,7 @@
 
 use crate::lab::Lab;
 use crate::random::Random;
+use hostler_core::catalogue::Content as ImageContent;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input};
@@ -133,7 +134,11 @@ impl People {
 
     fn image(&mut self, name: &str, arch: Arch) -> Input {
         self.serial += 1;
-        Input::AddImage { name: name.into(), arch, sha256: format!("{:064x}", self.serial), size_bytes: 1 }
+        Input::AddImage {
+            name: name.into(),
+            arch,
+            content: ImageContent::raw(format!("{:064x}", self.serial), 1),
+        }
     }
 
     fn request(&mut self, world: &World, random: &mut Random) -> Option<Input> {
@@ -146,6 +151,7 @@ impl People {
             duration_ms: 30_000 + random.below(600_000),
             max_wait_ms: 60_000 + random.below(1_800_000),
             purpose: "a test".into(),
+            ssh_keys: Vec::new(),
         };
         let mut key = format!("key {}", self.serial);
         if random.chance(50) {

@@ -1,10 +1,11 @@
 //! What stories begin with: machines, requests and reports, in few words.
 
+use hostler_core::catalogue::Content as ImageContent;
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{BootId, RunId};
-use hostler_core::input::{DiskWipe, Input, Report};
+use hostler_core::input::{Input, Report};
 use hostler_core::lease::Member;
-use hostler_core::node::{BmcSpec, Disk, Node, NodeSpec, NodeState, Sealed};
+use hostler_core::node::{BmcSpec, Disk, DiskWipe, Node, NodeSpec, NodeState, Sealed, Start};
 use hostler_core::world::{Change, World};
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -66,6 +67,7 @@ pub(crate) fn spec(machine: &str) -> NodeSpec {
         serial: Some(format!("S-{name}")),
         uuid: None,
         keep_disks: BTreeSet::new(),
+        start: Start::Kexec,
     }
 }
 
@@ -80,7 +82,7 @@ pub(crate) fn bmc(spec: &NodeSpec) -> BmcSpec {
 }
 
 pub(crate) fn image(name: &str, arch: Arch, sha256: &str) -> Input {
-    Input::AddImage { name: name.into(), arch, sha256: sha256.into(), size_bytes: 1 }
+    Input::AddImage { name: name.into(), arch, content: ImageContent::raw(sha256.into(), 1) }
 }
 
 pub(crate) fn disk(serial: &str, blank: bool) -> Disk {
@@ -97,6 +99,7 @@ pub(crate) fn wiped(node: &Node) -> Vec<DiskWipe> {
             path: d.path.clone(),
             method: "zeros".into(),
             verified: true,
+            ..DiskWipe::default()
         })
         .collect()
 }

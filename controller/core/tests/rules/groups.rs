@@ -2,9 +2,11 @@
 
 use crate::given::is_leased;
 use crate::rack::{Rack, SECOND};
-use hostler_core::input::{AdminAction, Input, PowerResult, Refusal};
+use hostler_core::attempt::Stage;
+use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Refusal, Report};
 use hostler_core::lease::{CloseReason, LeaseState};
 use hostler_core::node::{HoldKind, StateName};
+use hostler_core::order;
 
 /// The node's BMC refuses the account: it fails at once.
 fn fail(rack: &mut Rack, name: &str) {
@@ -204,4 +206,43 @@ fn a_late_denial_does_not_take_a_machine_from_its_tenant() {
     let denied = rack.answer("a", PowerResult::Denied { detail: "late".into() });
     rack.accept(denied);
     assert!(is_leased(rack.node("a")));
+}
+
+/// The agent of `name` says that the image cannot be deployed on any machine.
+fn blame_image(rack: &mut Rack, name: &str) {
+    rack.work_to(name, Stage::Deploy);
+    let task = order::task_id(rack.boot(name));
+    let report = Report::Failed { task, reason: "no kernel in it".into(), blame: Blame::Image };
+    let report = rack.agent(name, Profile::Ramdisk, report);
+    rack.accept(report);
+}
+
+/// A bad image would otherwise climb the ladder on machine after machine, and quarantine them all.
+#[test]
+fn an_image_that_nobody_has_booted_ends_its_lease_and_no_machine_is_held() {
+    let mut rack = Rack::with(&["a", "b", "c"]);
+    let lease = rack.lease("2 any");
+    blame_image(&mut rack, "a");
+    assert_eq!(reason(&rack, lease), CloseReason::Image);
+    let LeaseState::Closing { ended, .. } = rack.lease_state(lease) else { panic!("it is not ending") };
+    assert_eq!(ended.detail, "image fedora cannot be deployed: no kernel in it");
+    for name in ["a", "b"] {
+        assert_eq!((rack.state(name), rack.holds(name)), (StateName::Cleaning, vec![]), "{name}");
+        rack.work(name, StateName::Ready);
+    }
+    assert!(matches!(rack.lease_state(lease), LeaseState::Closed { .. }));
+}
+
+/// It worked before, so the fault is somewhere else.
+#[test]
+fn an_image_that_was_booted_before_is_not_blamed() {
+    let mut rack = Rack::with(&["a"]);
+    let first = rack.lease("1 any");
+    rack.work("a", StateName::Leased);
+    rack.accept(Input::ReleaseLease { lease: first, author: "ci".into() });
+    rack.work("a", StateName::Ready);
+    let second = rack.lease("1 any");
+    blame_image(&mut rack, "a");
+    assert!(matches!(rack.lease_state(second), LeaseState::Deploying { .. }));
+    assert_eq!(rack.boot("a").because.as_deref(), Some("the agent reports: no kernel in it"));
 }

@@ -4,7 +4,7 @@ use crate::given::{before, disk, hello, rows, spec, wiped};
 use crate::rack::Rack;
 use hostler_core::attempt::Stage;
 use hostler_core::explain;
-use hostler_core::input::{Input, Profile, Refusal, Report};
+use hostler_core::input::{Blame, Input, Profile, Refusal, Report};
 use hostler_core::lease::LeaseState;
 use hostler_core::node::{Inventory, NodeState, StateName};
 use hostler_core::order;
@@ -131,7 +131,7 @@ fn invariant_4_a_profile_says_only_what_is_its_own() {
     refused(&mut rack, Profile::Ramdisk, Report::Lost);
     let task = order::task_id(rack.boot("a"));
     refused(&mut rack, Profile::Tenant, Report::Wiped { task, disks: Vec::new() });
-    refused(&mut rack, Profile::Tenant, Report::Failed { task, reason: "no".into() });
+    refused(&mut rack, Profile::Tenant, Report::Failed { task, reason: "no".into(), blame: Blame::Machine });
 }
 
 #[test]

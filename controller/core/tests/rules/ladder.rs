@@ -4,7 +4,7 @@ use crate::given::{hello, spec, wiped};
 use crate::rack::Rack;
 use hostler_core::attempt::{PowerOutcome, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
-use hostler_core::input::{AdminAction, Input, PowerResult, Profile, Report};
+use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Report};
 use hostler_core::node::{BmcSpec, HoldKind, NodeState, Sealed, StateName};
 use hostler_core::order;
 
@@ -95,12 +95,20 @@ fn what_an_agent_cannot_do_drives_the_ladder() {
     rack.lease("1 any");
     rack.work_to("a", Stage::Deploy);
     let task = order::task_id(rack.boot("a"));
-    let wrong = rack.agent("a", Profile::Ramdisk, Report::Deployed { task, sha256: "bad".into() });
+    let wrong = rack.agent(
+        "a",
+        Profile::Ramdisk,
+        Report::Deployed { task, sha256: "bad".into(), host_keys: Vec::new() },
+    );
     rack.accept(wrong);
     assert_eq!(rack.boot("a").because.as_deref(), Some("the image written has the digest bad, not f0"));
     rack.work_to("a", Stage::Deploy);
     let task = order::task_id(rack.boot("a"));
-    let failed = rack.agent("a", Profile::Ramdisk, Report::Failed { task, reason: "no space".into() });
+    let failed = rack.agent(
+        "a",
+        Profile::Ramdisk,
+        Report::Failed { task, reason: "no space".into(), blame: Blame::Machine },
+    );
     rack.accept(failed);
     assert_eq!(rack.boot("a").because.as_deref(), Some("the agent reports: no space"));
     assert_eq!(rack.boot("a").rung, Rung::HardCycle);
@@ -238,7 +246,7 @@ fn a_machine_that_was_just_given_a_new_boot_is_not_overdue() {
             while rack.boot(name).id == stale {
                 let task = order::task_id(rack.boot(name));
                 let report = if rack.stage(name) >= Stage::Inspect {
-                    Report::Failed { task, reason: "no".into() }
+                    Report::Failed { task, reason: "no".into(), blame: Blame::Machine }
                 } else {
                     hello(0, &[])
                 };

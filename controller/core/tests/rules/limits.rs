@@ -5,15 +5,20 @@ use crate::rack::{Rack, TENANT};
 use hostler_core::attempt::{Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::ids::{LeaseId, TenantId};
-use hostler_core::input::{AdminAction, Input, Profile, Refusal, Reply, Report};
+use hostler_core::input::{AdminAction, Blame, Input, Profile, Refusal, Reply, Report};
 use hostler_core::lease::{Lease, LeaseSpec};
 use hostler_core::node::Inventory;
 use hostler_core::order;
 use hostler_core::world::Change;
 
 fn request(change: impl FnOnce(&mut LeaseSpec)) -> Input {
-    let mut spec =
-        LeaseSpec { members: members("1 any"), duration_ms: 1, max_wait_ms: 1, purpose: String::new() };
+    let mut spec = LeaseSpec {
+        members: members("1 any"),
+        duration_ms: 1,
+        max_wait_ms: 1,
+        purpose: String::new(),
+        ssh_keys: Vec::new(),
+    };
     change(&mut spec);
     Input::RequestLease { tenant: TENANT, key: "key".into(), spec }
 }
@@ -118,7 +123,7 @@ fn what_an_agent_says_is_bounded_before_it_is_kept() {
     rack.work_to("a", Stage::Inspect);
     let task = order::task_id(rack.boot("a"));
     let reason = "x".repeat(1 << 20);
-    let report = rack.agent("a", Profile::Ramdisk, Report::Failed { task, reason });
+    let report = rack.agent("a", Profile::Ramdisk, Report::Failed { task, reason, blame: Blame::Machine });
     rack.accept(report);
     assert!(rack.boot("a").because.as_ref().unwrap().len() < 1024);
 }

@@ -211,9 +211,10 @@ impl Rack {
             (_, Stage::Inspect) => ramdisk(Report::Inspected { task, inventory: self.inventory(name) }),
             (_, Stage::Wipe) => ramdisk(Report::Wiped { task, disks: wiped(node) }),
             (_, Stage::Deploy) => {
-                let sha256 =
-                    order::image_of(&self.world, node.id).map(|i| i.sha256.clone()).unwrap_or_default();
-                ramdisk(Report::Deployed { task, sha256 })
+                let sha256 = order::image_of(&self.world, node.id)
+                    .map(|i| i.content.sha256.clone())
+                    .unwrap_or_default();
+                ramdisk(Report::Deployed { task, sha256, host_keys: Vec::new() })
             }
             (_, Stage::Start | Stage::Deployed) => self.agent(name, Profile::Tenant, hello(1, &[])),
             (_, Stage::Idle) => panic!("{name} has nothing to do: {node:?}"),
@@ -295,6 +296,7 @@ impl Rack {
             duration_ms: 3600 * SECOND,
             max_wait_ms: 7200 * SECOND,
             purpose: "a test".into(),
+            ssh_keys: Vec::new(),
         };
         Input::RequestLease { tenant: TENANT, key: format!("key {}", self.keys), spec }
     }

@@ -157,8 +157,13 @@ fn a_queue_that_moves_is_not_stored_anew() {
 
 #[track_caller]
 fn check_satisfiable(rack: &Rack, request: &str, expected: Result<(), &str>) {
-    let spec =
-        LeaseSpec { members: members(request), duration_ms: 1, max_wait_ms: 1, purpose: String::new() };
+    let spec = LeaseSpec {
+        members: members(request),
+        duration_ms: 1,
+        max_wait_ms: 1,
+        purpose: String::new(),
+        ssh_keys: Vec::new(),
+    };
     assert_eq!(schedule::satisfiable(&rack.world, &spec), expected.map_err(str::to_owned), "{request}");
 }
 

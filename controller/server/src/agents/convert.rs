@@ -1,8 +1,8 @@
 //! From the agents' messages to the core's words. Everything in them is hostile: lists and texts are bounded.
 
-use hostler_core::input::DiskWipe;
-use hostler_core::node::{Disk, Inventory, Nic};
+use hostler_core::node::{Disk, DiskWipe, Inventory, Nic};
 use hostler_core::run::{File, TaskResult};
+use hostler_core::ssh;
 use hostler_proto::agent::v1 as wire;
 use tonic::Status;
 
@@ -34,6 +34,8 @@ pub(super) fn inventory(read: wire::Inventory) -> Result<Inventory, Status> {
         memory_bytes: read.memory_bytes,
         disks: read.disks.into_iter().map(disk).collect(),
         nics: read.nics.into_iter().map(nic).collect(),
+        firmware: text(read.firmware),
+        bmc: text(read.bmc),
     })
 }
 
@@ -46,6 +48,7 @@ fn disk(read: wire::Disk) -> Disk {
         rotational: read.rotational,
         blank: read.blank,
         remote: read.remote,
+        health: text(read.health),
     }
 }
 
@@ -57,9 +60,19 @@ pub(super) fn disk_wipe(wipe: wire::DiskWipe) -> DiskWipe {
     DiskWipe {
         serial: text(wipe.serial),
         path: text(wipe.path),
-        method: text(if wipe.problem.is_empty() { wipe.method } else { wipe.problem }),
+        method: text(wipe.method),
         verified: wipe.verified && wipe.verified_bytes > 0,
+        verified_bytes: wipe.verified_bytes,
+        duration_ms: wipe.duration_ms,
+        problem: text(wipe.problem),
     }
+}
+
+/// Host keys that a deployed system reports. It may have one of each kind; what is no key is dropped, since a client
+/// would take it for one.
+pub(super) fn host_keys(keys: Vec<String>) -> Vec<String> {
+    const KINDS: usize = 8;
+    keys.iter().filter_map(|key| ssh::public_key(key).ok()).take(KINDS).collect()
 }
 
 pub(super) fn task_result(finished: wire::RunFinished) -> Result<TaskResult, Status> {

@@ -3,9 +3,11 @@
 
 use super::session::Speaker;
 use crate::controller::Controller;
+use hostler_core::catalogue::{Content, Encoding};
 use hostler_core::ids::{NodeId, RunId};
 use hostler_core::input::Profile;
 use hostler_core::lease::Lease;
+use hostler_core::node::Start;
 use hostler_core::order::{self, Order, RunOrder};
 use hostler_core::run::Run;
 use hostler_core::world::World;
@@ -74,15 +76,23 @@ impl Told {
         let work = match order {
             Order::Inspect => Work::Inspect(InspectTask {}),
             Order::Wipe { keep } => Work::Wipe(WipeTask { keep_disks: keep, ..WipeTask::default() }),
-            Order::Deploy { image, hostname, keep } => Work::Deploy(DeployTask {
-                url: controller.boot_url(&format!("images/{}", image.sha256)),
-                sha256: image.sha256.clone(),
-                size_bytes: image.size_bytes,
-                hostname: hostname.to_owned(),
-                keep_disks: keep,
-                ..DeployTask::default()
-            }),
-            Order::Start => Work::BootDeployed(BootDeployedTask::default()),
+            Order::Deploy { image, hostname, keep, ssh_keys } => {
+                let Content { sha256, size_bytes, encoding, disk_bytes } = image.content.clone();
+                Work::Deploy(DeployTask {
+                    url: controller.boot_url(&format!("images/{sha256}")),
+                    sha256,
+                    size_bytes,
+                    hostname: hostname.to_owned(),
+                    keep_disks: keep,
+                    encoding: match encoding {
+                        Encoding::Raw => String::new(),
+                        Encoding::Zstd | Encoding::Gzip => encoding.as_str().to_owned(),
+                    },
+                    disk_bytes,
+                    ssh_keys: ssh_keys.to_vec(),
+                })
+            }
+            Order::Start(start) => Work::BootDeployed(BootDeployedTask { restart: start == Start::Restart }),
         };
         Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) }))
     }

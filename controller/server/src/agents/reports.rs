@@ -7,7 +7,7 @@ use crate::controller::Controller;
 use crate::pki::{Identity, SigningRequest};
 use crate::storage::{Piece, blocking};
 use hostler_core::ids::RunId;
-use hostler_core::input::{Profile, Report};
+use hostler_core::input::{Blame, Profile, Report};
 use hostler_core::time::Timestamp;
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
@@ -47,12 +47,14 @@ pub(super) async fn receive(
             speaker.report(controller, Report::Wiped { task: m.task_id, disks }).await.map(|()| None)
         }
         FromAgent::Deployed(m) => {
-            let sha256 = convert::text(m.sha256);
-            speaker.report(controller, Report::Deployed { task: m.task_id, sha256 }).await.map(|()| None)
+            let (sha256, host_keys) = (convert::text(m.sha256), convert::host_keys(m.ssh_host_keys));
+            let report = Report::Deployed { task: m.task_id, sha256, host_keys };
+            speaker.report(controller, report).await.map(|()| None)
         }
         FromAgent::StepFailed(m) => {
-            let reason = convert::text(m.reason);
-            speaker.report(controller, Report::Failed { task: m.task_id, reason }).await.map(|()| None)
+            let blame = if m.image_fault { Blame::Image } else { Blame::Machine };
+            let report = Report::Failed { task: m.task_id, reason: convert::text(m.reason), blame };
+            speaker.report(controller, report).await.map(|()| None)
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::status::internal;
 use crate::controller::Controller;
 use hostler_core::hardware::{Arch, Firmware};
-use hostler_core::node::{BmcSpec, NodeSpec, Sealed};
+use hostler_core::node::{BmcSpec, NodeSpec, Sealed, Start};
 use hostler_proto::node::v1 as wire;
 use std::fmt::Display;
 use tonic::Status;
@@ -36,6 +36,11 @@ pub(super) fn node(controller: &Controller, given: wire::NodeSpec) -> Result<(No
             ),
         },
         keep_disks: given.keep_disks.into_iter().collect(),
+        start: match given.start.as_str() {
+            "" | "kexec" => Start::Kexec,
+            "restart" => Start::Restart,
+            other => return Err(invalid(&name, "start", format!("\"kexec\" or \"restart\", not {other:?}"))),
+        },
         name: given.name,
     };
     Ok((spec, bmc_spec(controller, &name, bmc)?))

@@ -63,6 +63,7 @@ fn close_reason(lease: &Lease) -> wire::CloseReason {
             CloseReason::Expired => wire::CloseReason::Expired,
             CloseReason::WaitedTooLong => wire::CloseReason::WaitedTooLong,
             CloseReason::Infrastructure => wire::CloseReason::Infrastructure,
+            CloseReason::Image => wire::CloseReason::Image,
         },
         _ => wire::CloseReason::Unspecified,
     }
@@ -81,6 +82,7 @@ fn leased_node(world: &World, lease: &Lease, assigned: &Assigned) -> Option<wire
         up: mine && matches!(node.state, NodeState::Leased { .. }),
         status: if mine { explain::node(node) } else { "given back".into() },
         phases: if mine { phases(node).chain(payloads(world, lease, node)).collect() } else { Vec::new() },
+        ssh_host_keys: node.state.boot().filter(|_| mine).map(|b| b.host_keys.clone()).unwrap_or_default(),
     })
 }
 

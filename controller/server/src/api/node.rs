@@ -4,10 +4,13 @@ use super::caller::User;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
 use super::{Api, apply, node_view};
+use crate::image;
 use crate::init::Credential;
 use crate::pki::Identity;
 use crate::power::ByHand;
 use crate::storage::{Upload, blocking};
+use anyhow::Context as _;
+use hostler_core::catalogue::Content;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Applied, Input, Reply};
@@ -15,6 +18,7 @@ use hostler_core::step::preview_apply;
 use hostler_proto::node::v1 as wire;
 use hostler_proto::node::v1::node_service_server::NodeService;
 use hostler_store::EventFilter;
+use std::io::Write as _;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tonic::{Request, Response, Status, Streaming};
@@ -170,8 +174,8 @@ impl NodeService for Api {
         };
         let arch: Arch = header.arch.parse().map_err(|e| Status::invalid_argument(format!("arch: {e}")))?;
         let expected = (!header.sha256.is_empty()).then_some(header.sha256);
-        let (sha256, size_bytes) = self.store_image(parts, expected).await?;
-        let input = Input::AddImage { name: header.name, arch, sha256, size_bytes };
+        let content = self.store_image(parts, arch, expected).await?;
+        let input = Input::AddImage { name: header.name, arch, content };
         match self.0.submit(input).await.map_err(|e| refused(&e))? {
             Reply::Image(id) => {
                 let image = self.0.published.read(|w| w.images.get(id).map(node_view::image));
@@ -352,8 +356,9 @@ impl Api {
     async fn store_image(
         &self,
         mut parts: Streaming<wire::AddImageRequest>,
+        arch: Arch,
         expected: Option<String>,
-    ) -> Result<(String, u64), Status> {
+    ) -> Result<Content, Status> {
         let failed = |e: anyhow::Error| Status::aborted(format!("{e:#}"));
         let images = self.0.images.clone();
         let mut upload: Upload = blocking(move || images.upload()).await.map_err(failed)?;
@@ -361,9 +366,12 @@ impl Api {
             let Some(wire::add_image_request::Part::Data(data)) = part.part else {
                 return Err(Status::invalid_argument("after the header come bytes only"));
             };
-            upload = blocking(move || upload.write(&data).map(|()| upload)).await.map_err(failed)?;
+            let store =
+                move || upload.write_all(&data).map(|()| upload).context("the content cannot be stored");
+            upload = blocking(store).await.map_err(failed)?;
         }
-        blocking(move || upload.finish(expected.as_deref()))
+        let images = self.0.images.clone();
+        blocking(move || image::take_in(&images, upload, expected.as_deref(), arch))
             .await
             .map_err(|e| Status::invalid_argument(format!("{e:#}")))
     }

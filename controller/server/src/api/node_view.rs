@@ -6,7 +6,7 @@ use hostler_core::attempt::{Boot, PowerOutcome};
 use hostler_core::catalogue::Image;
 use hostler_core::event::Event;
 use hostler_core::explain;
-use hostler_core::node::{Inventory, Node, Presence};
+use hostler_core::node::{DiskWipe, Inventory, Node, Presence};
 use hostler_core::world::World;
 use hostler_proto::node::v1 as wire;
 
@@ -36,6 +36,7 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         health: registry.health(node.id),
         phases: phases(node).collect(),
         power_on: None,
+        last_wipe: node.last_wipe.iter().map(disk_wipe).collect(),
     }
 }
 
@@ -59,6 +60,7 @@ fn spec(world: &World, node: &Node) -> wire::NodeSpec {
         uuid: spec.uuid.clone().unwrap_or_default(),
         bmc,
         keep_disks: spec.keep_disks.iter().cloned().collect(),
+        start: spec.start.as_str().to_owned(),
     }
 }
 
@@ -104,6 +106,7 @@ fn inventory(read: &Inventory) -> wire::Inventory {
                 rotational: d.rotational,
                 blank: d.blank,
                 remote: d.remote,
+                health: d.health.clone(),
             })
             .collect(),
         nics: read
@@ -116,6 +119,20 @@ fn inventory(read: &Inventory) -> wire::Inventory {
                 speed_mbps: n.speed_mbps,
             })
             .collect(),
+        firmware: read.firmware.clone(),
+        bmc: read.bmc.clone(),
+    }
+}
+
+fn disk_wipe(wipe: &DiskWipe) -> wire::DiskWipe {
+    wire::DiskWipe {
+        path: wipe.path.clone(),
+        serial: wipe.serial.clone(),
+        method: wipe.method.clone(),
+        verified: wipe.verified,
+        verified_bytes: wipe.verified_bytes,
+        duration_ms: wipe.duration_ms,
+        problem: wipe.problem.clone(),
     }
 }
 
@@ -125,10 +142,12 @@ pub(super) fn image(image: &Image) -> wire::Image {
         id: image.id.0,
         name: image.name.clone(),
         arch: image.arch.to_string(),
-        sha256: image.sha256.clone(),
-        size_bytes: image.size_bytes,
+        sha256: image.content.sha256.clone(),
+        size_bytes: image.content.size_bytes,
         status: image.status.as_str().to_owned(),
         added_ms: image.added.0,
+        encoding: image.content.encoding.as_str().to_owned(),
+        disk_bytes: image.content.disk_bytes,
     }
 }
 

@@ -5,12 +5,14 @@ use super::caller::User;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
 use crate::storage::blocking;
+use anyhow::Context as _;
 use hostler_core::ids::{LeaseId, NodeId, RunId};
 use hostler_core::input::{Input, Reply};
 use hostler_core::run::{Run, RunSpec, Task, TaskState};
 use hostler_core::world::World;
 use hostler_proto::lease::v1 as wire;
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use tonic::Status;
 
 /// Bytes in one message of output or of a file.
@@ -52,8 +54,8 @@ async fn keep_stdin(api: &Api, stdin: Vec<u8>) -> Result<String, Status> {
     let inputs = api.0.inputs.clone();
     let kept = blocking(move || {
         let mut upload = inputs.upload()?;
-        upload.write(&stdin)?;
-        upload.finish(None)
+        upload.write_all(&stdin).context("the content cannot be stored")?;
+        upload.finish()
     });
     Ok(kept.await.map_err(|e| internal("standard input", &e))?.0)
 }

@@ -3,7 +3,7 @@
 use crate::digest::Sha256;
 use anyhow::{Context as _, bail};
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -55,20 +55,40 @@ fn remove_unfinished(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-impl Upload {
-    pub(crate) fn write(&mut self, piece: &[u8]) -> anyhow::Result<()> {
-        self.file.write_all(piece).context("the content cannot be stored")?;
+impl Write for Upload {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.file.write_all(piece)?;
         self.digest.update(piece);
         self.size += piece.len() as u64;
-        Ok(())
+        Ok(piece.len())
     }
 
-    /// Puts the content in place: digest and size. Its bytes are on the disk then.
-    pub(crate) fn finish(self, expected: Option<&str>) -> anyhow::Result<(String, u64)> {
-        let digest = self.digest.finish();
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Upload {
+    /// Holds what arrived against the digest that was announced.
+    ///
+    /// # Errors
+    /// If it differs.
+    pub(crate) fn check(&self, expected: Option<&str>) -> anyhow::Result<()> {
+        let digest = self.digest.clone().finish();
         if let Some(expected) = expected.filter(|e| !e.eq_ignore_ascii_case(&digest)) {
             bail!("the bytes that arrived have the SHA-256 {digest}, expected was {expected}");
         }
+        Ok(())
+    }
+
+    /// What was written so far, to be read.
+    pub(crate) fn reader(&self) -> anyhow::Result<File> {
+        self.file.reopen().context("the content cannot be read again")
+    }
+
+    /// Puts the content in place: digest and size. Its bytes are on the disk then.
+    pub(crate) fn finish(self) -> anyhow::Result<(String, u64)> {
+        let digest = self.digest.finish();
         self.file.as_file().sync_all().context("the content cannot be stored")?;
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         self.file.as_file().set_permissions(readable).context("the content cannot be stored")?;

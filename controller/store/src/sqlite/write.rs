@@ -48,7 +48,7 @@ fn write(db: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
             .prepare_cached(
                 "INSERT OR REPLACE INTO image (id, name, arch, sha256, body) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![row.id.0, row.name, row.arch.as_str(), row.sha256, body("image", row)?])
+            .execute(params![row.id.0, row.name, row.arch.as_str(), row.content.sha256, body("image", row)?])
             .map(drop)
             .map_err(Into::into),
         Change::Run(row) => db

@@ -4,8 +4,8 @@ use futures::future::join_all;
 use hostler_core::attempt::{Boot, Purpose, Stage};
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::ids::{BootId, NodeId};
-use hostler_core::input::{DiskWipe, Effect, Input, PowerResult, Profile, Report};
-use hostler_core::node::{Disk, Inventory, Node};
+use hostler_core::input::{Effect, Input, PowerResult, Profile, Report};
+use hostler_core::node::{Disk, DiskWipe, Inventory, Node};
 use hostler_core::order;
 use hostler_core::world::World;
 use hostlerd::{Effects, EvidenceSink, Executor};
@@ -105,9 +105,13 @@ pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> 
             inputs.push(ramdisk(Report::Wiped { task: task(Stage::Wipe), disks: vec![wipe()] }));
         }
         Purpose::Deploy => {
-            let sha256 = order::image_of(world, node.id)?.sha256.clone();
+            let sha256 = order::image_of(world, node.id)?.content.sha256.clone();
             inputs.push(ramdisk(Report::SignRequest));
-            inputs.push(ramdisk(Report::Deployed { task: task(Stage::Deploy), sha256 }));
+            inputs.push(ramdisk(Report::Deployed {
+                task: task(Stage::Deploy),
+                sha256,
+                host_keys: Vec::new(),
+            }));
             inputs.push(says(Profile::Tenant, Report::Hello { incarnation: 1, runs: Vec::new() }));
         }
     }
@@ -152,7 +156,13 @@ fn inventory(node: &Node) -> Inventory {
 }
 
 fn wipe() -> DiskWipe {
-    DiskWipe { serial: "disk".into(), path: "/dev/sda".into(), method: "zeros".into(), verified: true }
+    DiskWipe {
+        serial: "disk".into(),
+        path: "/dev/sda".into(),
+        method: "zeros".into(),
+        verified: true,
+        ..DiskWipe::default()
+    }
 }
 
 #[cfg(test)]
@@ -162,7 +172,7 @@ mod tests {
     use hostler_core::ids::LeaseId;
     use hostler_core::input::Reply;
     use hostler_core::lease::{LeaseSpec, Member};
-    use hostler_core::node::{BmcSpec, NodeSpec, Sealed, StateName};
+    use hostler_core::node::{BmcSpec, NodeSpec, Sealed, Start, StateName};
     use hostler_core::time::{Timestamp, Timing};
 
     /// A world, and how many inputs it was given.
@@ -198,6 +208,7 @@ mod tests {
                 duration_ms: 1_000,
                 max_wait_ms: 1_000,
                 purpose: String::new(),
+                ssh_keys: Vec::new(),
             };
             self.inputs = 0;
             let Reply::Lease(id) = self.tell(Input::RequestLease { tenant, key: "k".into(), spec }) else {
@@ -218,6 +229,7 @@ mod tests {
             serial: Some("S1".into()),
             uuid: None,
             keep_disks: [].into(),
+            start: Start::Kexec,
         };
         let bmc = BmcSpec {
             address: "127.2.0.1:623".into(),
@@ -235,7 +247,11 @@ mod tests {
         told.tell(registered());
         assert_eq!(told.node(), StateName::Ready);
         let (name, sha256) = ("bench".to_owned(), "0".repeat(64));
-        told.tell(Input::AddImage { name, arch: Arch::X86_64, sha256, size_bytes: 1 });
+        told.tell(Input::AddImage {
+            name,
+            arch: Arch::X86_64,
+            content: hostler_core::catalogue::Content::raw(sha256, 1),
+        });
         let id = told.lease();
         assert_eq!(told.node(), StateName::Leased);
         told.tell(Input::ReleaseLease { lease: id, author: "tenant ci".into() });

@@ -23,9 +23,10 @@ use tonic::Status;
 
 const EXAMPLES: &str = "\
 Examples:
-  hostler image add fedora.raw --name fedora --arch x86_64
+  hostler image add fedora.raw.zst --name fedora --arch x86_64
   hostler image add fedora.raw --name fedora --arch x86_64 --sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
+The file is a disk image: raw, compressed with zstd or gzip, or qcow2. Prefer zstd: machines write it fastest.
 The same image again is no error: after a broken upload, repeat the command.";
 
 const CHUNK: usize = 256 << 10;

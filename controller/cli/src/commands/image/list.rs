@@ -32,8 +32,9 @@ pub(crate) async fn run(session: &Session, _: Arguments) -> Result<Exit, Error> 
 
 /// One line for each image.
 pub(super) fn table(images: &[Image], now_ms: u64, look: &Look) -> String {
-    let mut table =
-        Table::new(look, &["NAME", "ARCH", "STATUS", "SIZE", "ADDED", "SHA-256"]).one_line().right(&[3]);
+    let mut table = Table::new(look, &["NAME", "ARCH", "STATUS", "SIZE", "ON DISK", "ADDED", "SHA-256"])
+        .one_line()
+        .right(&[3, 4]);
     for image in images {
         let tone = match image.status.as_str() {
             "good" => Tone::Good,
@@ -44,7 +45,8 @@ pub(super) fn table(images: &[Image], now_ms: u64, look: &Look) -> String {
             plain(&image.name),
             plain(&image.arch),
             (image.status.clone(), tone),
-            plain(bytes(image.size_bytes)),
+            plain(format!("{} {}", image.encoding, bytes(image.size_bytes))),
+            plain(bytes(image.disk_bytes)),
             or_dash(image.added_ms.map(|at| age(now_ms, at))),
             plain(&image.sha256),
         ]);
@@ -64,12 +66,14 @@ mod tests {
             arch: "x86_64".to_owned(),
             sha256: "00ff".repeat(16),
             size_bytes: 3 << 29,
+            encoding: "zstd".to_owned(),
+            disk_bytes: 4 << 30,
             status: "good".to_owned(),
             added_ms: Some(1),
         };
         insta::assert_snapshot!(table(&[image], 86_400_001, &Look::default()), @r"
-        NAME    ARCH    STATUS     SIZE  ADDED  SHA-256
-        fedora  x86_64  good    1.5 GiB  1d     00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+        NAME    ARCH    STATUS          SIZE  ON DISK  ADDED  SHA-256
+        fedora  x86_64  good    zstd 1.5 GiB  4.0 GiB  1d     00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
         ");
     }
 }

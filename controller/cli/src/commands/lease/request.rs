@@ -12,7 +12,7 @@ use crate::request_file::RequestFile;
 use crate::session::Session;
 use clap::Args;
 use hostler_proto::lease::v1::{MemberRequest, RequestLeaseRequest};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ Examples:
   hostler lease request --count 2 --arch x86_64 --image fedora    # the same
   hostler lease request server=1:x86_64 client=3:aarch64 --image fedora --duration 2h --wait
   hostler lease request db=1,nodes=r1-n07+r1-n08,image=debian web=2:ppc64le,pool=fast,image=fedora
+  hostler lease request 1 --image debian --ssh-key ~/.ssh/id_ed25519.pub --wait
   hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
 
 A member is [ROLE=]COUNT[:ARCH][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME]. The file says the same:
@@ -59,6 +60,9 @@ pub(crate) struct Arguments {
     /// How long to stay in the queue [default: 1d]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_wait: Option<Duration>,
+    /// Public key that may log in to the machines as root, such as ~/.ssh/id_ed25519.pub; may be repeated
+    #[arg(long = "ssh-key", value_name = "FILE")]
+    ssh_keys: Vec<PathBuf>,
     /// What it is for, for people
     #[arg(long, value_name = "TEXT")]
     purpose: Option<String>,
@@ -124,7 +128,27 @@ fn build(arguments: Arguments) -> Result<RequestLeaseRequest, Error> {
         duration_s: seconds(arguments.duration.or(file.duration)),
         max_wait_s: seconds(arguments.max_wait.or(file.max_wait)),
         purpose: arguments.purpose.or(file.purpose).unwrap_or_default(),
+        ssh_keys: arguments
+            .ssh_keys
+            .iter()
+            .map(|path| public_keys(path))
+            .collect::<Result<Vec<_>, _>>()?
+            .concat(),
     })
+}
+
+/// The keys of a `.pub` or `authorized_keys` file. The controller checks them; here only a private key is kept from
+/// being sent.
+fn public_keys(path: &Path) -> Result<Vec<String>, Error> {
+    let text = document::read(path)?;
+    if text.contains("PRIVATE KEY") {
+        return Err(Error::Usage {
+            message: format!("{} is a private key", path.display()),
+            next: format!("--ssh-key {}.pub", path.display()),
+        });
+    }
+    let is_key = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    Ok(text.lines().map(str::trim).filter(is_key).map(str::to_owned).collect())
 }
 
 impl Simple {

@@ -13,6 +13,7 @@ const EXAMPLES: &str = "\
 Examples:
   hostler lease show 7
   hostler lease show 7 --phases                      # where the time of the deployment went
+  hostler lease show 7 --known-hosts > known_hosts   # then: ssh -o UserKnownHostsFile=known_hosts root@ADDRESS
   hostler lease show 7 -o json | jq -r '.nodes[].address'";
 
 /// Arguments of `hostler lease show`.
@@ -25,6 +26,9 @@ pub(crate) struct Arguments {
     /// Show where the time went, for each node
     #[arg(long)]
     phases: bool,
+    /// Print the ssh host keys of the deployed systems as a known_hosts file, and nothing else
+    #[arg(long, conflicts_with = "phases")]
+    known_hosts: bool,
 }
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
@@ -32,8 +36,10 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit,
     let request = GetLeaseRequest { id: arguments.id };
     let action = format!("show lease {}", arguments.id);
     let lease: Lease = client.call(action, async || client.leases().get_lease(request).await).await?.into();
-    let render =
-        |lease: &Lease, look: &_| render::lease::show(lease, clock::now_ms(), arguments.phases, look);
+    let render = |lease: &Lease, look: &_| match arguments.known_hosts {
+        true => render::lease::known_hosts(lease),
+        false => render::lease::show(lease, clock::now_ms(), arguments.phases, look),
+    };
     session.ui.result(&lease, render)?;
     Ok(Exit::Ok)
 }

@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn how_a_wait_ends() {
-        use pb::CloseReason::{Expired, Infrastructure, Released, Unspecified, WaitedTooLong};
+        use pb::CloseReason::{Expired, Image, Infrastructure, Released, Unspecified, WaitedTooLong};
         use pb::LeaseState::{Active, Closed, Closing, Deploying, Queued};
         let cases = [
             (Queued, Unspecified, None),
@@ -209,6 +209,7 @@ mod tests {
             (Closed, WaitedTooLong, Some(Exit::TimedOut)),
             (Closed, Expired, Some(Exit::TimedOut)),
             (Closed, Released, Some(Exit::Refused)),
+            (Closed, Image, Some(Exit::Refused)),
             (Closed, Infrastructure, Some(Exit::Infrastructure)),
             (Closed, Unspecified, Some(Exit::Infrastructure)),
         ];
