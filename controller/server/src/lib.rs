@@ -21,6 +21,7 @@ mod netboot;
 mod pki;
 mod power;
 mod published;
+mod ramdisk;
 mod record;
 mod serve;
 mod storage;
