@@ -1,10 +1,10 @@
 //! What an ELF file says of itself.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use hostler_core::hardware::Arch;
-use object::elf::{DT_NEEDED, EM_AARCH64, EM_PPC64, EM_X86_64, FileHeader64, PT_INTERP};
+use object::elf::{DT_NEEDED, EM_AARCH64, EM_PPC64, EM_X86_64, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _};
-use object::{Endianness, ReadRef as _};
+use object::Endianness;
 
 /// A program, a library, a kernel or a kernel module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,17 +37,15 @@ impl Elf {
             EM_PPC64 if little => Some(Arch::Ppc64le),
             _ => None,
         };
-        let programs = header.program_headers(endian, data)?;
-        let interpreter = programs.iter().find(|p| p.p_type(endian) == PT_INTERP);
-        let interpreter = interpreter.map(|p| -> anyhow::Result<String> {
-            let bytes = p.data(endian, data).ok().context("the interpreter is outside of the file")?;
-            Ok(text(bytes))
-        });
+        let mut interpreter = None;
+        for program in header.program_headers(endian, data)? {
+            interpreter = interpreter.or(program.interpreter(endian, data)?.map(text));
+        }
         let sections = header.sections(endian, data)?;
         let mut needed = Vec::new();
         if let Some((entries, link)) = sections.dynamic(endian, data)? {
             let strings = sections.strings(endian, data, link)?;
-            for entry in entries.iter().filter(|e| e.tag32(endian) == Some(DT_NEEDED)) {
+            for entry in entries.iter().filter(|e| e.tag(endian) == DT_NEEDED) {
                 needed.push(text(entry.string(endian, strings)?));
             }
         }
@@ -55,7 +53,7 @@ impl Elf {
             Some((_, section)) => fields(section.data(endian, data)?),
             None => Vec::new(),
         };
-        Ok(Self { arch, interpreter: interpreter.transpose()?, needed, modinfo })
+        Ok(Self { arch, interpreter, needed, modinfo })
     }
 
     /// Every value of that name.
