@@ -1,8 +1,12 @@
 //! Compiles the `.proto` files with `protox`, so that no `protoc` has to be installed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    const FILES: [&str; 3] =
-        ["hostler/lease/v1/lease.proto", "hostler/node/v1/node.proto", "hostler/agent/v1/agent.proto"];
+    const FILES: [&str; 4] = [
+        "hostler/lease/v1/lease.proto",
+        "hostler/node/v1/node.proto",
+        "hostler/agent/v1/agent.proto",
+        "hostler/ramdisk/v1/ramdisk.proto",
+    ];
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure()

@@ -116,6 +116,10 @@ pub struct Inventory {
     pub memory_bytes: u64,
     /// Its Ethernet interfaces, by name.
     pub nics: Vec<Nic>,
+    /// What started it: "bios", "uefi" or "openfirmware".
+    pub firmware: String,
+    /// The management controller that it reaches by itself, for people.
+    pub bmc: String,
 }
 
 /// An Ethernet interface.

@@ -2,12 +2,13 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
-use hostler_agent::linux::LinuxMachine;
-use hostler_agent::{BootParams, DeployedIdentity, Exit, Machine, run_deployed, run_ramdisk};
+use hostler_agent::linux::{LinuxMachine, init};
+use hostler_agent::{BootParams, DeployedIdentity, Machine, run_deployed, run_ramdisk};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Hostler's agent on a leased machine.
@@ -27,6 +28,9 @@ enum Profile {
         /// Run although this process is not the first of its system.
         #[arg(long)]
         yes_this_machine_is_mine: bool,
+        /// Load drivers and set up the network first, as the first process of a ramdisk asks for.
+        #[arg(long, hide = true)]
+        bring_up: bool,
     },
     /// Report health and run payloads.
     Deployed {
@@ -39,13 +43,17 @@ enum Profile {
     },
 }
 
-/// What the first process of a system does with an error: it must not end, so it waits for somebody to read the
-/// console, and tries again from the firmware on.
-const READ_THE_CONSOLE: Duration = Duration::from_secs(60);
-
 fn main() -> ExitCode {
+    if init::is_first_of_ramdisk() {
+        // Before any argument is read: the kernel hands on words that it does not know.
+        return init::run();
+    }
     let options = Options::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(options.profile.writes_to_people())
+        .init();
     match run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,57 +63,40 @@ fn main() -> ExitCode {
     }
 }
 
+impl Profile {
+    /// A console is a terminal, but nobody knows of which kind.
+    fn writes_to_people(&self) -> bool {
+        !matches!(self, Self::Ramdisk { bring_up: true, .. }) && std::io::stderr().is_terminal()
+    }
+}
+
 fn run(options: Options) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
-        match options.profile {
-            Profile::Ramdisk { yes_this_machine_is_mine } => ramdisk(yes_this_machine_is_mine).await,
-            Profile::Deployed { identity, spool } => deployed(&identity, spool).await,
+    match options.profile {
+        Profile::Ramdisk { yes_this_machine_is_mine: false, .. } => {
+            bail!("this erases every local disk, so it has to be told --yes-this-machine-is-mine")
         }
-    })
+        Profile::Ramdisk { bring_up, .. } => ramdisk(&runtime, bring_up),
+        Profile::Deployed { identity, spool } => runtime.block_on(deployed(&identity, spool)),
+    }
 }
 
-async fn ramdisk(mine: bool) -> anyhow::Result<()> {
-    let first = std::process::id() == 1;
-    if !first && !mine {
-        bail!(
-            "this erases every local disk, so it runs as the first process of a ramdisk, or with \
-             --yes-this-machine-is-mine"
-        );
+fn ramdisk(runtime: &Runtime, bring_up: bool) -> anyhow::Result<()> {
+    let command_line =
+        std::fs::read_to_string("/proc/cmdline").context("cannot read the kernel command line")?;
+    let params = BootParams::parse(&command_line)?;
+    if bring_up {
+        init::bring_up(params.network.as_ref())?;
     }
     // There is no deployed system yet, so nothing is spooled.
     let machine: Arc<dyn Machine> = Arc::new(LinuxMachine::new(PathBuf::from("/run/hostler-agent")));
-    let result = enrol_and_work(machine.clone()).await;
-    if first {
-        stay(machine.as_ref(), &result).await?;
-    }
-    result.map(|exit| tracing::info!("ends: {exit:?}"))
-}
-
-async fn enrol_and_work(machine: Arc<dyn Machine>) -> anyhow::Result<Exit> {
-    let command_line =
-        tokio::fs::read_to_string("/proc/cmdline").await.context("cannot read the kernel command line")?;
-    let params = BootParams::parse(&command_line)?;
-    Ok(run_ramdisk(machine, params).await?)
-}
-
-/// The kernel panics when its first process ends.
-async fn stay(machine: &dyn Machine, result: &anyhow::Result<Exit>) -> anyhow::Result<()> {
-    match result {
-        Ok(exit) => {
-            tracing::info!("{exit:?}; waits for the controller to switch this machine");
-            std::future::pending().await
-        }
-        Err(error) => {
-            tracing::error!("{error:#}; restarts in {} s", READ_THE_CONSOLE.as_secs());
-            tokio::time::sleep(READ_THE_CONSOLE).await;
-            machine.reboot().await.context("cannot restart the machine")
-        }
-    }
+    let exit = runtime.block_on(run_ramdisk(machine, params))?;
+    tracing::info!("ends: {exit:?}");
+    Ok(())
 }
 
 async fn deployed(identity: &Path, spool: PathBuf) -> anyhow::Result<()> {

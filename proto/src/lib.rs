@@ -3,6 +3,7 @@
 //! * [`lease`]: CI jobs ask for machines, run payloads, give the machines back.
 //! * [`node`]: administrators register and look after hardware.
 //! * [`agent`]: the agent on each machine and the controller.
+//! * [`ramdisk`]: the builder of a ramdisk and the agent in it.
 //!
 //! The `.proto` files under `proto/` are the reference; their comments become the documentation here.
 
@@ -42,3 +43,9 @@ package!(
 package!(
     /// What an agent says: `hostler.agent.v1`.
     agent, "hostler.agent.v1");
+package!(
+    /// What is in a ramdisk: `hostler.ramdisk.v1`.
+    ramdisk, "hostler.ramdisk.v1");
+
+/// Where the index and the kernel modules are in a ramdisk; see [`ramdisk`].
+pub const RAMDISK_MODULES: &str = "/lib/hostler/modules";

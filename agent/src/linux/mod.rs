@@ -2,9 +2,11 @@
 //!
 //! * [`machine`]: what `Machine` asks, answered by the system.
 //! * [`disks`]: the disks in `/sys/block`, and which of them are not this machine's alone.
+//! * [`init`]: from the kernel to the agent, where nothing but the agent is in the ramdisk.
 //! * [`inventory`]: what `/sys` and `/proc` say of the rest.
 
 mod disks;
+pub mod init;
 mod inventory;
 mod machine;
 

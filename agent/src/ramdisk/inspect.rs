@@ -65,7 +65,7 @@ fn report(found: machine::Inventory, disks: Vec<DiskReport>) -> Inventory {
         memory_bytes: found.memory_bytes,
         disks,
         nics: found.nics.into_iter().map(nic).collect(),
-        firmware: String::new(),
-        bmc: String::new(),
+        firmware: found.firmware,
+        bmc: found.bmc,
     }
 }

@@ -1,3 +1,7 @@
 //! System calls that no safe crate offers: the only unsafe code of the workspace.
 //!
 //! Each function checks what it is given, makes one call and says why that is sound.
+//!
+//! * [`net`]: addresses and routes.
+
+pub mod net;

@@ -1,6 +1,6 @@
 //! The command line of `hostlerd`.
 
-use crate::{init, serve};
+use crate::{init, ramdisk, serve};
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::process::ExitCode;
     after_help = "Examples:
   hostlerd init /etc/hostler --listen 10.0.0.1:7443 --boot-server 10.0.0.1
   hostlerd check-config --config /etc/hostler/hostlerd.toml
+  hostlerd ramdisk build --arch x86_64 --root / --agent hostler-agent-x86_64 --output /etc/hostler/boot
   hostlerd serve --config /etc/hostler/hostlerd.toml"
 )]
 struct Args {
@@ -47,6 +48,9 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "hostlerd.toml")]
         config: PathBuf,
     },
+    /// Kernels and ramdisks for machines to boot.
+    #[command(subcommand)]
+    Ramdisk(ramdisk::Command),
 }
 
 /// Everything that the program `hostlerd` does.
@@ -75,5 +79,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve { config, record } => serve::run(&config, record.as_deref()),
         Command::Replay { config, record } => serve::replay(&config, &record),
         Command::CheckConfig { config } => serve::check(&config),
+        Command::Ramdisk(command) => ramdisk::run(&command),
     }
 }

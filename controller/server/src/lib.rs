@@ -22,6 +22,7 @@ mod netboot;
 mod pki;
 mod power;
 mod published;
+mod ramdisk;
 mod record;
 mod serve;
 mod storage;

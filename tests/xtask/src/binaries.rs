@@ -17,6 +17,18 @@ pub fn workspace() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
+/// Where cargo puts what it builds.
+#[must_use]
+pub fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// Where `cargo xtask agent` puts the static agents: `hostler-agent-ARCH`.
+#[must_use]
+pub fn agents() -> PathBuf {
+    target_directory().join("agents")
+}
+
 impl Binaries {
     /// Builds the programs and says where they are.
     ///
@@ -49,9 +61,7 @@ impl Binaries {
     /// The programs that were built before, beside this one.
     #[must_use]
     pub fn in_target(profile: &str) -> Self {
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-        Self { dir: target.join(profile) }
+        Self { dir: target_directory().join(profile) }
     }
 
     /// The path of one of them.

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the demo, the tests, the benchmarks.
 
+mod agent;
 mod demo;
 mod test;
 
@@ -19,6 +20,8 @@ enum Task {
     Demo(demo::Args),
     /// Lint, build and test everything that this machine can.
     Test(test::Args),
+    /// Build the static agent of each architecture into target/agents.
+    Agent(agent::Args),
     /// Run a benchmark of tests/bench; without a name, list them.
     Bench {
         /// Which.
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Agent(args) => agent::run(&args),
         Task::Bench { name, args } => test::bench(name.as_deref(), &args),
     };
     match result {

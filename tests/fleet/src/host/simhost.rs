@@ -135,6 +135,7 @@ impl Machine for SimHost {
             cpus: self.spec.cpus,
             memory_bytes: self.spec.memory_bytes,
             nics: self.spec.macs.iter().enumerate().map(nic).collect(),
+            ..Inventory::default()
         })
     }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use std::process::Command;
+use xtask::debian;
 
 /// Peers that bear witness.
 const PACKAGES: [&str; 3] = ["ipmitool", "openipmi", "dnsmasq-base"];
@@ -10,28 +11,8 @@ const PACKAGES: [&str; 3] = ["ipmitool", "openipmi", "dnsmasq-base"];
 const CARGO_DENY: &str = "0.20.2";
 
 pub(super) fn install() -> anyhow::Result<()> {
-    packages()?;
+    debian::install(&PACKAGES)?;
     cargo_deny()
-}
-
-fn packages() -> anyhow::Result<()> {
-    let missing: Vec<_> = PACKAGES.into_iter().filter(|p| !is_installed(p)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!("--setup installs {} and has to be root for that", missing.join(", "));
-    }
-    eprintln!("==> setup: {}", missing.join(", "));
-    run(Command::new("apt-get").args(["update", "-q"]))?;
-    let mut install = Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive").args(["install", "-y", "-q", "--no-install-recommends"]);
-    run(install.args(missing))
-}
-
-fn is_installed(package: &str) -> bool {
-    let query = Command::new("dpkg-query").args(["-W", "-f=${db:Status-Status}", package]).output();
-    query.is_ok_and(|o| o.status.success() && o.stdout == b"installed")
 }
 
 /// Asks for it as the step will call it: cargo finds its subcommands also where `PATH` does not lead. What is there in

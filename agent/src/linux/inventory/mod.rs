@@ -1,7 +1,11 @@
 //! What `/sys` and `/proc` say of the machine, apart from its disks.
 
+mod bmc;
+mod identity;
+
 use super::{line, names};
 use crate::machine::{Inventory, Load, Nic};
+use identity::Identity;
 use std::fs;
 use std::path::Path;
 
@@ -10,21 +14,30 @@ const ETHERNET: &str = "1";
 
 /// `root` is "/" but in tests.
 pub(super) fn read(root: &Path) -> Inventory {
-    let dmi = root.join("sys/class/dmi/id");
-    // Machines with Open Firmware have no DMI, but a device tree.
-    let tree = root.join("proc/device-tree");
-    let either = |file: &str, node: &str| {
-        let text = line(dmi.join(file));
-        if text.is_empty() { line(tree.join(node)) } else { text }
-    };
+    let Identity { serial, uuid, manufacturer, product } = identity::read(root);
     Inventory {
-        serial: either("product_serial", "system-id"),
-        uuid: either("product_uuid", "ibm,partition-uuid").to_ascii_lowercase(),
-        manufacturer: either("sys_vendor", "vendor"),
-        product: either("product_name", "model"),
+        serial,
+        uuid,
+        manufacturer,
+        product,
         cpus: cpus(&line(root.join("sys/devices/system/cpu/online"))),
         memory_bytes: memory(root, "MemTotal"),
         nics: nics(root),
+        firmware: firmware(root).to_owned(),
+        bmc: bmc::read(root),
+    }
+}
+
+fn firmware(root: &Path) -> &'static str {
+    // A machine with UEFI may have a device tree besides.
+    if root.join("sys/firmware/efi").exists() {
+        "uefi"
+    } else if root.join("proc/device-tree").exists() {
+        "openfirmware"
+    } else if root.join("sys/class/dmi/id").exists() {
+        "bios"
+    } else {
+        ""
     }
 }
 
@@ -127,11 +140,27 @@ mod tests {
             cpus: 8,
             memory_bytes: 1_024_000,
             nics: vec![nic("eth0", 1, true, 1000), nic("eth1", 2, false, 0)],
+            firmware: "bios".into(),
+            bmc: String::new(),
         };
         assert_eq!(read(root.path()), expected);
         let load = load(root.path());
         assert_eq!((load.memory_available_bytes, load.uptime_s), (614_400, 77));
         assert!((load.load1 - 0.25).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn firmware_is_known_by_what_it_leaves_behind() {
+        for (paths, expected) in [
+            (&["sys/class/dmi/id"][..], "bios"),
+            (&["sys/class/dmi/id", "sys/firmware/efi", "proc/device-tree"], "uefi"),
+            (&["proc/device-tree"], "openfirmware"),
+            (&[], ""),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            paths.iter().for_each(|path| fs::create_dir_all(root.path().join(path)).unwrap());
+            assert_eq!(firmware(root.path()), expected, "{paths:?}");
+        }
     }
 
     #[test]

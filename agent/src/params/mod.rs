@@ -1,5 +1,9 @@
 //! What the kernel command line tells the agent in the ramdisk.
 
+mod network;
+
+pub use network::Network;
+
 use crate::identity::Secret;
 use crate::url::{ControllerUrl, HttpUrl, UrlError};
 use std::collections::BTreeMap;
@@ -10,6 +14,8 @@ use std::collections::BTreeMap;
 /// hostler.controller=https://192.0.2.1:4433 hostler.ca=http://192.0.2.1:8080/ca.pem hostler.ca_sha256=HEX
 /// hostler.boot=ID hostler.node=NAME hostler.token=TOKEN hostler.time_ms=UNIX_MS
 /// ```
+///
+/// and those of [`Network`].
 #[derive(Clone, Debug)]
 pub struct BootParams {
     /// Where to enrol and to open the session.
@@ -27,6 +33,8 @@ pub struct BootParams {
     pub token: Secret,
     /// Unix time in milliseconds by the controller's clock, when the command line was written.
     pub time_ms: u64,
+    /// What a machine that begins with nothing has to set up; a simulated one needs none.
+    pub network: Option<Network>,
 }
 
 /// What is wrong with a command line. The token is never part of the message.
@@ -77,6 +85,7 @@ impl BootParams {
                 name: "time_ms",
                 expected: "a number of milliseconds",
             })?,
+            network: Network::parse(&words)?,
         })
     }
 }
@@ -96,6 +105,10 @@ impl<'a> Words<'a> {
             }
         }
         Ok(Self(words))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     fn get(&self, name: &'static str) -> Result<&'a str, ParamError> {

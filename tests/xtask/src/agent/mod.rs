@@ -1,0 +1,84 @@
+//! `cargo xtask agent`: the static agent of each architecture, for ramdisks and deployed systems.
+
+mod setup;
+mod target;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+use target::Target;
+use xtask::binaries::{agents, target_directory, workspace};
+
+/// What a ramdisk has room for: it is sent to every machine at every boot.
+const MOST_BYTES: u64 = 8 << 20;
+
+#[derive(Debug, Parser)]
+pub(crate) struct Args {
+    /// Install on Debian or Ubuntu, as root, what the builds need.
+    #[arg(long)]
+    setup: bool,
+    /// Only for these; all by default.
+    #[arg(value_name = "ARCH", value_parser = clap::builder::PossibleValuesParser::new(target::NAMES))]
+    arches: Vec<String>,
+}
+
+/// Builds them; true if all were built.
+pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
+    let wanted = |target: &&Target| args.arches.is_empty() || args.arches.iter().any(|a| a == target.arch);
+    let targets: Vec<&Target> = target::ALL.iter().filter(wanted).collect();
+    setup::require(&targets, args.setup)?;
+    std::fs::create_dir_all(agents())?;
+    for target in targets {
+        let began = Instant::now();
+        let file = build(target)?;
+        check(&file, target)?;
+        let size = std::fs::metadata(&file)?.len();
+        println!(
+            "{:<8} {:>5.1} MiB in {:>4} s  {}",
+            target.arch,
+            size as f64 / f64::from(1 << 20),
+            began.elapsed().as_secs(),
+            file.display()
+        );
+    }
+    Ok(true)
+}
+
+fn build(target: &Target) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo.args(["build", "--locked", "--profile", "agent", "-p", "hostler-agent", "--target", target.triple]);
+    // Its own variable instead of RUSTFLAGS, and a target even for this computer's own architecture: what runs while
+    // it is built, proc macros above all, must not be static.
+    cargo.env(target.variable("CARGO_TARGET", "RUSTFLAGS").to_uppercase(), "-C target-feature=+crt-static");
+    if let Some(gcc) = target.cross_gcc() {
+        cargo.env(target.variable("CARGO_TARGET", "LINKER").to_uppercase(), &gcc);
+        cargo.env(format!("CC_{}", target.triple.replace('-', "_")), &gcc);
+    }
+    if !cargo.status().context("cannot start cargo")?.success() {
+        bail!("the agent for {} could not be built", target.arch);
+    }
+    let built = target_directory().join(target.triple).join("agent/hostler-agent");
+    let file = agents().join(format!("hostler-agent-{}", target.arch));
+    std::fs::copy(&built, &file).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(file)
+}
+
+/// What would only be noticed on a machine that has nothing but the agent.
+fn check(file: &std::path::Path, target: &Target) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file)?;
+    let what = file.display();
+    match target::machine(&bytes) {
+        Some(machine) if machine == target.machine => {}
+        machine => bail!("{what} is for machine {machine:?} of ELF, not for {}", target.arch),
+    }
+    if target::asks_for_interpreter(&bytes) {
+        bail!("{what} is not static: it asks for a dynamic linker");
+    }
+    if bytes.len() as u64 > MOST_BYTES {
+        bail!("{what} has {} bytes, more than the {MOST_BYTES} that a ramdisk should spend on it", bytes.len());
+    }
+    Ok(())
+}
