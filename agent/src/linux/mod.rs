@@ -2,11 +2,15 @@
 //!
 //! * [`machine`]: what `Machine` asks, answered by the system.
 //! * [`disks`]: the disks in `/sys/block`, and which of them are not this machine's alone.
+//! * [`passthrough`]: commands to the disks themselves.
+//! * [`users`]: who has a disk that cannot be opened.
 //! * [`inventory`]: what `/sys` and `/proc` say of the rest.
 
 mod disks;
 mod inventory;
 mod machine;
+mod passthrough;
+mod users;
 
 pub use machine::LinuxMachine;
 

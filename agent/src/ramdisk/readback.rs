@@ -42,6 +42,8 @@ pub(crate) struct ReadBack {
     ranges: Vec<Range<u64>>,
     /// The beginnings of the samples.
     samples: Vec<u64>,
+    /// What was written there; empty before.
+    marker: Bytes,
 }
 
 impl ReadBack {
@@ -52,7 +54,7 @@ impl ReadBack {
         let edges = [0..EDGE, size.saturating_sub(EDGE)..size];
         let sampled = samples.iter().map(|&start| start..start.saturating_add(SAMPLE));
         let all = edges.into_iter().chain(sampled).chain(extra.iter().cloned());
-        Self { ranges: merge(all.map(|r| r.start.min(size)..r.end.min(size))), samples }
+        Self { ranges: merge(all.map(|r| r.start.min(size)..r.end.min(size))), samples, marker: Bytes::new() }
     }
 
     /// How much is read.
@@ -85,14 +87,29 @@ impl ReadBack {
 
     /// Writes something at each sample, so that a disk which says that it was wiped and was not is found out even if
     /// those places were empty before.
-    pub(crate) async fn mark(&self, disk: &dyn Disk, sequence: &mut Sequence) -> io::Result<()> {
+    pub(crate) async fn mark(&mut self, disk: &dyn Disk, sequence: &mut Sequence) -> io::Result<()> {
         let words = std::iter::repeat_with(|| sequence.next() | 1).flat_map(u64::to_le_bytes);
-        let marker: Bytes = words.take(ZEROS.len()).collect();
+        self.marker = words.take(ZEROS.len()).collect();
         for &offset in &self.samples {
-            let length = BLOCK.min(disk.info().size_bytes - offset);
-            disk.write_at(offset, marker.slice(..usize::try_from(length).unwrap_or(marker.len()))).await?;
+            disk.write_at(offset, self.marker_at(disk, offset)).await?;
         }
         disk.sync().await
+    }
+
+    /// The first mark that is still there, which only a disk has that was not erased. One that was need not be zero.
+    pub(crate) async fn find_mark(&self, disk: &dyn Disk) -> io::Result<Option<u64>> {
+        for &offset in &self.samples {
+            let marker = self.marker_at(disk, offset);
+            if !marker.is_empty() && disk.read_at(offset, marker.len()).await? == marker {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
+    fn marker_at(&self, disk: &dyn Disk, offset: u64) -> Bytes {
+        let length = BLOCK.min(disk.info().size_bytes - offset);
+        self.marker.slice(..usize::try_from(length).unwrap_or(BLOCK as usize).min(self.marker.len()))
     }
 }
 
