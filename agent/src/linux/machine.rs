@@ -1,6 +1,6 @@
 //! What `Machine` asks, answered by the system.
 
-use super::{disks, inventory, passthrough, users};
+use super::{boot_order, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
 use crate::machine::{BoxedStream, Inventory, Load, Machine, dial_tcp};
@@ -112,6 +112,11 @@ impl Machine for LinuxMachine {
             io::ErrorKind::Unsupported,
             "this version cannot write an identity into a deployed file system on real hardware",
         ))
+    }
+
+    async fn restore_boot_order(&self) -> io::Result<()> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || boot_order::restore(&root)).await.map_err(io::Error::other)?
     }
 
     async fn start_deployed(&self) -> io::Result<()> {

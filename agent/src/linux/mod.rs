@@ -2,12 +2,15 @@
 //!
 //! * [`machine`]: what `Machine` asks, answered by the system.
 //! * [`disks`]: the disks in `/sys/block`, and which of them are not this machine's alone.
+//! * [`boot_order`]: what the firmware tries first; [`load_option`] is its form.
 //! * [`passthrough`]: commands to the disks themselves.
 //! * [`users`]: who has a disk that cannot be opened.
 //! * [`inventory`]: what `/sys` and `/proc` say of the rest.
 
+mod boot_order;
 mod disks;
 mod inventory;
+mod load_option;
 mod machine;
 mod passthrough;
 mod users;

@@ -1,9 +1,27 @@
 //! Commands to devices, against recorded exchanges.
 
 use crate::support::recorded::Recorded;
-use hostler_agent::device::{EraseError, EraseMethod, Survey, erase, health, survey};
+use async_trait::async_trait;
+use hostler_agent::device::nvme::{AdminAnswer, AdminCommand, Nvme};
+use hostler_agent::device::scsi::{Scsi, ScsiAnswer, ScsiCommand};
+use hostler_agent::device::{Action, EraseError, EraseMethod, Passthrough, Survey, erase, health, survey};
+use proptest::prelude::*;
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
+
+const METHODS: [EraseMethod; 8] = [
+    EraseMethod::NvmeSanitize(Action::BlockErase),
+    EraseMethod::NvmeFormat { crypto: false },
+    EraseMethod::ScsiSanitize(Action::Overwrite),
+    EraseMethod::AtaSanitize(Action::BlockErase),
+    EraseMethod::AtaSanitize(Action::Crypto),
+    EraseMethod::AtaSanitize(Action::Overwrite),
+    EraseMethod::AtaSecureErase { enhanced: false },
+    EraseMethod::AtaSecureErase { enhanced: true },
+];
 
 fn go_on(_: u16) -> bool {
     true
@@ -130,6 +148,73 @@ async fn a_newer_task_ends_the_wait_and_not_the_device() {
     let result = erase(&device.passthrough(), methods[0], &until_a_minute).await;
     assert!(matches!(result, Err(EraseError::Stopped)), "{result:?}");
     assert_eq!(start.elapsed(), Duration::from_secs(60));
+}
+
+/// Answers anything with anything, but with what makes the agent go on more often than chance would.
+struct Noise(Mutex<Vec<u8>>);
+
+impl Noise {
+    fn take(&self, length: usize) -> Vec<u8> {
+        let mut rest = self.0.lock().unwrap();
+        // When there is nothing left it goes round.
+        let taken: Vec<u8> = rest.iter().copied().cycle().take(length).collect();
+        let used = length.min(rest.len().saturating_sub(1));
+        rest.rotate_left(used.max(1));
+        taken
+    }
+
+    fn passthrough(bytes: &[u8]) -> [Passthrough; 2] {
+        let noise = || Self(Mutex::new(bytes.to_vec()));
+        [Passthrough::Nvme(Arc::new(noise())), Passthrough::Scsi(Arc::new(noise()))]
+    }
+}
+
+#[async_trait]
+impl Nvme for Noise {
+    fn namespace(&self) -> u32 {
+        1
+    }
+
+    async fn admin(&self, command: AdminCommand) -> io::Result<AdminAnswer> {
+        let [status, length] = self.take(2)[..] else { return Err(io::ErrorKind::Other.into()) };
+        let length = if length & 1 == 0 { command.read } else { length.into() };
+        Ok(AdminAnswer { status: if status & 1 == 0 { 0 } else { status.into() }, data: self.take(length) })
+    }
+}
+
+#[async_trait]
+impl Scsi for Noise {
+    async fn execute(&self, command: ScsiCommand) -> io::Result<ScsiAnswer> {
+        let [status, length] = self.take(2)[..] else { return Err(io::ErrorKind::Other.into()) };
+        let mut data = self.take(length.into());
+        if command.cdb[0] == 0x12 && status & 4 == 0 {
+            data = [&[0; 8][..], b"ATA     "].concat();
+        }
+        let mut sense = self.take(usize::from(length) % 40);
+        if let Some(format) = sense.first_mut() {
+            *format = 0x70 | (*format & 2);
+        }
+        Ok(ScsiAnswer { status: status & 2, sense, data })
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_answer_of_a_device_makes_the_agent_panic(bytes in prop::collection::vec(any::<u8>(), 16..2048)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            for device in Noise::passthrough(&bytes) {
+                let patience = AtomicU32::new(20);
+                let soon_over = |_: u16| patience.fetch_sub(1, Ordering::Relaxed) > 1;
+                let _ = survey(&device, false, &soon_over).await;
+                for method in METHODS {
+                    patience.store(20, Ordering::Relaxed);
+                    let _ = erase(&device, method, &soon_over).await;
+                }
+                let _ = health(&device).await;
+            }
+        });
+    }
 }
 
 #[tokio::test]

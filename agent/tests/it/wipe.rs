@@ -63,7 +63,7 @@ async fn invariant_3_a_disk_that_says_that_it_was_wiped_is_not_believed() {
         ("discard-lies", (Nothing, It, It, It), "write-zeroes", true, ""),
         ("both-lie", (Nothing, Nothing, It, It), "overwrite", true, ""),
         ("old", (Refuse, Refuse, It, It), "overwrite", true, ""),
-        ("all-lie", (Nothing, Nothing, Nothing, It), "overwrite", false, "overwrite: the byte at "),
+        ("all-lie", (Nothing, Nothing, Nothing, It), "overwrite", false, "overwrite: what was written at "),
         ("worn", (Fail, Fail, Fail, It), "overwrite", false, "overwrite: failed at 1048576: medium error"),
         ("unreadable", (It, It, It, Fail), "overwrite", false, "overwrite: cannot read at "),
     ];

@@ -135,7 +135,10 @@ async fn step(device: &dyn Scsi) -> Result<Step, EraseError> {
     if !sense.is_sanitizing() {
         return Err(EraseError::Scsi { command: "TEST UNIT READY", refusal: Refusal::of(&answer) });
     }
-    Ok(Step::UnderWay(sense.progress.unwrap_or(progress(device).await)))
+    Ok(Step::UnderWay(match sense.progress {
+        Some(done) => done,
+        None => progress(device).await,
+    }))
 }
 
 /// Some devices tell how far they are only if asked; zero if not even then.
