@@ -53,9 +53,11 @@ pub(crate) async fn erase(device: &dyn Scsi, enhanced: bool) -> Result<(), Erase
     match (is_password_set(device).await, result) {
         (false, result) => result,
         (true, result) => {
-            let disabled = disable_password().perform(device).await;
-            let erase = result.as_ref().err().map_or("success".to_owned(), ToString::to_string);
-            if disabled.is_err() || is_password_set(device).await {
+            if let Err(error) = disable_password().perform(device).await {
+                tracing::warn!("{error}");
+            }
+            if is_password_set(device).await {
+                let erase = result.as_ref().err().map_or("success".to_owned(), ToString::to_string);
                 return Err(PasswordError::LeftSet { password: PASSWORD, erase }.into());
             }
             result
