@@ -10,6 +10,7 @@ mod atomic;
 mod backoff;
 mod clock;
 mod deployed;
+pub mod device;
 mod disk;
 mod enrol;
 mod error;

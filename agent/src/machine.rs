@@ -65,6 +65,15 @@ pub trait Machine: Send + Sync + 'static {
     /// If it could not be stored.
     async fn install(&self, identity: &DeployedIdentity) -> io::Result<()>;
 
+    /// Has the firmware try the network first again, through the interface that this boot came by, where it keeps an
+    /// order that a system can change. Installers put their own system before it.
+    ///
+    /// # Errors
+    /// If the order cannot be read or written.
+    async fn restore_boot_order(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Leaves the ramdisk for the deployed system, by kexec where that is possible. On real hardware a success does
     /// not return; in a simulation the caller starts the deployed system when [`crate::run_ramdisk`] has returned
     /// [`crate::Exit::StartDeployed`].

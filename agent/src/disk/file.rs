@@ -1,6 +1,7 @@
 //! A disk that is a block device or a regular file.
 
 use super::{Disk, DiskInfo};
+use crate::device::Passthrough;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
@@ -8,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, FileTypeExt as _};
 use std::sync::Arc;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
@@ -19,13 +20,20 @@ pub struct FileDisk {
     file: Arc<File>,
     /// Read-locked by each operation for as long as it really lasts, which may be longer than its future lives.
     busy: Arc<RwLock<()>>,
+    passthrough: Option<Passthrough>,
 }
 
 impl FileDisk {
     /// A disk over a file that is open for reading and writing and has the size that `info` says.
     #[must_use]
     pub fn new(info: DiskInfo, file: File) -> Self {
-        Self { info, file: Arc::new(file), busy: Arc::default() }
+        Self { info, file: Arc::new(file), busy: Arc::default(), passthrough: None }
+    }
+
+    /// With a way to pass commands to the device behind the file.
+    #[must_use]
+    pub fn with_passthrough(self, passthrough: Option<Passthrough>) -> Self {
+        Self { passthrough, ..self }
     }
 
     /// Waits for operations whose futures were dropped while they were under way.
@@ -94,6 +102,21 @@ impl Disk for FileDisk {
 
     async fn sync(&self) -> io::Result<()> {
         self.blocking(|file| file.sync_data()).await
+    }
+
+    fn passthrough(&self) -> Option<Passthrough> {
+        self.passthrough.clone()
+    }
+
+    async fn reread_partitions(&self) -> io::Result<()> {
+        self.blocking(|file| {
+            // A regular file has no partitions that the kernel would know of.
+            if file.metadata()?.file_type().is_block_device() {
+                hostler_sys::block::reread_partition_table(file)?;
+            }
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -4,6 +4,7 @@ mod file;
 
 pub use file::FileDisk;
 
+use crate::device::Passthrough;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::io;
@@ -46,6 +47,20 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// If something written before this could not be stored.
     async fn sync(&self) -> io::Result<()>;
+
+    /// A way to have the device itself do commands. Nothing for a disk that is no device, or of a kind that knows none
+    /// that the agent has a use for.
+    fn passthrough(&self) -> Option<Passthrough> {
+        None
+    }
+
+    /// Has the kernel forget the partitions that it has found before, and look again.
+    ///
+    /// # Errors
+    /// If one of them is in use.
+    async fn reread_partitions(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What is known of a disk without reading it.

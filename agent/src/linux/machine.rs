@@ -1,6 +1,6 @@
 //! What `Machine` asks, answered by the system.
 
-use super::{disks, inventory};
+use super::{boot_order, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
 use crate::machine::{BoxedStream, Inventory, Load, Machine, dial_tcp};
@@ -30,6 +30,20 @@ impl LinuxMachine {
     }
 }
 
+fn open_disk(root: &Path, info: DiskInfo) -> io::Result<FileDisk> {
+    let path = PathBuf::from(&info.path);
+    // For a block device EXCL means that nobody else has it: no mount, no RAID, no swap.
+    let exclusive = OFlags::EXCL.bits().cast_signed();
+    let file = File::options().read(true).write(true).custom_flags(exclusive).open(&path);
+    let file = file.map_err(|error| users::explain(root, &path, error))?;
+    // The kernel's own ways to erase are there without it.
+    let passthrough = passthrough::open(&path, &file).unwrap_or_else(|error| {
+        tracing::warn!(disk = info.path, "takes no commands for itself: {error}");
+        None
+    });
+    Ok(FileDisk::new(info, file).with_passthrough(passthrough))
+}
+
 #[async_trait]
 impl Machine for LinuxMachine {
     fn arch(&self) -> &str {
@@ -51,12 +65,8 @@ impl Machine for LinuxMachine {
 
     async fn open_disk(&self, disk: &DiskInfo) -> io::Result<Arc<dyn Disk>> {
         let info = disk.clone();
-        let open = move || {
-            // For a block device EXCL means that nobody else has it: no mount, no RAID, no swap.
-            let exclusive = OFlags::EXCL.bits().cast_signed();
-            let file = File::options().read(true).write(true).custom_flags(exclusive).open(&info.path)?;
-            Ok::<Arc<dyn Disk>, io::Error>(Arc::new(FileDisk::new(info, file)))
-        };
+        let root = self.root.clone();
+        let open = move || open_disk(&root, info).map(|disk| Arc::new(disk) as Arc<dyn Disk>);
         tokio::task::spawn_blocking(open).await.map_err(io::Error::other)?
     }
 
@@ -102,6 +112,11 @@ impl Machine for LinuxMachine {
             io::ErrorKind::Unsupported,
             "this version cannot write an identity into a deployed file system on real hardware",
         ))
+    }
+
+    async fn restore_boot_order(&self) -> io::Result<()> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || boot_order::restore(&root)).await.map_err(io::Error::other)?
     }
 
     async fn start_deployed(&self) -> io::Result<()> {

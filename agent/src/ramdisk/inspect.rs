@@ -2,6 +2,7 @@
 
 use super::readback::ReadBack;
 use super::task::{StepError, Watch, Workshop};
+use crate::device;
 use crate::disk::{Disk, DiskInfo};
 use crate::error::chain;
 use crate::machine;
@@ -24,11 +25,11 @@ pub(crate) async fn inspect(workshop: &Workshop, id: u64, watch: &Watch) -> Resu
 }
 
 async fn inspect_disk(info: DiskInfo, workshop: &Workshop, watch: &Watch) -> Result<DiskReport, StepError> {
-    let blank = match workshop.machine.open_disk(&info).await {
-        Ok(disk) => is_blank(disk.as_ref(), watch).await?,
+    let (blank, health) = match workshop.machine.open_disk(&info).await {
+        Ok(disk) => (is_blank(disk.as_ref(), watch).await?, health(disk.as_ref()).await),
         Err(error) => {
             tracing::warn!(disk = info.path, "cannot be opened: {error}");
-            false
+            (false, String::new())
         }
     };
     Ok(DiskReport {
@@ -39,8 +40,15 @@ async fn inspect_disk(info: DiskInfo, workshop: &Workshop, watch: &Watch) -> Res
         rotational: info.rotational,
         blank,
         remote: info.remote,
-        health: String::new(),
+        health,
     })
+}
+
+async fn health(disk: &dyn Disk) -> String {
+    match disk.passthrough() {
+        Some(device) => device::health(&device).await,
+        None => String::new(),
+    }
 }
 
 async fn is_blank(disk: &dyn Disk, watch: &Watch) -> Result<bool, StepError> {

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// Both ends are read whole: partition tables, file systems' superblocks and RAID labels are there.
 const EDGE: u64 = 16 << 20;
 
+/// The further copies of the superblock of btrfs.
+const COPIES: [u64; 2] = [64 << 20, 256 << 30];
+
 /// Between them, so many places that nobody can foretell.
 const SAMPLES: u64 = 256;
 const SAMPLE: u64 = 64 << 10;
@@ -42,6 +45,8 @@ pub(crate) struct ReadBack {
     ranges: Vec<Range<u64>>,
     /// The beginnings of the samples.
     samples: Vec<u64>,
+    /// What was written there; empty before.
+    marker: Bytes,
 }
 
 impl ReadBack {
@@ -49,10 +54,9 @@ impl ReadBack {
     pub(crate) fn plan(size: u64, extra: &[Range<u64>], sequence: &mut Sequence) -> Self {
         let blocks = size.saturating_sub(SAMPLE) / BLOCK + 1;
         let samples: Vec<u64> = (0..SAMPLES).map(|_| sequence.below(blocks) * BLOCK).collect();
-        let edges = [0..EDGE, size.saturating_sub(EDGE)..size];
         let sampled = samples.iter().map(|&start| start..start.saturating_add(SAMPLE));
-        let all = edges.into_iter().chain(sampled).chain(extra.iter().cloned());
-        Self { ranges: merge(all.map(|r| r.start.min(size)..r.end.min(size))), samples }
+        let all = fixed(size).into_iter().chain(sampled).chain(extra.iter().cloned());
+        Self { ranges: merge(all.map(|r| r.start.min(size)..r.end.min(size))), samples, marker: Bytes::new() }
     }
 
     /// How much is read.
@@ -85,15 +89,36 @@ impl ReadBack {
 
     /// Writes something at each sample, so that a disk which says that it was wiped and was not is found out even if
     /// those places were empty before.
-    pub(crate) async fn mark(&self, disk: &dyn Disk, sequence: &mut Sequence) -> io::Result<()> {
+    pub(crate) async fn mark(&mut self, disk: &dyn Disk, sequence: &mut Sequence) -> io::Result<()> {
         let words = std::iter::repeat_with(|| sequence.next() | 1).flat_map(u64::to_le_bytes);
-        let marker: Bytes = words.take(ZEROS.len()).collect();
+        self.marker = words.take(ZEROS.len()).collect();
         for &offset in &self.samples {
-            let length = BLOCK.min(disk.info().size_bytes - offset);
-            disk.write_at(offset, marker.slice(..usize::try_from(length).unwrap_or(marker.len()))).await?;
+            disk.write_at(offset, self.marker_at(disk, offset)).await?;
         }
         disk.sync().await
     }
+
+    /// The first mark that is still there, which only a disk has that was not erased. One that was need not be zero.
+    pub(crate) async fn find_mark(&self, disk: &dyn Disk) -> io::Result<Option<u64>> {
+        for &offset in &self.samples {
+            let marker = self.marker_at(disk, offset);
+            if !marker.is_empty() && disk.read_at(offset, marker.len()).await? == marker {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
+    fn marker_at(&self, disk: &dyn Disk, offset: u64) -> Bytes {
+        let length = BLOCK.min(disk.info().size_bytes - offset);
+        self.marker.slice(..usize::try_from(length).unwrap_or(BLOCK as usize).min(self.marker.len()))
+    }
+}
+
+/// What is read of every disk of this size, as far as it reaches.
+fn fixed(size: u64) -> [Range<u64>; 4] {
+    let [first, second] = COPIES.map(|start| start..start + SAMPLE);
+    [0..EDGE, size.saturating_sub(EDGE)..size, first, second]
 }
 
 async fn check_piece(disk: &dyn Disk, offset: u64, length: u64) -> Result<(), Unclean> {
@@ -136,8 +161,81 @@ mod tests {
         let plan = ReadBack::plan(size, &[], &mut Sequence::from_seed(1));
         assert_eq!(plan.ranges.first().unwrap(), &(0..EDGE));
         assert_eq!(plan.ranges.last().unwrap(), &(size - EDGE..size));
-        assert_eq!(plan.bytes(), 2 * EDGE + SAMPLES * SAMPLE);
+        assert_eq!(plan.bytes(), 2 * EDGE + (SAMPLES + 2) * SAMPLE);
         assert_ne!(plan, ReadBack::plan(size, &[], &mut Sequence::from_seed(2)));
+    }
+
+    /// Where what names partitions, arrays, volumes and file systems lies: from the beginning, or from the end.
+    fn signatures(size: u64) -> Vec<(&'static str, u64, u64)> {
+        const SECTOR: u64 = 512;
+        // The superblock 0.90 of md is in the last whole 64 KiB but one at most; 1.0 at least 8 KiB before the end.
+        let md_0_90 = (size & !0xffff).saturating_sub(0x1_0000);
+        let md_1_0 = (size / SECTOR).saturating_sub(16) / 8 * 8 * SECTOR;
+        // ZFS has four labels of 256 KiB, aligned to that.
+        let zfs_end = size / (256 << 10) * (256 << 10);
+        vec![
+            ("MBR", 0, SECTOR),
+            ("GPT header and 128 entries", SECTOR, 33 * SECTOR),
+            ("GPT header with sectors of 4 KiB", 4096, 5 * 4096),
+            ("GPT backup entries and header", size - 33 * SECTOR, 33 * SECTOR),
+            ("GPT backup with sectors of 4 KiB", size - 5 * 4096, 5 * 4096),
+            ("LVM label in one of the first four sectors", 0, 4 * SECTOR),
+            ("LVM metadata", 4096, 1 << 20),
+            ("md 0.90", md_0_90, 4096),
+            ("md 1.0", md_1_0, 4096),
+            ("md 1.1", 0, 4096),
+            ("md 1.2", 4096, 4096),
+            ("Intel and DDF RAID, anchors at the end", size - 2 * SECTOR, 2 * SECTOR),
+            ("ext2, 3, 4", 1024, 1024),
+            ("XFS", 0, SECTOR),
+            ("btrfs", 64 << 10, 4096),
+            ("btrfs, first copy", 64 << 20, 4096),
+            ("btrfs, second copy", 256 << 30, 4096),
+            ("swap", 4086, 10),
+            ("LUKS 1 and 2", 0, 4096),
+            ("ZFS labels 0 and 1", 0, 512 << 10),
+            ("ZFS labels 2 and 3", zfs_end.saturating_sub(512 << 10), 512 << 10),
+        ]
+    }
+
+    #[test]
+    fn the_places_of_partition_tables_and_other_signatures_are_read() {
+        // Whole MiB, and such as disks are sold with: not a whole number of anything but sectors.
+        let sizes = [
+            1 << 20,
+            16 << 20,
+            33 << 20,
+            256 << 20,
+            1 << 40,
+            500_107_862_016,
+            960_197_124_096,
+            20_000_588_955_648,
+        ];
+        for size in sizes {
+            for (name, start, length) in signatures(size) {
+                let end = (start + length).min(size);
+                let read = |range: &Range<u64>| range.start <= start && end <= range.end;
+                assert!(fixed(size).iter().any(read), "{name} of a disk of {size} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mark_is_found_until_it_is_erased() {
+        let size = 4 << 20;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(size).unwrap();
+        let info = crate::disk::DiskInfo { size_bytes: size, ..Default::default() };
+        let disk = crate::disk::FileDisk::new(info, file);
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            let mut sequence = Sequence::from_seed(1);
+            let mut plan = ReadBack::plan(size, &[], &mut sequence);
+            assert_eq!(plan.find_mark(&disk).await.unwrap(), None);
+            plan.mark(&disk, &mut sequence).await.unwrap();
+            assert_eq!(plan.find_mark(&disk).await.unwrap(), Some(plan.samples[0]));
+            disk.write_at(0, vec![0xa5; size as usize].into()).await.unwrap();
+            assert_eq!(plan.find_mark(&disk).await.unwrap(), None);
+        });
     }
 
     proptest! {

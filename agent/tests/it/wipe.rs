@@ -3,9 +3,11 @@
 use crate::support::bench::{Bench, task};
 use crate::support::controller::Session;
 use crate::support::faulty::{Behaviour, Does};
+use crate::support::recorded::Recorded;
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
 use hostler_proto::agent::v1::{DiskRange, DiskWipe, WipeTask};
+use std::sync::atomic::Ordering;
 
 const SIZE: u64 = 128 << 20;
 
@@ -61,7 +63,7 @@ async fn invariant_3_a_disk_that_says_that_it_was_wiped_is_not_believed() {
         ("discard-lies", (Nothing, It, It, It), "write-zeroes", true, ""),
         ("both-lie", (Nothing, Nothing, It, It), "overwrite", true, ""),
         ("old", (Refuse, Refuse, It, It), "overwrite", true, ""),
-        ("all-lie", (Nothing, Nothing, Nothing, It), "overwrite", false, "overwrite: the byte at "),
+        ("all-lie", (Nothing, Nothing, Nothing, It), "overwrite", false, "overwrite: what was written at "),
         ("worn", (Fail, Fail, Fail, It), "overwrite", false, "overwrite: failed at 1048576: medium error"),
         ("unreadable", (It, It, It, Fail), "overwrite", false, "overwrite: cannot read at "),
     ];
@@ -84,6 +86,65 @@ async fn invariant_3_a_disk_that_says_that_it_was_wiped_is_not_believed() {
         assert!(report.problem.contains(problem), "{serial}: {}", report.problem);
         assert_eq!((report.verified_bytes > 0, report.problem.is_empty()), (verified, verified), "{serial}");
     }
+}
+
+/// What devices do by themselves is not believed either, and where it leaves noise the kernel writes zeros.
+#[tokio::test]
+async fn invariant_3_a_device_that_says_that_it_erased_itself_is_not_believed() {
+    let cases = [
+        ("nvme-lies", "nvme-format", true, ""),
+        ("nvme-crypto", "nvme-sanitize, discard", true, ""),
+        ("ata-secure-erase", "ata-secure-erase", true, ""),
+        ("ata-frozen", "discard", true, ""),
+        (
+            "nvme-sanitize-fails",
+            "overwrite",
+            false,
+            "nvme-sanitize (block erase): the device says that it failed; ",
+        ),
+    ];
+    let nothing = Behaviour {
+        discard: Does::Nothing,
+        write_zeroes: Does::Nothing,
+        overwrite: Does::Nothing,
+        ..Behaviour::default()
+    };
+    let mut bench = Bench::new().await;
+    let mut devices = Vec::new();
+    for (name, _, works, _) in cases {
+        bench.machine.add_disk(name, 8 << 20, false);
+        let device = Recorded::open(name);
+        bench.machine.record(name, &device);
+        devices.push(device);
+        if !works {
+            bench.machine.behaviours.lock().unwrap().insert(name.to_owned(), nothing);
+        }
+    }
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    for (report, (name, method, verified, problem)) in reports.iter().zip(cases) {
+        let found = (report.serial.as_str(), report.method.as_str(), report.verified);
+        assert_eq!(found, (name, method, verified), "{}", report.problem);
+        assert!(report.problem.starts_with(problem), "{name}: {}", report.problem);
+        assert_eq!(report.problem.is_empty(), verified, "{name}: {}", report.problem);
+    }
+    for device in devices {
+        device.finish();
+    }
+}
+
+#[tokio::test]
+async fn after_a_wipe_partitions_are_forgotten_and_the_network_is_first() {
+    let mut bench = Bench::new().await;
+    bench.machine.add_disk("one", SIZE, false);
+    bench.machine.add_disk("two", SIZE, false);
+    bench.machine.add_disk("far", SIZE, true);
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    // The machine's order cannot be changed, which does not fail the wipe.
+    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    assert_eq!(reports.iter().filter(|report| report.verified).count(), 2);
+    assert_eq!(bench.machine.reread.load(Ordering::Relaxed), 2);
+    assert_eq!(bench.machine.boot_order.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -2,9 +2,12 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use hostler_agent::device::Passthrough;
 use hostler_agent::{Disk, DiskInfo, FileDisk};
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a disk makes of one kind of command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) struct Behaviour {
 pub(crate) struct FaultyDisk {
     pub(crate) disk: FileDisk,
     pub(crate) behaviour: Behaviour,
+    /// Counts how often the kernel is asked for its partitions.
+    pub(crate) reread: Arc<AtomicU32>,
 }
 
 /// Whether to go on.
@@ -80,5 +85,14 @@ impl Disk for FaultyDisk {
 
     async fn sync(&self) -> io::Result<()> {
         self.disk.sync().await
+    }
+
+    fn passthrough(&self) -> Option<Passthrough> {
+        self.disk.passthrough()
+    }
+
+    async fn reread_partitions(&self) -> io::Result<()> {
+        self.reread.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }

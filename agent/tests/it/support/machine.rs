@@ -1,6 +1,7 @@
 //! A machine whose disks are files in a temporary directory.
 
 use super::faulty::{Behaviour, FaultyDisk};
+use super::recorded::{Effect, Recorded};
 use async_trait::async_trait;
 use hostler_agent::{
     BoxedStream, DeployedIdentity, Disk, DiskInfo, FileDisk, Inventory, Load, Machine, Nic, dial_tcp,
@@ -11,6 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub(crate) struct TestMachine {
@@ -19,6 +21,12 @@ pub(crate) struct TestMachine {
     disks: Mutex<Vec<DiskInfo>>,
     /// Of disks that do not do what they say, by serial number.
     pub(crate) behaviours: Mutex<BTreeMap<String, Behaviour>>,
+    /// What takes commands for the disks themselves, by serial number.
+    devices: Mutex<BTreeMap<String, Recorded>>,
+    /// How often the kernel was asked for partitions.
+    pub(crate) reread: Arc<AtomicU32>,
+    /// How often the network was put first in the firmware's boot order.
+    pub(crate) boot_order: AtomicU32,
     /// Each disk that was opened, by path.
     pub(crate) opened: Mutex<Vec<String>>,
     pub(crate) installed: Mutex<Option<DeployedIdentity>>,
@@ -34,6 +42,9 @@ impl TestMachine {
             directory,
             disks: Mutex::default(),
             behaviours: Mutex::default(),
+            devices: Mutex::default(),
+            reread: Arc::default(),
+            boot_order: AtomicU32::default(),
             opened: Mutex::default(),
             installed: Mutex::default(),
             clock_ms: Mutex::new(0),
@@ -52,6 +63,23 @@ impl TestMachine {
             rotational: false,
             remote,
         });
+    }
+
+    /// Has a device with a recorded conversation behind a disk.
+    pub(crate) fn record(&self, serial: &str, device: &Recorded) {
+        let path = self.disk_path(serial);
+        device.on_effect(move |effect| {
+            let file = File::options().write(true).open(&path).unwrap();
+            let size = file.metadata().unwrap().len();
+            match effect {
+                Effect::Erases => {
+                    file.set_len(0).unwrap();
+                    file.set_len(size).unwrap();
+                }
+                Effect::Scrambles => file.write_all_at(&vec![0xa5; size as usize], 0).unwrap(),
+            }
+        });
+        self.devices.lock().unwrap().insert(serial.to_owned(), device.clone());
     }
 
     pub(crate) fn resize_disk(&self, serial: &str, size_bytes: u64) {
@@ -101,7 +129,9 @@ impl Machine for TestMachine {
         self.opened.lock().unwrap().push(disk.path.clone());
         let file = File::options().read(true).write(true).open(&disk.path)?;
         let behaviour = self.behaviours.lock().unwrap().get(&disk.serial).copied().unwrap_or_default();
-        Ok(Arc::new(FaultyDisk { disk: FileDisk::new(disk.clone(), file), behaviour }))
+        let passthrough = self.devices.lock().unwrap().get(&disk.serial).map(Recorded::passthrough);
+        let disk = FileDisk::new(disk.clone(), file).with_passthrough(passthrough);
+        Ok(Arc::new(FaultyDisk { disk, behaviour, reread: self.reread.clone() }))
     }
 
     fn load(&self) -> Load {
@@ -132,6 +162,11 @@ impl Machine for TestMachine {
     async fn install(&self, identity: &DeployedIdentity) -> io::Result<()> {
         *self.installed.lock().unwrap() = Some(identity.clone());
         Ok(())
+    }
+
+    async fn restore_boot_order(&self) -> io::Result<()> {
+        self.boot_order.fetch_add(1, Ordering::Relaxed);
+        Err(io::Error::other("the firmware has no room for it"))
     }
 
     async fn start_deployed(&self) -> io::Result<()> {

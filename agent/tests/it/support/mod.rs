@@ -5,6 +5,7 @@
 //! * [`faulty`]: a disk that does not do what it says.
 //! * [`machine`]: a machine whose disks are files.
 //! * [`pki`]: its certificate authority.
+//! * [`recorded`]: devices that play back recorded exchanges.
 //! * [`stream`]: a connection to it.
 //! * [`web`]: a web server that can misbehave.
 
@@ -13,5 +14,6 @@ pub(crate) mod controller;
 pub(crate) mod faulty;
 pub(crate) mod machine;
 pub(crate) mod pki;
+pub(crate) mod recorded;
 pub(crate) mod stream;
 pub(crate) mod web;
