@@ -92,7 +92,8 @@ impl Disk for FileDisk {
         self.blocking(move |file| {
             // What is clean in the page cache is dropped, so that the answer is the disk's own. Not everything that
             // can stand for a disk has a cache to drop.
-            let _ = fadvise(file, offset, NonZeroU64::new(length as u64), Advice::DontNeed);
+            let pages = whole_pages(offset..offset.saturating_add(length as u64));
+            let _ = fadvise(file, pages.start, NonZeroU64::new(pages.end - pages.start), Advice::DontNeed);
             let mut data = vec![0; length];
             file.read_exact_at(&mut data, offset)?;
             Ok(Bytes::from(data))
@@ -120,6 +121,13 @@ impl Disk for FileDisk {
     }
 }
 
+/// The kernel keeps a page of which only a part is to be dropped.
+fn whole_pages(range: Range<u64>) -> Range<u64> {
+    /// As large as they get.
+    const PAGE: u64 = 64 << 10;
+    range.start / PAGE * PAGE..range.end.div_ceil(PAGE).saturating_mul(PAGE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +148,14 @@ mod tests {
         assert_eq!(&disk.read_at(4095, 8).await.unwrap()[..], b"\0secret\0");
         disk.discard(0..SIZE).await.unwrap();
         assert_eq!(&disk.read_at(4095, 8).await.unwrap()[..], [0; 8]);
+    }
+
+    #[test]
+    fn a_part_of_a_page_is_dropped_with_all_of_it() {
+        assert_eq!(whole_pages(0..0), 0..0);
+        assert_eq!(whole_pages(0..65536), 0..65536);
+        assert_eq!(whole_pages(65535..65537), 0..131_072);
+        assert_eq!(whole_pages(u64::MAX..u64::MAX), u64::MAX / 65536 * 65536..u64::MAX);
     }
 
     #[tokio::test]

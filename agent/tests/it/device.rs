@@ -90,6 +90,33 @@ async fn devices_erase_themselves_by_what_they_say_that_they_can() {
     }
 }
 
+/// As captured: health, what is offered, and what comes of the first offer.
+#[tokio::test]
+async fn emulated_disks_offer_only_what_they_can_do() {
+    let cases = [
+        ("qemu-nvme", "ok", "nvme-format", ""),
+        (
+            "qemu-scsi",
+            "",
+            "",
+            "scsi-sanitize: the device ended REPORT SUPPORTED OPERATION CODES with invalid command operation code \
+             (0x5/0x20/0x00)",
+        ),
+        ("qemu-ata", "ok", "", ""),
+    ];
+    for (name, well, methods, notes) in cases {
+        let device = Recorded::open(name);
+        assert_eq!(health(&device.passthrough()).await, well, "{name}");
+        let survey = look(&device).await;
+        let found = (names(&survey.methods), survey.notes.join("; "));
+        assert_eq!((found.0.as_str(), found.1.as_str()), (methods, notes), "{name}");
+        if let [method, ..] = survey.methods[..] {
+            erase(&device.passthrough(), method, &go_on).await.unwrap();
+        }
+        device.finish();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_used_is_told() {
     let cases = [
