@@ -2,8 +2,10 @@
 //!
 //! * [`machine`]: what `Machine` asks, answered by the system.
 //! * [`disks`]: the disks in `/sys/block`, and which of them are not this machine's alone.
+//! * [`deploy`]: making what was written to a disk the system of this node.
 //! * [`inventory`]: what `/sys` and `/proc` say of the rest.
 
+mod deploy;
 mod disks;
 mod inventory;
 mod machine;

@@ -12,9 +12,10 @@
 //!
 //! * [`profile`]: this state machine.
 //! * [`task`]: what a task is done with, and how it ends.
-//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`] and [`sign`] are parts of the last.
+//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`], [`decode`] and [`sign`] are parts of the last.
 //! * [`readback`]: where a disk is looked at, to call it blank or wiped.
 
+mod decode;
 mod deploy;
 mod image;
 mod inspect;

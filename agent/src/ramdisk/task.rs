@@ -56,7 +56,7 @@ pub(crate) enum StepError {
     Image(#[from] ImageError),
     #[error("cannot make a key for the deployed agent")]
     Key(#[from] rcgen::Error),
-    #[error("cannot give the deployed system its identity")]
+    #[error("cannot make the image this node's system")]
     Install(#[source] io::Error),
     #[error("nothing was deployed in this boot, so there is nothing to start")]
     NothingDeployed,
@@ -144,7 +144,7 @@ pub(crate) async fn perform(
         Some(Kind::Deploy(task)) => {
             deploy::deploy(&workshop, id, epoch, task, &watch).await.map(Up::Deployed).map(Outcome::Deployed)
         }
-        Some(Kind::BootDeployed(_)) => start(&workshop, deployed).await,
+        Some(Kind::BootDeployed(task)) => start(&workshop, deployed, task.restart).await,
     };
     result.unwrap_or_else(|error| match error {
         StepError::Cancelled => Outcome::Cancelled,
@@ -152,11 +152,11 @@ pub(crate) async fn perform(
     })
 }
 
-async fn start(workshop: &Workshop, deployed: bool) -> Result<Outcome, StepError> {
+async fn start(workshop: &Workshop, deployed: bool, restart: bool) -> Result<Outcome, StepError> {
     if !deployed {
         return Err(StepError::NothingDeployed);
     }
-    workshop.machine.start_deployed().await.map_err(StepError::Start)?;
+    workshop.machine.start_deployed(restart).await.map_err(StepError::Start)?;
     Ok(Outcome::Started)
 }
 
