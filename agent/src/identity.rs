@@ -75,6 +75,9 @@ pub struct DeployedIdentity {
     pub time_ms: u64,
     /// Of the leading controller when this was made: no lower one is obeyed.
     pub epoch: u64,
+    /// Public keys that may log in as root, one line of `authorized_keys` each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ssh_keys: Vec<String>,
 }
 
 impl DeployedIdentity {
@@ -139,6 +142,7 @@ mod tests {
             key: Secret::from("private".to_owned()),
             time_ms: 5,
             epoch: 3,
+            ssh_keys: vec!["ssh-ed25519 AAAA ci".into()],
         };
         let json = serde_json::to_string(&identity).unwrap();
         assert!(json.contains("private"));

@@ -59,11 +59,12 @@ pub trait Machine: Send + Sync + 'static {
     /// The environment that a payload begins with: `PATH` and the like.
     fn environment(&self) -> Vec<(String, String)>;
 
-    /// Gives the deployed system what its agent needs to speak to the controller. It has to survive restarts.
+    /// Makes the system on this disk that node: has it fill the disk, and gives it its names, the keys of who may log
+    /// in, and what its agent needs to speak to the controller. All of that has to survive restarts.
     ///
     /// # Errors
-    /// If it could not be stored.
-    async fn install(&self, identity: &DeployedIdentity) -> io::Result<()>;
+    /// If the disk has no system that this machine could start, or something could not be stored.
+    async fn install(&self, disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed>;
 
     /// Has the firmware try the network first again, through the interface that this boot came by, where it keeps an
     /// order that a system can change. Installers put their own system before it.
@@ -74,19 +75,26 @@ pub trait Machine: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Leaves the ramdisk for the deployed system, by kexec where that is possible. On real hardware a success does
-    /// not return; in a simulation the caller starts the deployed system when [`crate::run_ramdisk`] has returned
-    /// [`crate::Exit::StartDeployed`].
+    /// Leaves the ramdisk for the deployed system, by kexec where that is possible and no `restart` through the
+    /// firmware is asked for. On real hardware a success does not return; in a simulation the caller starts the
+    /// deployed system when [`crate::run_ramdisk`] has returned [`crate::Exit::StartDeployed`].
     ///
     /// # Errors
     /// If the deployed system cannot be started; the ramdisk goes on running.
-    async fn start_deployed(&self) -> io::Result<()>;
+    async fn start_deployed(&self, restart: bool) -> io::Result<()>;
 
     /// Restarts the machine through its firmware. On real hardware a success does not return.
     ///
     /// # Errors
     /// If the system refuses.
     async fn reboot(&self) -> io::Result<()>;
+}
+
+/// What [`Machine::install`] made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// Public host keys of the deployed system, one "TYPE BASE64" each. None if it has no SSH server.
+    pub ssh_host_keys: Vec<String>,
 }
 
 /// A connection to another machine.

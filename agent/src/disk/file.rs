@@ -109,7 +109,7 @@ impl Disk for FileDisk {
         self.passthrough.clone()
     }
 
-    async fn reread_partitions(&self) -> io::Result<()> {
+    async fn reread_partition_table(&self) -> io::Result<()> {
         self.blocking(|file| {
             // A regular file has no partitions that the kernel would know of.
             if file.metadata()?.file_type().is_block_device() {

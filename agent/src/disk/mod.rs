@@ -58,7 +58,7 @@ pub trait Disk: Send + Sync + 'static {
     ///
     /// # Errors
     /// If one of them is in use.
-    async fn reread_partitions(&self) -> io::Result<()> {
+    async fn reread_partition_table(&self) -> io::Result<()> {
         Ok(())
     }
 }

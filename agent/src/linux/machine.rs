@@ -1,9 +1,9 @@
 //! What `Machine` asks, answered by the system.
 
-use super::{boot_order, disks, inventory, passthrough, users};
+use super::{boot_order, deploy, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
-use crate::machine::{BoxedStream, Inventory, Load, Machine, dial_tcp};
+use crate::machine::{BoxedStream, Installed, Inventory, Load, Machine, dial_tcp};
 use async_trait::async_trait;
 use rustix::fs::OFlags;
 use rustix::system::RebootCommand;
@@ -14,19 +14,22 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The machine that this process runs on.
 #[derive(Debug)]
 pub struct LinuxMachine {
     root: PathBuf,
     spool: PathBuf,
+    /// The kernel of the deployed system waits for the restart of this one.
+    kernel_loaded: AtomicBool,
 }
 
 impl LinuxMachine {
     /// With the agent's own directory in the deployed system.
     #[must_use]
     pub fn new(spool: PathBuf) -> Self {
-        Self { root: PathBuf::from("/"), spool }
+        Self { root: PathBuf::from("/"), spool, kernel_loaded: AtomicBool::new(false) }
     }
 }
 
@@ -107,11 +110,14 @@ impl Machine for LinuxMachine {
         .into()
     }
 
-    async fn install(&self, _identity: &DeployedIdentity) -> io::Result<()> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this version cannot write an identity into a deployed file system on real hardware",
-        ))
+    async fn install(&self, disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed> {
+        // Whatever was loaded before belongs to an image that is gone.
+        self.kernel_loaded.store(false, Ordering::Relaxed);
+        let (path, identity) = (disk.path.clone(), identity.clone());
+        let install = tokio::task::spawn_blocking(move || deploy::install(&path, &identity));
+        let prepared = install.await.map_err(io::Error::other)?.map_err(|e| io::Error::new(e.kind(), e))?;
+        self.kernel_loaded.store(prepared.kernel_loaded, Ordering::Relaxed);
+        Ok(Installed { ssh_host_keys: prepared.ssh_host_keys })
     }
 
     async fn restore_boot_order(&self) -> io::Result<()> {
@@ -119,11 +125,15 @@ impl Machine for LinuxMachine {
         tokio::task::spawn_blocking(move || boot_order::restore(&root)).await.map_err(io::Error::other)?
     }
 
-    async fn start_deployed(&self) -> io::Result<()> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this version cannot start a deployed kernel by kexec; restart the machine from its disk",
-        ))
+    async fn start_deployed(&self, restart: bool) -> io::Result<()> {
+        if !restart && self.kernel_loaded.load(Ordering::Relaxed) {
+            rustix::fs::sync();
+            tracing::info!("starts the deployed system");
+            if let Err(error) = rustix::system::reboot(RebootCommand::Kexec) {
+                tracing::warn!("cannot start the kernel that is loaded: {error}; goes through the firmware");
+            }
+        }
+        self.reboot().await
     }
 
     async fn reboot(&self) -> io::Result<()> {

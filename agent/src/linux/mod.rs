@@ -3,12 +3,14 @@
 //! * [`machine`]: what `Machine` asks, answered by the system.
 //! * [`disks`]: the disks in `/sys/block`, and which of them are not this machine's alone.
 //! * [`init`]: from the kernel to the agent, where nothing but the agent is in the ramdisk.
+//! * [`deploy`]: making what was written to a disk the system of this node.
 //! * [`boot_order`]: what the firmware tries first; [`load_option`] is its form.
 //! * [`passthrough`]: commands to the disks themselves.
 //! * [`users`]: who has a disk that cannot be opened.
 //! * [`inventory`]: what `/sys` and `/proc` say of the rest.
 
 mod boot_order;
+mod deploy;
 mod disks;
 pub mod init;
 mod inventory;

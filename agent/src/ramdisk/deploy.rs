@@ -1,6 +1,6 @@
 //! The task Deploy: an image on a disk, and an identity for its agent.
 
-use super::image::{ImageError, write_image};
+use super::image::{ImageError, disk_bytes, write_image};
 use super::task::{StepError, Watch, Workshop, is_kept};
 use crate::clock::elapsed_ms;
 use crate::disk::DiskInfo;
@@ -29,23 +29,26 @@ pub(crate) async fn deploy(
     }
     let identity = identify(workshop, epoch, &task, watch).await?;
     watch.check()?;
-    workshop.machine.install(&identity).await.map_err(StepError::Install)?;
+    // Its partitions can only be used when nobody has the whole of it.
+    drop(disk);
+    let installed = workshop.machine.install(info, &identity).await.map_err(StepError::Install)?;
     Ok(Deployed {
         task_id: id,
         sha256: task.sha256.to_ascii_lowercase(),
         size_bytes: task.size_bytes,
         duration_ms: elapsed_ms(start),
-        ssh_host_keys: Vec::new(),
+        ssh_host_keys: installed.ssh_host_keys,
     })
 }
 
 /// The first disk, in the machine's order, that may be written and is large enough.
 fn choose<'a>(disks: &'a [DiskInfo], task: &DeployTask) -> Result<&'a DiskInfo, StepError> {
-    let fits = |disk: &&DiskInfo| !is_kept(disk, &task.keep_disks) && disk.size_bytes >= task.size_bytes;
+    let image = disk_bytes(task);
+    let fits = |disk: &&DiskInfo| !is_kept(disk, &task.keep_disks) && disk.size_bytes >= image;
     disks
         .iter()
         .find(fits)
-        .ok_or_else(|| StepError::NoDisk { image: task.size_bytes, disks: describe(disks, &task.keep_disks) })
+        .ok_or_else(|| StepError::NoDisk { image, disks: describe(disks, &task.keep_disks) })
 }
 
 fn describe(disks: &[DiskInfo], keep: &[String]) -> String {
@@ -78,5 +81,6 @@ async fn identify(
         key,
         time_ms: workshop.clock.now_ms(),
         epoch,
+        ssh_keys: task.ssh_keys.clone(),
     })
 }

@@ -1,5 +1,6 @@
 //! Writing an image to a disk while it is being fetched.
 
+use super::decode::{Decoder, Encoding, UnknownEncoding};
 use super::task::Watch;
 use crate::backoff::Backoff;
 use crate::disk::Disk;
@@ -46,6 +47,28 @@ pub(crate) enum ImageError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot store what was written to {path}")]
+    Sync {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Encoding(#[from] UnknownEncoding),
+    #[error(
+        "the image at {url} is not {encoding} as announced in the task, or damaged: after {received} bytes"
+    )]
+    Undecodable {
+        url: String,
+        encoding: Encoding,
+        received: u64,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the image at {url} decodes to more than the {expected} bytes that the task announces")]
+    DecodesToMore { url: String, expected: u64 },
+    #[error("the image at {url} decodes to {found} bytes, not {expected} as announced in the task")]
+    DecodesToLess { url: String, found: u64, expected: u64 },
     #[error("a newer task replaced this one")]
     Cancelled,
 }
@@ -55,19 +78,39 @@ struct Image {
     url: HttpUrl,
     sha256: [u8; 32],
     size: u64,
+    encoding: Encoding,
+    /// After decoding.
+    disk_bytes: u64,
 }
 
-/// Fetches the image and writes it to the beginning of the disk. It counts only with the right size and digest, and
-/// when the disk has confirmed that it is stored.
+impl Image {
+    fn check(task: &DeployTask) -> Result<Self, ImageError> {
+        let sha256 = params::digest(&task.sha256)
+            .ok_or_else(|| ImageError::MalformedDigest(task.sha256.chars().take(80).collect()))?;
+        Ok(Self {
+            url: task.url.parse()?,
+            sha256,
+            size: task.size_bytes,
+            encoding: task.encoding.parse()?,
+            disk_bytes: disk_bytes(task),
+        })
+    }
+}
+
+/// What the image takes on the disk.
+pub(crate) const fn disk_bytes(task: &DeployTask) -> u64 {
+    if task.disk_bytes == 0 { task.size_bytes } else { task.disk_bytes }
+}
+
+/// Fetches the image and writes it to the beginning of the disk. It counts only with the right sizes and digest, and
+/// when the disk has confirmed that it is stored; before that, nothing can boot from it.
 pub(crate) async fn write_image(
     machine: &dyn Machine,
     disk: &dyn Disk,
     task: &DeployTask,
     watch: &Watch,
 ) -> Result<(), ImageError> {
-    let sha256 = params::digest(&task.sha256)
-        .ok_or_else(|| ImageError::MalformedDigest(task.sha256.chars().take(80).collect()))?;
-    let image = Image { url: task.url.parse()?, sha256, size: task.size_bytes };
+    let image = Image::check(task)?;
     watch.expect(image.size);
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
     for _ in 1..TRIES {
@@ -84,6 +127,20 @@ pub(crate) async fn write_image(
 }
 
 impl ImageError {
+    /// True if the bytes are not those that the controller announced: another machine gets the same.
+    pub(crate) const fn is_fault_of_image(&self) -> bool {
+        matches!(
+            self,
+            Self::Announced { .. }
+                | Self::Truncated { .. }
+                | Self::TooLong { .. }
+                | Self::WrongDigest { .. }
+                | Self::Undecodable { .. }
+                | Self::DecodesToMore { .. }
+                | Self::DecodesToLess { .. }
+        )
+    }
+
     /// A server that is being restarted also ends a transfer early without an error.
     fn is_transient(&self) -> bool {
         match self {
@@ -104,18 +161,24 @@ async fn transfer(
     if let Some(found) = download.length().filter(|&found| found != image.size) {
         return Err(ImageError::Announced { url: image.url.to_string(), found, expected: image.size });
     }
-    let mut writer = Writer { disk, offset: 0, buffer: BytesMut::with_capacity(PIECE) };
+    let decoder = Decoder::new(image.encoding).map_err(|source| image.undecodable(0, source))?;
+    let mut writer = Writer::begin(disk, image).await?;
+    let mut pipe = Pipe { decoder, output: BytesMut::new() };
     let mut digest = Context::new(&SHA256);
     let mut received = 0;
     loop {
         let next = watch.or_cancelled(download.next()).await.map_err(|_| ImageError::Cancelled)??;
-        let Some(piece) = next else { break };
+        let Some(mut piece) = next else { break };
         received += piece.len() as u64;
         if received > image.size {
             return Err(ImageError::TooLong { url: image.url.to_string(), expected: image.size });
         }
         digest.update(&piece);
-        writer.push(piece).await?;
+        while !piece.is_empty() || pipe.decoder.wants_room() {
+            (pipe, piece) = pipe.step(piece).await.map_err(|source| image.undecodable(received, source))?;
+            writer.push(pipe.output.split().freeze()).await?;
+            watch.check().map_err(|_| ImageError::Cancelled)?;
+        }
         watch.advance_to(received);
     }
     if received < image.size {
@@ -125,52 +188,132 @@ async fn transfer(
             expected: image.size,
         });
     }
-    let found = digest.finish();
-    if found.as_ref() != image.sha256 {
-        return Err(ImageError::WrongDigest {
-            url: image.url.to_string(),
-            found: hex(found),
-            expected: hex(image.sha256),
-        });
-    }
+    image.verify(digest)?;
+    pipe.decoder.finish(&mut pipe.output).map_err(|source| image.undecodable(received, source))?;
+    writer.push(pipe.output.freeze()).await?;
     writer.finish().await
 }
 
-/// Gathers what comes from the network into pieces that a disk likes.
+impl Image {
+    fn verify(&self, digest: Context) -> Result<(), ImageError> {
+        let found = digest.finish();
+        if found.as_ref() == self.sha256 {
+            return Ok(());
+        }
+        Err(ImageError::WrongDigest {
+            url: self.url.to_string(),
+            found: hex(found),
+            expected: hex(self.sha256),
+        })
+    }
+
+    fn undecodable(&self, received: u64, source: io::Error) -> ImageError {
+        ImageError::Undecodable { url: self.url.to_string(), encoding: self.encoding, received, source }
+    }
+}
+
+/// Decodes where it does not stop others.
+struct Pipe {
+    decoder: Decoder,
+    output: BytesMut,
+}
+
+impl Pipe {
+    /// Decodes about a piece. Returns what is left of the input.
+    async fn step(mut self, mut input: Bytes) -> io::Result<(Self, Bytes)> {
+        if matches!(self.decoder, Decoder::Plain) {
+            return Ok((Self { output: BytesMut::from(input), ..self }, Bytes::new()));
+        }
+        let work = tokio::task::spawn_blocking(move || {
+            self.decoder.decode(&mut input, &mut self.output, PIECE).map(|()| (self, input))
+        });
+        work.await.map_err(io::Error::other)?
+    }
+}
+
+/// Gathers what comes from the decoder into pieces that a disk likes.
+///
+/// The first piece has the boot sector and the partition table, the last one the other copy of the table. Both are
+/// held back until everything is known to be right, and what the first one is to replace is erased before anything
+/// else is written: whatever happens in between, nothing boots half an image.
 struct Writer<'a> {
     disk: &'a dyn Disk,
+    image: &'a Image,
+    first: Option<Bytes>,
+    /// Where the buffer belongs.
     offset: u64,
     buffer: BytesMut,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    async fn begin(disk: &'a dyn Disk, image: &'a Image) -> Result<Self, ImageError> {
+        let writer = Self { disk, image, first: None, offset: 0, buffer: BytesMut::with_capacity(PIECE) };
+        let size = usize::try_from(disk.info().size_bytes).unwrap_or(usize::MAX);
+        writer.write(0, Bytes::from(vec![0; size.min(PIECE)])).await?;
+        writer.sync().await?;
+        Ok(writer)
+    }
+
     async fn push(&mut self, mut data: Bytes) -> Result<(), ImageError> {
+        let end = self.offset + (self.buffer.len() + data.len()) as u64;
+        if end > self.image.disk_bytes {
+            return Err(ImageError::DecodesToMore {
+                url: self.image.url.to_string(),
+                expected: self.image.disk_bytes,
+            });
+        }
         while !data.is_empty() {
+            // Not before there is more, since the last piece is held back.
+            if self.buffer.len() == PIECE {
+                self.write_buffer().await?;
+            }
             let room = PIECE - self.buffer.len();
             self.buffer.extend_from_slice(&data.split_to(room.min(data.len())));
-            if self.buffer.len() == PIECE {
-                self.write().await?;
-            }
         }
         Ok(())
     }
 
-    async fn write(&mut self) -> Result<(), ImageError> {
+    async fn write_buffer(&mut self) -> Result<(), ImageError> {
         let piece = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(PIECE)).freeze();
-        let length = piece.len() as u64;
-        self.disk.write_at(self.offset, piece).await.map_err(|source| self.failed(source))?;
+        let (offset, length) = (self.offset, piece.len() as u64);
+        if offset == 0 {
+            self.first = Some(piece);
+        } else {
+            self.write(offset, piece).await?;
+        }
         self.offset += length;
         Ok(())
     }
 
     async fn finish(mut self) -> Result<(), ImageError> {
-        if !self.buffer.is_empty() {
-            self.write().await?;
+        let found = self.offset + self.buffer.len() as u64;
+        if found < self.image.disk_bytes {
+            return Err(ImageError::DecodesToLess {
+                url: self.image.url.to_string(),
+                found,
+                expected: self.image.disk_bytes,
+            });
         }
-        self.disk.sync().await.map_err(|source| self.failed(source))
+        self.write_buffer().await?;
+        self.sync().await?;
+        if let Some(first) = self.first.take() {
+            self.write(0, first).await?;
+        }
+        self.sync().await
     }
 
-    fn failed(&self, source: io::Error) -> ImageError {
-        ImageError::Write { path: self.disk.info().path.clone(), offset: self.offset, source }
+    async fn write(&self, offset: u64, piece: Bytes) -> Result<(), ImageError> {
+        self.disk.write_at(offset, piece).await.map_err(|source| ImageError::Write {
+            path: self.disk.info().path.clone(),
+            offset,
+            source,
+        })
+    }
+
+    async fn sync(&self) -> Result<(), ImageError> {
+        self.disk
+            .sync()
+            .await
+            .map_err(|source| ImageError::Sync { path: self.disk.info().path.clone(), source })
     }
 }

@@ -12,10 +12,11 @@
 //!
 //! * [`profile`]: this state machine.
 //! * [`task`]: what a task is done with, and how it ends.
-//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`] and [`sign`] are parts of the last.
+//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`], [`decode`] and [`sign`] are parts of the last.
 //! * [`erase`]: one disk is erased, by one method after the other until one was seen to work.
 //! * [`readback`]: where a disk is looked at, to call it blank or wiped.
 
+mod decode;
 mod deploy;
 mod erase;
 mod image;

@@ -56,12 +56,24 @@ pub(crate) enum StepError {
     Image(#[from] ImageError),
     #[error("cannot make a key for the deployed agent")]
     Key(#[from] rcgen::Error),
-    #[error("cannot give the deployed system its identity")]
+    #[error("cannot make the image this node's system")]
     Install(#[source] io::Error),
     #[error("nothing was deployed in this boot, so there is nothing to start")]
     NothingDeployed,
     #[error("cannot start the deployed system")]
     Start(#[source] io::Error),
+}
+
+impl StepError {
+    /// True if every machine would fail like this one.
+    fn is_fault_of_image(&self) -> bool {
+        match self {
+            Self::Image(error) => error.is_fault_of_image(),
+            // What is in the image is not what a machine can start from.
+            Self::Install(error) => error.kind() == io::ErrorKind::InvalidData,
+            _ => false,
+        }
+    }
 }
 
 /// What every task is done with.
@@ -144,19 +156,23 @@ pub(crate) async fn perform(
         Some(Kind::Deploy(task)) => {
             deploy::deploy(&workshop, id, epoch, task, &watch).await.map(Up::Deployed).map(Outcome::Deployed)
         }
-        Some(Kind::BootDeployed(_)) => start(&workshop, deployed).await,
+        Some(Kind::BootDeployed(task)) => start(&workshop, deployed, task.restart).await,
     };
     result.unwrap_or_else(|error| match error {
         StepError::Cancelled => Outcome::Cancelled,
-        error => Outcome::Report(Up::StepFailed(StepFailed { task_id: id, reason: chain(&error) })),
+        error => Outcome::Report(Up::StepFailed(StepFailed {
+            task_id: id,
+            reason: chain(&error),
+            image_fault: error.is_fault_of_image(),
+        })),
     })
 }
 
-async fn start(workshop: &Workshop, deployed: bool) -> Result<Outcome, StepError> {
+async fn start(workshop: &Workshop, deployed: bool, restart: bool) -> Result<Outcome, StepError> {
     if !deployed {
         return Err(StepError::NothingDeployed);
     }
-    workshop.machine.start_deployed().await.map_err(StepError::Start)?;
+    workshop.machine.start_deployed(restart).await.map_err(StepError::Start)?;
     Ok(Outcome::Started)
 }
 

@@ -96,7 +96,7 @@ async fn wipe_disk(
 
 /// The kernel read the partition table when it found the disk, and would go on to offer what is not there any more.
 async fn forget_partitions(disk: &dyn Disk) {
-    if let Err(error) = disk.reread_partitions().await {
+    if let Err(error) = disk.reread_partition_table().await {
         tracing::warn!(disk = disk.info().path, "the kernel does not forget its partitions: {error}");
     }
 }

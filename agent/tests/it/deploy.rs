@@ -2,12 +2,16 @@
 
 use crate::support::bench::{Bench, hex, shell, task};
 use crate::support::controller::Session;
+use crate::support::machine::HOST_KEY;
 use crate::support::web::Answer;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hostler_agent::{Exit, run_deployed};
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
 use hostler_proto::agent::v1::{BootDeployedTask, DeployTask, InspectTask, Signed, WipeTask};
+use std::io::Write as _;
 
 const TENANT: &str = "hostler://node/1/boot/1/tenant";
 
@@ -24,6 +28,21 @@ fn deploy(url: String, image: &[u8]) -> DeployTask {
         hostname: "node-1".into(),
         keep_disks: vec!["keep".into()],
         ..DeployTask::default()
+    }
+}
+
+fn gzip(image: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(image).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A task that says that the image has so many bytes more than it has.
+fn encoded(url: String, image: &[u8], more: i64) -> DeployTask {
+    DeployTask {
+        encoding: "gzip".into(),
+        disk_bytes: (image.len() as u64).strict_add_signed(more),
+        ..deploy(url, &gzip(image))
     }
 }
 
@@ -52,10 +71,14 @@ async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
     let image = image();
     let url = bench.web.put("/image", [Answer::file(image.clone())]);
     let (agent, mut session) = bench.ramdisk_session().await;
-    session.send(task(1, Kind::Deploy(deploy(url, &image)))).await;
+    let keys = vec!["ssh-ed25519 AAAA ci".to_owned()];
+    let deploy = DeployTask { ssh_keys: keys.clone(), ..deploy(url, &image) };
+    session.send(task(1, Kind::Deploy(deploy))).await;
     sign(&bench, &mut session).await;
     let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
     assert_eq!((deployed.task_id, deployed.size_bytes, deployed.sha256), (1, 2_500_001, hex(&image)));
+    assert_eq!(deployed.ssh_host_keys, [HOST_KEY]);
+    assert_eq!(*bench.machine.installed_on.lock().unwrap(), "disk");
     assert_eq!(bench.machine.read("disk", 0, image.len()), image);
     for (serial, size) in [("far", 8 << 20), ("keep", 8 << 20), ("small", 1 << 20)] {
         assert!(bench.machine.read(serial, 0, size).iter().all(|&byte| byte == 0), "{serial}");
@@ -65,6 +88,8 @@ async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
 
     let identity = bench.machine.installed.lock().unwrap().clone().unwrap();
     assert_eq!((identity.hostname.as_str(), identity.node.as_str(), identity.epoch), ("node-1", "n1", 1));
+    assert_eq!(identity.ssh_keys, keys);
+    assert_eq!(*bench.machine.restarted.lock().unwrap(), Some(false));
     let agent = run_deployed(bench.machine.clone(), identity);
     let use_it = async {
         let mut session = bench.controller.welcomed().await;
@@ -125,6 +150,26 @@ async fn images_that_are_not_what_was_announced_do_not_count() {
             DeployTask { sha256: "abc".into(), ..deploy("http://127.0.0.1:1/".into(), &good) },
             "is not 64 hexadecimal",
         ),
+        (
+            DeployTask { encoding: "xz".into(), ..deploy("http://127.0.0.1:1/".into(), &good) },
+            "this agent knows no encoding \"xz\", only",
+        ),
+        (
+            DeployTask {
+                encoding: "zstd".into(),
+                ..deploy(url("/plain", Answer::file(good.clone())), &good)
+            },
+            "is not zstd as announced in the task, or damaged: after ",
+        ),
+        (encoded(url("/less", Answer::file(gzip(&good))), &good, 1), "decodes to 2500001 bytes, not 2500002"),
+        (
+            encoded(url("/more", Answer::file(gzip(&good))), &good, -1),
+            "decodes to more than the 2500000 bytes that the task announces",
+        ),
+        (
+            DeployTask { disk_bytes: 1 << 40, ..deploy("http://127.0.0.1:1/".into(), &good) },
+            "no disk can take an image of 1099511627776 bytes: ",
+        ),
         (huge, "no disk can take an image of 1099511627776 bytes: "),
     ];
     let (_agent, mut session) = bench.ramdisk_session().await;
@@ -134,9 +179,34 @@ async fn images_that_are_not_what_was_announced_do_not_count() {
         assert!(failed.reason.contains(expected), "{}: {expected}", failed.reason);
     }
     assert!(bench.machine.installed.lock().unwrap().is_none());
+    // Most of them were written in part, but nothing that a machine could boot from.
+    assert_eq!(bench.machine.read("disk", 0, 1 << 20), vec![0; 1 << 20]);
     session.send(task(100, Kind::BootDeployed(BootDeployedTask::default()))).await;
     let FromAgent::StepFailed(failed) = session.next().await else { panic!("started") };
     assert_eq!(failed.reason, "nothing was deployed in this boot, so there is nothing to start");
+}
+
+#[tokio::test]
+async fn an_encoded_image_is_decoded_on_its_way() {
+    let mut bench = bench().await;
+    let image = image();
+    let gzip = ("gzip", gzip(&image));
+    let zstd = ("zstd", zstd::bulk::compress(&image, 1).unwrap());
+    let (agent, mut session) = bench.ramdisk_session().await;
+    for (id, (encoding, data)) in (1..).zip([gzip, zstd]) {
+        bench.machine.soil("disk", 0, &[0xff; 3 << 20]);
+        let url = bench.web.put("/image", [Answer::file(data.clone())]);
+        let task_of = deploy(url, &data);
+        let deploy = DeployTask { encoding: encoding.into(), disk_bytes: image.len() as u64, ..task_of };
+        session.send(task(id, Kind::Deploy(deploy))).await;
+        sign(&bench, &mut session).await;
+        let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
+        assert_eq!((deployed.size_bytes, deployed.sha256), (data.len() as u64, hex(&data)));
+        assert_eq!(bench.machine.read("disk", 0, image.len()), image);
+    }
+    session.send(task(9, Kind::BootDeployed(BootDeployedTask { restart: true }))).await;
+    assert_eq!(agent.ended().await.unwrap(), Exit::StartDeployed);
+    assert_eq!(*bench.machine.restarted.lock().unwrap(), Some(true));
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ impl Bench {
             key: key.serialize_pem().into(),
             time_ms: NOW_MS,
             epoch: 1,
+            ssh_keys: Vec::new(),
         }
     }
 

@@ -91,7 +91,7 @@ impl Disk for FaultyDisk {
         self.disk.passthrough()
     }
 
-    async fn reread_partitions(&self) -> io::Result<()> {
+    async fn reread_partition_table(&self) -> io::Result<()> {
         self.reread.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -4,7 +4,8 @@ use super::faulty::{Behaviour, FaultyDisk};
 use super::recorded::{Effect, Recorded};
 use async_trait::async_trait;
 use hostler_agent::{
-    BoxedStream, DeployedIdentity, Disk, DiskInfo, FileDisk, Inventory, Load, Machine, Nic, dial_tcp,
+    BoxedStream, DeployedIdentity, Disk, DiskInfo, FileDisk, Installed, Inventory, Load, Machine, Nic,
+    dial_tcp,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,6 +15,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+
+/// What the deployed system's SSH server is said to have.
+pub(crate) const HOST_KEY: &str = "ssh-ed25519 AAAAC3Nz";
 
 pub(crate) struct TestMachine {
     directory: tempfile::TempDir,
@@ -30,6 +34,10 @@ pub(crate) struct TestMachine {
     /// Each disk that was opened, by path.
     pub(crate) opened: Mutex<Vec<String>>,
     pub(crate) installed: Mutex<Option<DeployedIdentity>>,
+    /// Serial number of the disk.
+    pub(crate) installed_on: Mutex<String>,
+    /// Whether the deployed system was to start through the firmware, once it was started.
+    pub(crate) restarted: Mutex<Option<bool>>,
     pub(crate) clock_ms: Mutex<u64>,
 }
 
@@ -47,6 +55,8 @@ impl TestMachine {
             boot_order: AtomicU32::default(),
             opened: Mutex::default(),
             installed: Mutex::default(),
+            installed_on: Mutex::default(),
+            restarted: Mutex::default(),
             clock_ms: Mutex::new(0),
         })
     }
@@ -159,9 +169,10 @@ impl Machine for TestMachine {
         vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("OWN".to_owned(), "machine".to_owned())]
     }
 
-    async fn install(&self, identity: &DeployedIdentity) -> io::Result<()> {
+    async fn install(&self, disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed> {
         *self.installed.lock().unwrap() = Some(identity.clone());
-        Ok(())
+        *self.installed_on.lock().unwrap() = disk.serial.clone();
+        Ok(Installed { ssh_host_keys: vec![HOST_KEY.to_owned()] })
     }
 
     async fn restore_boot_order(&self) -> io::Result<()> {
@@ -169,7 +180,8 @@ impl Machine for TestMachine {
         Err(io::Error::other("the firmware has no room for it"))
     }
 
-    async fn start_deployed(&self) -> io::Result<()> {
+    async fn start_deployed(&self, restart: bool) -> io::Result<()> {
+        *self.restarted.lock().unwrap() = Some(restart);
         match &*self.installed.lock().unwrap() {
             Some(_) => Ok(()),
             None => Err(io::Error::other("nothing is installed")),

@@ -6,7 +6,9 @@ use super::spec::HostSpec;
 use super::system::System;
 use crate::network::Cable;
 use async_trait::async_trait;
-use hostler_agent::{BoxedStream, DeployedIdentity, Disk, DiskInfo, Inventory, Load, Machine, Nic};
+use hostler_agent::{
+    BoxedStream, DeployedIdentity, Disk, DiskInfo, Installed, Inventory, Load, Machine, Nic,
+};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::io;
@@ -184,11 +186,12 @@ impl Machine for SimHost {
             .into()
     }
 
-    async fn install(&self, identity: &DeployedIdentity) -> io::Result<()> {
-        self.system.install(identity)
+    async fn install(&self, _disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed> {
+        self.system.install(identity)?;
+        Ok(Installed::default())
     }
 
-    async fn start_deployed(&self) -> io::Result<()> {
+    async fn start_deployed(&self, _restart: bool) -> io::Result<()> {
         match self.system.installed()? {
             Some(_) => Ok(()),
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no disk begins with a system")),
@@ -222,7 +225,12 @@ mod tests {
             key: "key".to_owned().into(),
             time_ms: 1,
             epoch: 1,
+            ssh_keys: Vec::new(),
         }
+    }
+
+    async fn install(host: &SimHost) -> io::Result<Installed> {
+        host.install(&host.disks().await?[0], &identity()).await
     }
 
     async fn disk(host: &SimHost) -> Arc<dyn Disk> {
@@ -233,10 +241,10 @@ mod tests {
     async fn a_deployed_system_survives_a_loss_of_power_and_not_a_wipe() {
         let directory = tempfile::tempdir().unwrap();
         let before = host(directory.path());
-        assert!(before.install(&identity()).await.is_err());
+        assert!(install(&before).await.is_err());
         disk(&before).await.write_at(0, Bytes::from_static(b"boot sector")).await.unwrap();
-        before.install(&identity()).await.unwrap();
-        before.start_deployed().await.unwrap();
+        install(&before).await.unwrap();
+        before.start_deployed(false).await.unwrap();
         fs::write(before.spool().join("kept"), "output").unwrap();
         before.lose_power().await;
         drop(before);
@@ -250,7 +258,7 @@ mod tests {
         disk.discard(0..1 << 20).await.unwrap();
         assert_eq!(after.installed().unwrap(), None);
         assert!(!after.spool().exists());
-        assert!(after.start_deployed().await.is_err());
+        assert!(after.start_deployed(false).await.is_err());
     }
 
     #[tokio::test]
@@ -259,7 +267,7 @@ mod tests {
         let host = host(directory.path());
         let disk = disk(&host).await;
         disk.write_at(0, Bytes::from_static(b"old")).await.unwrap();
-        host.install(&identity()).await.unwrap();
+        install(&host).await.unwrap();
         disk.write_at(0, Bytes::from_static(b"new")).await.unwrap();
         assert_eq!(host.installed().unwrap(), None);
     }
