@@ -60,11 +60,12 @@ fn parse_mac(text: &str) -> Option<[u8; 6]> {
     text.split(':').map(byte).collect::<Option<Vec<u8>>>()?.try_into().ok()
 }
 
-/// The entry to try first: over TFTP before HTTP, as that is how the controller is found.
+/// The entry to try first: over TFTP before the adapter's own program before HTTP, as the first is how the controller is
+/// found.
 fn network_entry(entries: &BTreeMap<u16, LoadOption>, mac: [u8; 6]) -> Option<u16> {
-    let fits = |option: &LoadOption| option.active && option.ipv4 && option.mac == Some(mac);
+    let fits = |option: &LoadOption| option.active && !option.ipv6 && option.mac == Some(mac);
     let found = entries.iter().filter(|(_, option)| fits(option));
-    found.min_by_key(|(number, option)| (option.http, **number)).map(|(number, _)| *number)
+    found.min_by_key(|(number, option)| (option.http, !option.ipv4, **number)).map(|(number, _)| *number)
 }
 
 fn with_first(order: &[u16], first: u16) -> Vec<u16> {
@@ -111,7 +112,7 @@ fn make_mutable(file: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::load_option::tests::{MAC_ADDRESS, disk, http, pxe, pxe6};
+    use super::super::load_option::tests::{MAC_ADDRESS, adapter, disk, http, pxe, pxe6};
     use super::*;
 
     const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 9];
@@ -168,6 +169,14 @@ mod tests {
         let firmware = Firmware::new(&[(0x0001, http(MAC_ADDRESS)), (0x000a, disk())], &[0x000a]);
         restore(firmware.0.path()).unwrap();
         assert_eq!(firmware.order(), [0x0001, 0x000a]);
+    }
+
+    #[test]
+    fn an_adapters_own_program_is_better_than_http() {
+        let entries = [(0x0001, http(MAC_ADDRESS)), (0x0002, adapter(MAC_ADDRESS)), (0x000a, disk())];
+        let firmware = Firmware::new(&entries, &[0x000a, 0x0001, 0x0002]);
+        restore(firmware.0.path()).unwrap();
+        assert_eq!(firmware.order(), [0x0002, 0x000a, 0x0001]);
     }
 
     #[test]

@@ -7,8 +7,9 @@ pub(super) struct LoadOption {
     pub(super) active: bool,
     /// The interface that it boots from, if it boots from a network.
     pub(super) mac: Option<[u8; 6]>,
-    /// By IPv4.
+    /// By IPv4, or by IPv6; a network adapter's own boot program says neither.
     pub(super) ipv4: bool,
+    pub(super) ipv6: bool,
     /// By HTTP instead of TFTP.
     pub(super) http: bool,
 }
@@ -18,6 +19,7 @@ const ACTIVE: u32 = 1;
 /// Types and subtypes of device path nodes.
 const MAC: (u8, u8) = (0x03, 0x0b);
 const IPV4: (u8, u8) = (0x03, 0x0c);
+const IPV6: (u8, u8) = (0x03, 0x0d);
 const URI: (u8, u8) = (0x03, 0x18);
 const END: u8 = 0x7f;
 
@@ -36,6 +38,7 @@ impl LoadOption {
             match kind {
                 MAC => option.mac = contents.first_chunk().copied(),
                 IPV4 => option.ipv4 = true,
+                IPV6 => option.ipv6 = true,
                 URI => option.http = true,
                 _ => {}
             }
@@ -78,14 +81,13 @@ pub(super) mod tests {
     }
 
     /// A network entry as EDK II makes it: root, PCI device, interface, protocol.
-    pub(in crate::linux) fn network(mac: [u8; 6], protocol: (u8, u8), more: &[Vec<u8>]) -> Vec<u8> {
+    fn network(mac: [u8; 6], more: &[Vec<u8>]) -> Vec<u8> {
         let mut address = [0; 33];
         address[..6].copy_from_slice(&mac);
         let nodes = [
             node((0x02, 0x01), &[0xd0, 0x41, 0x03, 0x0a, 0, 0, 0, 0]),
             node((0x01, 0x01), &[0, 2]),
             node(MAC, &address),
-            node(protocol, &[0; 23]),
         ];
         option(ACTIVE, "UEFI PXEv4 (MAC:525400123456)", &[&nodes, more].concat())
     }
@@ -95,24 +97,46 @@ pub(super) mod tests {
     }
 
     pub(in crate::linux) fn pxe(mac: [u8; 6]) -> Vec<u8> {
-        network(mac, IPV4, &[])
+        network(mac, &[node(IPV4, &[0; 23])])
     }
 
     pub(in crate::linux) fn http(mac: [u8; 6]) -> Vec<u8> {
-        network(mac, IPV4, &[node(URI, b"")])
+        network(mac, &[node(IPV4, &[0; 23]), node(URI, b"")])
     }
 
     pub(in crate::linux) fn pxe6(mac: [u8; 6]) -> Vec<u8> {
-        network(mac, (0x03, 0x0d), &[])
+        network(mac, &[node(IPV6, &[0; 56])])
+    }
+
+    pub(in crate::linux) fn adapter(mac: [u8; 6]) -> Vec<u8> {
+        network(mac, &[])
+    }
+
+    /// "UEFI PXEv4 (MAC:525400123456) 2", as OVMF of edk2-stable202211 made it.
+    const FROM_OVMF: &str = "\
+        0100000056005500450046004900200050005800450076003400200028004d00410043003a003500320035003400300030003100\
+        32003300340035003600290020003200000002010c00d041030a00000000010106000004030b2500525400123456000000000000\
+        000000000000000000000000000000000000000001030c1b0000000000000000000000000000000000000000000000007fff0400\
+        4eac0881119f594d850ee21a522c59b2";
+
+    #[test]
+    fn an_entry_that_real_firmware_made() {
+        let digits: Vec<char> = FROM_OVMF.chars().collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+        let data: Vec<u8> = digits.chunks(2).map(byte).collect();
+        let expected =
+            LoadOption { active: true, mac: Some(MAC_ADDRESS), ipv4: true, ..LoadOption::default() };
+        assert_eq!(LoadOption::parse(&data), Some(expected));
     }
 
     #[test]
     fn a_network_entry_tells_its_interface_and_protocol() {
-        let expected = LoadOption { active: true, mac: Some(MAC_ADDRESS), ipv4: true, http: false };
+        let expected =
+            LoadOption { active: true, mac: Some(MAC_ADDRESS), ipv4: true, ..LoadOption::default() };
         assert_eq!(LoadOption::parse(&pxe(MAC_ADDRESS)), Some(expected.clone()));
         let http_expected = LoadOption { http: true, ..expected.clone() };
         assert_eq!(LoadOption::parse(&http(MAC_ADDRESS)), Some(http_expected));
-        let ipv6_expected = LoadOption { ipv4: false, ..expected };
+        let ipv6_expected = LoadOption { ipv4: false, ipv6: true, ..expected };
         assert_eq!(LoadOption::parse(&pxe6(MAC_ADDRESS)), Some(ipv6_expected));
         let disk_expected = LoadOption { active: true, ..LoadOption::default() };
         assert_eq!(LoadOption::parse(&disk()), Some(disk_expected));
