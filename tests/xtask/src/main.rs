@@ -1,6 +1,7 @@
 //! `cargo xtask`: the demo, the tests, the benchmarks.
 
 mod demo;
+mod lab;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +18,9 @@ struct Args {
 enum Task {
     /// Lease a mixed-architecture group of simulated machines, run a payload on it, give it back.
     Demo(demo::Args),
+    /// Make, look at and take down labs of emulated machines with real firmware.
+    #[command(subcommand)]
+    Lab(lab::Command),
     /// Lint, build and test everything that this machine can.
     Test(test::Args),
     /// Run a benchmark of tests/bench; without a name, list them.
@@ -32,6 +36,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Demo(args) => demo::run(&args),
+        Task::Lab(command) => lab::run(&command),
         Task::Test(args) => test::run(&args),
         Task::Bench { name, args } => test::bench(name.as_deref(), &args),
     };
