@@ -49,7 +49,8 @@ pub(crate) fn start_router(namespace: &Namespace, dir: &Path) -> anyhow::Result<
     );
     layout::write(&config, text)?;
     let mut dnsmasq = namespace.command("dnsmasq");
-    dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--pid-file=", "--conf-file"]).arg(config);
+    dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--pid-file="]);
+    dnsmasq.arg(format!("--conf-file={}", config.display()));
     process::spawn(&mut dnsmasq, &dir.join("router.log"))
 }
 
