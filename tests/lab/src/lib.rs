@@ -5,12 +5,14 @@
 //! * [`lab`] a lab as a whole: made, looked at, disturbed, taken down.
 //! * [`machine`], [`bmc`], [`network`] its parts.
 //! * [`setup`] what it needs of this host.
+//! * [`image`] disk images for its machines.
 
 pub mod bmc;
 mod command;
 mod console;
 mod controller;
 pub mod guard;
+pub mod image;
 pub mod lab;
 pub mod layout;
 mod loaders;

@@ -1,8 +1,11 @@
 //! `hostler-lab`: what a lab's own processes call.
 
-use clap::{Parser, Subcommand};
-use hostler_lab::guard;
+use clap::{Parser, Subcommand, ValueEnum};
+use hostler_lab::layout::Layout;
 use hostler_lab::machine::{Machine, chassis};
+use hostler_lab::room::Arch;
+use hostler_lab::setup::foreign::Foreign;
+use hostler_lab::{guard, image};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,11 +27,29 @@ enum Command {
         #[arg(trailing_var_arg = true, required = true)]
         words: Vec<String>,
     },
+    /// Build a disk image for the machines of a lab.
+    Image {
+        /// Which.
+        kind: ImageKind,
+        #[arg(long, value_parser = Arch::parse)]
+        arch: Arch,
+        /// Where to; compressed if the name ends in .zst.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// Take a lab down when standard input ends.
     Guard {
         /// Its name.
         lab: String,
     },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ImageKind {
+    /// Busybox and a kernel.
+    Tiny,
+    /// Debian with systemd; x86_64 only.
+    Debian,
 }
 
 fn main() -> ExitCode {
@@ -46,6 +67,13 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Chassis { dir, words } => {
             print!("{}", chassis::control(&Machine::load(&dir)?, &words)?);
             Ok(())
+        }
+        Command::Image { kind, arch, output } => {
+            let kind = match kind {
+                ImageKind::Tiny => image::Kind::Tiny,
+                ImageKind::Debian => image::Kind::Debian,
+            };
+            image::build(&Foreign::new(&Layout::new()), kind, arch, &std::path::absolute(output)?)
         }
         Command::Guard { lab } => guard::keep_watch(&lab),
     }

@@ -21,6 +21,15 @@ impl Arch {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::X86_64, Self::Aarch64, Self::Ppc64le];
 
+    /// Reads a name that Hostler uses.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|arch| arch.name() == name);
+        found.ok_or_else(|| format!("one of {}", Self::ALL.map(Self::name).join(", ")))
+    }
+
     /// As Hostler and the kernel say.
     #[must_use]
     pub const fn name(self) -> &'static str {
