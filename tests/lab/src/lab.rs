@@ -130,7 +130,7 @@ impl Lab {
         crate::say("making the networks");
         let identities: Vec<_> = self.machines.iter().map(|machine| machine.identity.clone()).collect();
         network::create(&self.namespace, &identities)?;
-        network::start_router(&self.namespace, &self.dir)?;
+        let router = network::start_router(&self.namespace, &self.dir)?;
         crate::say("starting the management controllers");
         for machine in &self.machines {
             bmc::start(&self.namespace, machine)?;
@@ -138,6 +138,12 @@ impl Lab {
         crate::say("starting hostlerd");
         self.controller.create(settings)?;
         self.controller.start()?;
+        // By now, those that could not start have ended.
+        anyhow::ensure!(router.is_alive(), "dnsmasq ended; its log is router.log in {}", self.dir.display());
+        for machine in &self.machines {
+            let dir = machine.dir().join("bmc");
+            anyhow::ensure!(bmc::process(machine).is_some(), "a BMC ended; its log is in {}", dir.display());
+        }
         crate::say("registering the machines: hostler apply -f machines.toml");
         let file = self.dir.join("machines.toml");
         run(&mut self.hostler([OsStr::new("apply"), OsStr::new("-f"), file.as_os_str()])).map(|_| ())

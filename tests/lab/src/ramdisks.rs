@@ -67,6 +67,9 @@ fn build(
     build.args(["ramdisk", "build", "--arch", arch.name()]);
     build.arg("--root").arg(foreign.kernel_root(arch)).arg("--agent").arg(agent);
     build.arg("--output").arg(output).arg("--shell").arg(foreign.busybox(arch));
+    if let Some(root) = foreign.kexec_root(arch) {
+        build.arg("--kexec-root").arg(root);
+    }
     run(&mut build).map(|_| ())
 }
 

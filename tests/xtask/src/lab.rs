@@ -132,8 +132,10 @@ fn follow(lab: &Lab, machine: &str) -> anyhow::Result<()> {
             let mut new = Vec::new();
             file.seek(SeekFrom::Start(offset))?;
             offset += u64::try_from(file.read_to_end(&mut new)?)?;
-            out.write_all(&new)?;
-            out.flush()?;
+            if out.write_all(&new).and_then(|()| out.flush()).is_err() {
+                // Whoever read has seen enough.
+                return Ok(());
+            }
         }
         if !lab.namespace().exists() {
             return Ok(());

@@ -2,12 +2,10 @@
 
 use super::initrd;
 use super::tree::{executable, grub_config, link, script};
-use crate::command::run;
 use crate::layout::{copy, make_dir, write};
 use crate::room::Arch;
 use crate::setup::foreign::Foreign;
 use std::path::Path;
-use std::process::Command;
 
 /// A line of this on the console says that the system is up.
 const START: &str = r#"#!/bin/sh
@@ -80,19 +78,8 @@ pub(super) fn fill(foreign: &Foreign, arch: Arch, work: &Path, tree: &Path) -> a
     ] {
         write(&etc.join(name), text)?;
     }
-    kernel(foreign, arch, tree)?;
+    let (kernel, _) = foreign.kernel(arch)?;
+    copy(&kernel, &tree.join("boot/vmlinuz"))?;
     initrd::build(foreign, arch, work, &tree.join("boot/initrd.img"))?;
     write(&tree.join("boot/grub/grub.cfg"), grub_config("vmlinuz", "initrd.img", arch.console()))
-}
-
-/// Power's kernels are not compressed by themselves; GRUB reads them so and is done sooner.
-fn kernel(foreign: &Foreign, arch: Arch, tree: &Path) -> anyhow::Result<()> {
-    let (kernel, _) = foreign.kernel(arch)?;
-    let to = tree.join("boot/vmlinuz");
-    copy(&kernel, &to)?;
-    if arch == Arch::Ppc64le {
-        run(Command::new("gzip").args(["-6", "-f"]).arg(&to))?;
-        std::fs::rename(tree.join("boot/vmlinuz.gz"), to)?;
-    }
-    Ok(())
 }

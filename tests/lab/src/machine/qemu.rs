@@ -65,7 +65,8 @@ fn arguments(machine: &Machine, first: First) -> Vec<String> {
 /// Program, board and processor. The processors are those that boot fastest under emulation.
 fn board(platform: Platform) -> Vec<String> {
     let words = match platform {
-        Platform::Bios => "qemu-system-x86_64 -machine pc -cpu qemu64",
+        // Without graphics, SeaBIOS and what calls it write to the serial line.
+        Platform::Bios => "qemu-system-x86_64 -machine pc,graphics=off -cpu qemu64",
         Platform::Uefi => "qemu-system-x86_64 -machine q35 -cpu qemu64",
         Platform::Arm => "qemu-system-aarch64 -machine virt,gic-version=3 -cpu cortex-a72",
         // What is switched off are mitigations that emulation cannot have; QEMU would warn of each.

@@ -44,6 +44,12 @@ impl Foreign {
         }
     }
 
+    /// A root with `kexec` and its libraries, for ramdisks of architectures whose kernels need it.
+    #[must_use]
+    pub fn kexec_root(&self, arch: Arch) -> Option<PathBuf> {
+        needs_kexec(arch).then(|| self.dir.join(format!("kexec-{}", arch.name())))
+    }
+
     /// The kernel in [`Self::kernel_root`], and its version.
     ///
     /// # Errors
@@ -130,7 +136,15 @@ fn parts(arch: Arch) -> Vec<Part> {
     let part = |what: &str, package| Part { package, arch, dir: format!("{what}-{}", arch.name()) };
     let mut parts = vec![part("kernel", kernel), part("busybox", "busybox-static")];
     parts.extend(grub.map(|package| part("grub", package)));
+    parts.extend(needs_kexec(arch).then(|| part("kexec", KEXEC)));
     parts
+}
+
+const KEXEC: &str = "kexec-tools";
+
+/// Debian's kernels can load another kernel by one system call (`CONFIG_KEXEC_FILE`) on x86_64 only.
+const fn needs_kexec(arch: Arch) -> bool {
+    !matches!(arch, Arch::X86_64)
 }
 
 /// Lets apt know the packages of other architectures.
@@ -151,22 +165,42 @@ fn know_architectures(archs: &[Arch]) -> anyhow::Result<()> {
 
 fn download(part: &Part, dir: &Path) -> anyhow::Result<()> {
     let debian = part.arch.debian();
-    let package = match part.package {
-        kernel if kernel.starts_with("linux-image") => image_of(kernel, debian)?,
+    let packages = match part.package {
+        kernel if kernel.starts_with("linux-image") => vec![image_of(kernel, debian)?],
         "grub-ieee1275-bin" if has_broken_grub(debian)? => return download_working_grub(debian, dir),
-        package => package.to_owned(),
+        KEXEC => with_libraries(KEXEC, debian)?,
+        package => vec![package.to_owned()],
     };
-    run(Command::new("apt-get").current_dir(dir).args(["download", "-q", &format!("{package}:{debian}")]))
-        .map(|_| ())
+    let names = packages.iter().map(|package| format!("{package}:{debian}"));
+    run(Command::new("apt-get").current_dir(dir).args(["download", "-q"]).args(names)).map(|_| ())
+}
+
+/// The names of what a package depends on.
+fn depends(package: &str, debian: &str) -> anyhow::Result<Vec<String>> {
+    let lines = run(Command::new("apt-cache").args(["depends", &format!("{package}:{debian}")]))?;
+    let names = lines.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    Ok(names.map(|name| name.split(':').next().unwrap_or(name).to_owned()).collect())
+}
+
+/// A package and all libraries that it depends on, directly or not.
+fn with_libraries(package: &str, debian: &str) -> anyhow::Result<Vec<String>> {
+    let (mut found, mut next) = (vec![package.to_owned()], 0);
+    while let Some(package) = found.get(next).cloned() {
+        for name in depends(&package, debian)? {
+            if name.starts_with("lib") && !found.contains(&name) {
+                found.push(name);
+            }
+        }
+        next += 1;
+    }
+    Ok(found)
 }
 
 /// The package that the package with the kernel's constant name depends on.
 fn image_of(meta: &str, debian: &str) -> anyhow::Result<String> {
-    let depends = run(Command::new("apt-cache").args(["depends", &format!("{meta}:{debian}")]))?;
-    let mut images = depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-    let image = images.find(|name| name.starts_with("linux-image-"));
-    let image = image.with_context(|| format!("apt knows no {meta}:{debian}"))?;
-    Ok(image.split(':').next().unwrap_or(image).to_owned())
+    let images = depends(meta, debian)?;
+    let image = images.into_iter().find(|name| name.starts_with("linux-image-"));
+    image.with_context(|| format!("apt knows no {meta}:{debian}"))
 }
 
 /// Under SLOF, this version sees no network card, and the one before it does.
