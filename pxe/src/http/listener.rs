@@ -82,6 +82,9 @@ async fn connection(
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
+        // GRUB 2.06 knows `Content-Length` in this spelling only. Without it, a kernel has no size for it ("out of
+        // memory", seen on AAVMF) and a ramdisk no end.
+        .title_case_headers(true)
         .header_read_timeout(REQUEST_TIMEOUT)
         .max_buf_size(LONGEST_HEADER)
         .serve_connection(TokioIo::new(Stall::new(stream, STALL_TIMEOUT)), service)
@@ -131,6 +134,10 @@ mod tests {
         let mut answer = String::new();
         tokio::join!(connection, async { client.read_to_string(&mut answer).await.unwrap() });
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(
+            answer.contains("\r\nContent-Length: 10000\r\n"),
+            "GRUB 2.06 looks for these letters: {answer}"
+        );
         assert_eq!(started.elapsed(), REQUEST_TIMEOUT);
     }
 

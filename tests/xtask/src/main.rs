@@ -2,6 +2,7 @@
 
 mod agent;
 mod demo;
+mod lab;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +19,9 @@ struct Args {
 enum Task {
     /// Lease a mixed-architecture group of simulated machines, run a payload on it, give it back.
     Demo(demo::Args),
+    /// Make, look at and take down labs of emulated machines with real firmware.
+    #[command(subcommand)]
+    Lab(lab::Command),
     /// Lint, build and test everything that this machine can.
     Test(test::Args),
     /// Build the static agent of each architecture into target/agents.
@@ -35,6 +39,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Demo(args) => demo::run(&args),
+        Task::Lab(command) => lab::run(&command),
         Task::Test(args) => test::run(&args),
         Task::Agent(args) => agent::run(&args),
         Task::Bench { name, args } => test::bench(name.as_deref(), &args),
