@@ -50,10 +50,7 @@ fn open_disk(root: &Path, info: DiskInfo) -> io::Result<FileDisk> {
 #[async_trait]
 impl Machine for LinuxMachine {
     fn arch(&self) -> &str {
-        match std::env::consts::ARCH {
-            "powerpc64" => "ppc64le",
-            arch => arch,
-        }
+        super::machine_arch()
     }
 
     async fn inventory(&self) -> io::Result<Inventory> {

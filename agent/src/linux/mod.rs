@@ -32,6 +32,12 @@ fn line(path: impl AsRef<Path>) -> String {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
 }
 
+/// As `uname -m` prints it.
+const fn machine_arch() -> &'static str {
+    // Of the architectures that this program is built for, Rust names this one differently.
+    if cfg!(target_arch = "powerpc64") { "ppc64le" } else { std::env::consts::ARCH }
+}
+
 /// The names in a directory, in order; none if it is not there.
 fn names(path: impl AsRef<Path>) -> Vec<String> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();

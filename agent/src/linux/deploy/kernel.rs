@@ -2,6 +2,7 @@
 
 use super::boot::Entry;
 use super::tree::Tree;
+use super::{arch, machine_arch};
 use flate2::read::MultiGzDecoder;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::ffi::CString;
@@ -20,7 +21,7 @@ const LARGEST_INITRD: u64 = 1 << 30;
 
 /// Why a kernel could not be loaded.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LoadError {
+pub(in crate::linux) enum LoadError {
     #[error("cannot read /{path} of the image")]
     Read {
         path: String,
@@ -33,6 +34,8 @@ pub(super) enum LoadError {
         #[source]
         source: io::Error,
     },
+    #[error("/{path} of the image is a kernel for {found}, and this machine is {}", machine_arch())]
+    OtherArch { path: String, found: &'static str },
     #[error("the kernel's command line has a zero in it")]
     CommandLine,
     #[error("the running kernel does not load it")]
@@ -60,6 +63,9 @@ pub(super) fn load(tree: &Tree, entry: &Entry) -> Result<(), LoadError> {
 fn read_kernel(tree: &Tree, path: &str) -> Result<File, LoadError> {
     let read = tree.read(path, LARGEST_KERNEL).and_then(unpack);
     let data = read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    if let Some(found) = arch::of(&data).filter(|found| *found != machine_arch()) {
+        return Err(LoadError::OtherArch { path: path.to_owned(), found });
+    }
     in_memory("kernel", |file| file.write_all(&data))
 }
 

@@ -4,8 +4,10 @@
 //! * [`volume`], [`mount`]: which partition that is, and its file system.
 //! * [`tree`]: how the files of an image are reached, which may be hostile.
 //! * [`system`], [`ssh`], [`selinux`]: what a node's system has of its own.
-//! * [`boot`], [`kernel`]: what the image's boot loader would start, and starting that without it.
+//! * [`boot`], [`kernel`]: what the image's boot loader would start, and starting that without it; [`arch`] tells for
+//!   which machines a kernel is.
 
+mod arch;
 mod boot;
 mod disk;
 mod kernel;
@@ -17,6 +19,7 @@ mod table;
 mod tree;
 mod volume;
 
+use super::machine_arch;
 use crate::error::chain;
 use crate::identity::DeployedIdentity;
 use disk::{Target, Volume};
@@ -54,13 +57,17 @@ pub(super) enum InstallError {
     Write(#[from] system::WriteError),
     #[error("cannot store what was written to the root file system")]
     Sync(#[source] io::Error),
+    #[error(transparent)]
+    Kernel(kernel::LoadError),
 }
 
 impl InstallError {
     /// [`io::ErrorKind::InvalidData`] if the image itself is what no machine like this one can start from.
     pub(super) const fn kind(&self) -> io::ErrorKind {
         match self {
-            Self::OtherSectors | Self::NoRoot(_) | Self::Unsupported(_) => io::ErrorKind::InvalidData,
+            Self::OtherSectors | Self::NoRoot(_) | Self::Unsupported(_) | Self::Kernel(_) => {
+                io::ErrorKind::InvalidData
+            }
             _ => io::ErrorKind::Other,
         }
     }
@@ -92,7 +99,7 @@ pub(super) fn install(disk: &str, identity: &DeployedIdentity) -> Result<Prepare
     let agent = std::fs::read("/proc/self/exe").map_err(InstallError::Program)?;
     let ssh_host_keys = system::write(&tree, identity, &agent)?;
     tree.sync().map_err(InstallError::Sync)?;
-    let kernel_loaded = load_kernel(&volumes, &root, &tree);
+    let kernel_loaded = load_kernel(&volumes, &root, &tree)?;
     Ok(Prepared { ssh_host_keys, kernel_loaded })
 }
 
@@ -178,8 +185,9 @@ fn grow_file_system(volume: &Volume, tree: &Tree) {
     }
 }
 
-/// Whoever cannot be started without the firmware is started through it, so nothing here is an error.
-fn load_kernel(volumes: &[Volume], root: &Root<'_>, tree: &Tree) -> bool {
+/// Whoever cannot be started without the firmware is started through it, so the only error here is a kernel that this
+/// machine can never run.
+fn load_kernel(volumes: &[Volume], root: &Root<'_>, tree: &Tree) -> Result<bool, InstallError> {
     let others = mount_others(volumes, root);
     let trees: Vec<&Tree> = others.iter().chain([tree]).collect();
     let found = trees.iter().find_map(|tree| Some((*tree, boot::configured(tree)?)));
@@ -189,7 +197,7 @@ fn load_kernel(volumes: &[Volume], root: &Root<'_>, tree: &Tree) -> bool {
     });
     let Some((tree, entry)) = found else {
         tracing::warn!("the image has no kernel that this version finds; it is started through the firmware");
-        return false;
+        return Ok(false);
     };
     tracing::info!(
         kernel = entry.kernel,
@@ -198,11 +206,14 @@ fn load_kernel(volumes: &[Volume], root: &Root<'_>, tree: &Tree) -> bool {
         "found in {}",
         entry.source
     );
-    let loaded = kernel::load(tree, &entry);
-    if let Err(error) = &loaded {
-        tracing::warn!("{}; the image is started through the firmware", chain(error));
+    match kernel::load(tree, &entry) {
+        Ok(()) => Ok(true),
+        Err(error @ kernel::LoadError::OtherArch { .. }) => Err(InstallError::Kernel(error)),
+        Err(error) => {
+            tracing::warn!("{}; the image is started through the firmware", chain(&error));
+            Ok(false)
+        }
     }
-    loaded.is_ok()
 }
 
 /// A file system of its own for /boot, and the EFI system partition, as far as there are any: in the order of the
