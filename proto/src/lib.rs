@@ -21,13 +21,14 @@ macro_rules! package {
         $(#[$doc])*
         pub mod $name {
             /// Version 1.
-            #[expect(
-                missing_docs,
-                clippy::allow_attributes,
-                clippy::allow_attributes_without_reason,
-                reason = "generated; documented in the .proto file"
-            )]
+            #[expect(missing_docs, reason = "generated; documented in the .proto file")]
             pub mod v1 {
+                // Whether generated code has `allow` attributes depends on whether the package has a service.
+                #![allow(
+                    clippy::allow_attributes,
+                    clippy::allow_attributes_without_reason,
+                    reason = "generated"
+                )]
                 tonic::include_proto!($proto);
             }
         }

@@ -75,7 +75,7 @@ fn execute(session: &Session, command: Command) -> Result<Exit, Error> {
 /// One command.
 async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
     match command {
-        Command::Lease(lease::Command::Request(arguments)) => lease::request::run(session, arguments).await,
+        Command::Lease(lease::Command::Request(arguments)) => lease::request::run(session, *arguments).await,
         Command::Lease(lease::Command::Wait(arguments)) => lease::wait::run(session, arguments).await,
         Command::Lease(lease::Command::Show(arguments)) => lease::show::run(session, arguments).await,
         Command::Lease(lease::Command::List(arguments)) => lease::list::run(session, arguments).await,

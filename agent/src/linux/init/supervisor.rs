@@ -165,6 +165,7 @@ mod tests {
     #[test]
     fn only_an_agent_that_succeeded_is_not_a_failure() {
         let end_of = |script: &str| {
+            #[expect(clippy::zombie_processes, reason = "it is waited for by number, as orphans are")]
             let child = Command::new("/bin/sh").args(["-c", script]).spawn().unwrap();
             let waited =
                 rustix::process::waitpid(Some(pid(child.id()).unwrap()), WaitOptions::empty()).unwrap();

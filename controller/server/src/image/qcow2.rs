@@ -192,10 +192,10 @@ mod tests {
         put(24, &(4 * CLUSTER as u64 - 512).to_be_bytes());
         put(36, &1_u32.to_be_bytes());
         put(40, &(CLUSTER as u64).to_be_bytes());
-        put(CLUSTER, &(2 * CLUSTER as u64 | 1 << 63).to_be_bytes());
-        put(2 * CLUSTER, &(3 * CLUSTER as u64 | 1 << 63).to_be_bytes());
-        put(2 * CLUSTER + 16, &(3 * CLUSTER as u64 | ZERO).to_be_bytes());
-        put(2 * CLUSTER + 24, &(COMPRESSED | 4 * CLUSTER as u64).to_be_bytes());
+        put(CLUSTER, &((2 * CLUSTER as u64) | (1 << 63)).to_be_bytes());
+        put(2 * CLUSTER, &((3 * CLUSTER as u64) | (1 << 63)).to_be_bytes());
+        put(2 * CLUSTER + 16, &((3 * CLUSTER as u64) | ZERO).to_be_bytes());
+        put(2 * CLUSTER + 24, &(COMPRESSED | (4 * CLUSTER as u64)).to_be_bytes());
         bytes[3 * CLUSTER..].fill(5);
         bytes.extend_from_slice(&deflated);
         patch(&mut bytes);

@@ -131,7 +131,7 @@ const fn guid(text: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
     let mut i = 0;
     while i < 16 {
-        bytes[i] = digit(text[ORDER[i]]) << 4 | digit(text[ORDER[i] + 1]);
+        bytes[i] = (digit(text[ORDER[i]]) << 4) | digit(text[ORDER[i] + 1]);
         i += 1;
     }
     bytes

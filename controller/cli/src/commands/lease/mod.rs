@@ -12,7 +12,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Ask for a group of machines
-    Request(request::Arguments),
+    Request(Box<request::Arguments>),
     /// Wait until the machines of a lease are ready
     Wait(wait::Arguments),
     /// Show a lease and its machines

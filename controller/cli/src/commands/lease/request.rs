@@ -187,7 +187,7 @@ mod tests {
         let cli::Command::Lease(super::super::Command::Request(arguments)) = cli.command else {
             panic!("another command");
         };
-        build(arguments)
+        build(*arguments)
     }
 
     #[test]
