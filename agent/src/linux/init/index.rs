@@ -30,7 +30,10 @@ impl Index {
         let mut aliases = BTreeMap::<String, Vec<_>>::new();
         for module in &index.modules {
             for pattern in &module.aliases {
-                aliases.entry(bus(pattern).to_owned()).or_default().push((pattern.clone(), module.name.clone()));
+                aliases
+                    .entry(bus(pattern).to_owned())
+                    .or_default()
+                    .push((pattern.clone(), module.name.clone()));
             }
         }
         let modules = index.modules.into_iter().map(|module| (module.name.clone(), module)).collect();
@@ -50,7 +53,10 @@ impl Index {
     /// The modules that drive a device.
     pub(super) fn for_device(&self, modalias: &str) -> Vec<&str> {
         let of_bus = self.aliases.get(bus(modalias)).into_iter().flatten();
-        of_bus.filter(|(pattern, _)| alias::matches(pattern, modalias)).map(|(_, name)| name.as_str()).collect()
+        of_bus
+            .filter(|(pattern, _)| alias::matches(pattern, modalias))
+            .map(|(_, name)| name.as_str())
+            .collect()
     }
 }
 

@@ -33,7 +33,8 @@ pub(super) fn late() {
 fn attach(target: &str, kind: &str, options: &str) -> Result<(), String> {
     // It may be there; if it cannot be made, the mount says why.
     let _ = fs::create_dir_all(target);
-    let flags = MountFlags::NOSUID | if kind == "devtmpfs" || kind == "devpts" { MountFlags::empty() } else { MountFlags::NODEV };
+    let flags = MountFlags::NOSUID
+        | if kind == "devtmpfs" || kind == "devpts" { MountFlags::empty() } else { MountFlags::NODEV };
     let options = (!options.is_empty()).then(|| std::ffi::CString::new(options).unwrap_or_default());
     match mount(kind, target, kind, flags, options.as_deref()) {
         // The kernel may have mounted devtmpfs by itself.

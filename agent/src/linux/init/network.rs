@@ -70,7 +70,8 @@ fn wait_for_interface(mac: &str) -> Result<String, NetworkError> {
         found = interface(Path::new("/"), mac);
         found.is_some()
     });
-    found.ok_or_else(|| NetworkError::NoSuchInterface { mac: mac.to_owned(), found: describe(Path::new("/")) })
+    found
+        .ok_or_else(|| NetworkError::NoSuchInterface { mac: mac.to_owned(), found: describe(Path::new("/")) })
 }
 
 /// True as soon as it is; false if it is not in that time.

@@ -7,6 +7,7 @@ use rustix::system::RebootCommand;
 use std::convert::Infallible;
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -128,6 +129,7 @@ fn failure(status: WaitStatus) -> Option<Ended> {
 
 fn start_agent() -> io::Result<Pid> {
     let child = Command::new("/proc/self/exe")
+        .arg0("hostler-agent")
         .args(["ramdisk", "--yes-this-machine-is-mine", "--bring-up"])
         // The kernel puts words of its command line that it does not know into the environment.
         .env_clear()

@@ -73,7 +73,9 @@ fn parse(message: &[u8]) -> Heard {
         fields.filter_map(|field| field.strip_prefix(name)?.strip_prefix('=')).next()
     };
     match (value("ACTION"), value("MODALIAS")) {
-        (Some("add" | "bind" | "change"), Some(alias)) if !alias.is_empty() => Heard::Device(alias.to_owned()),
+        (Some("add" | "bind" | "change"), Some(alias)) if !alias.is_empty() => {
+            Heard::Device(alias.to_owned())
+        }
         _ => Heard::Other,
     }
 }

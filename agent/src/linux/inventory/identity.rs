@@ -49,7 +49,8 @@ pub(super) fn read(root: &Path) -> Identity {
 
 fn meaningful(text: String) -> String {
     // A UUID of nothing but zeroes or ones is none, either.
-    let repeated = |byte: char| text.len() > 3 && text.chars().all(|c| c == '-' || c.eq_ignore_ascii_case(&byte));
+    let repeated =
+        |byte: char| text.len() > 3 && text.chars().all(|c| c == '-' || c.eq_ignore_ascii_case(&byte));
     let placeholder = PLACEHOLDERS.iter().any(|known| text.eq_ignore_ascii_case(known));
     if placeholder || repeated('0') || repeated('f') { String::new() } else { text }
 }
@@ -78,10 +79,7 @@ mod tests {
             ("proc/device-tree/system-id", uuid),
             ("proc/device-tree/model", b"IBM pSeries (emulated by qemu)\0"),
         ]);
-        assert_eq!(
-            found,
-            ["", "77000000-0000-4000-8000-000000000001", "", "IBM pSeries (emulated by qemu)"]
-        );
+        assert_eq!(found, ["", "77000000-0000-4000-8000-000000000001", "", "IBM pSeries (emulated by qemu)"]);
     }
 
     #[test]

@@ -91,7 +91,8 @@ pub(super) fn build(args: &BuildArgs) -> anyhow::Result<Built> {
     archive.file("init", 0o755, static_program(&args.agent, args.arch)?);
     add_modules(&mut archive, &kernel.version, &selection);
     let firmware = add_firmware(&mut archive, &args.root, &selection)?;
-    let kexec = args.kexec_root.as_deref().map(|root| add_kexec(&mut archive, root, args.arch)).transpose()?;
+    let kexec =
+        args.kexec_root.as_deref().map(|root| add_kexec(&mut archive, root, args.arch)).transpose()?;
     if let Some(busybox) = &args.shell {
         archive.file("bin/busybox", 0o755, static_program(busybox, args.arch)?);
         archive.link("bin/sh", "busybox");
@@ -99,7 +100,8 @@ pub(super) fn build(args: &BuildArgs) -> anyhow::Result<Built> {
     let mut packer = zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?;
     let unpacked = archive.write(&mut packer)?;
     let packed = packer.finish()?;
-    let output = |folder: &str, bytes: &[u8]| publish(&args.output.join(folder).join(args.arch.as_str()), bytes);
+    let output =
+        |folder: &str, bytes: &[u8]| publish(&args.output.join(folder).join(args.arch.as_str()), bytes);
     Ok(Built {
         arch: args.arch,
         version: kernel.version,

@@ -2,9 +2,9 @@
 
 use anyhow::bail;
 use hostler_core::hardware::Arch;
+use object::Endianness;
 use object::elf::{DT_NEEDED, EM_AARCH64, EM_PPC64, EM_X86_64, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHeader as _};
-use object::Endianness;
 
 /// A program, a library, a kernel or a kernel module.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -91,7 +91,8 @@ fn only_version(root: &Path) -> anyhow::Result<String> {
     let mut versions = BTreeSet::new();
     for dir in ["usr/lib/modules", "lib/modules"] {
         let entries = std::fs::read_dir(root.join(dir)).into_iter().flatten().flatten();
-        versions.extend(entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok()));
+        versions
+            .extend(entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok()));
     }
     // An update leaves directories behind that have nothing but what depmod wrote.
     versions.retain(|version| {
@@ -100,7 +101,9 @@ fn only_version(root: &Path) -> anyhow::Result<String> {
     let mut versions = versions.into_iter();
     match (versions.next(), versions.next()) {
         (Some(version), None) => Ok(version),
-        (None, _) => bail!("{} has no lib/modules/VERSION: it is not the root of a kernel package", root.display()),
+        (None, _) => {
+            bail!("{} has no lib/modules/VERSION: it is not the root of a kernel package", root.display())
+        }
         (Some(first), Some(second)) => {
             let all: Vec<String> = [first, second].into_iter().chain(versions).collect();
             bail!("{} has several kernels: {}; say which with --kernel", root.display(), all.join(", "))

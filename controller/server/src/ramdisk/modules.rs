@@ -47,7 +47,8 @@ impl Library {
         let mut files = BTreeMap::new();
         // What was added to a distribution's kernel replaces what came with it, as depmod has it by default.
         let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
-        let mut folders: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(|p| is_directory(p)).collect();
+        let mut folders: Vec<PathBuf> =
+            entries.flatten().map(|e| e.path()).filter(|p| is_directory(p)).collect();
         folders.sort_by_key(|path| match path.file_name().and_then(|name| name.to_str()) {
             Some("kernel") => (0, path.clone()),
             Some("updates") => (2, path.clone()),
@@ -65,7 +66,12 @@ impl Library {
     ///
     /// # Errors
     /// If one of `named` or something that is needed is not there, is damaged or is for another architecture.
-    pub(super) fn select(&self, arch: Arch, defaults: &[&str], named: &[String]) -> anyhow::Result<Selection> {
+    pub(super) fn select(
+        &self,
+        arch: Arch,
+        defaults: &[&str],
+        named: &[String],
+    ) -> anyhow::Result<Selection> {
         let mut selection = Selection::default();
         for name in named {
             let name = normal(name);
@@ -86,7 +92,8 @@ impl Library {
             return Ok(());
         }
         let Some(file) = self.files.get(name) else {
-            let list = if self.builtin.contains(name) { &mut selection.builtin } else { &mut selection.missing };
+            let list =
+                if self.builtin.contains(name) { &mut selection.builtin } else { &mut selection.missing };
             if !list.iter().any(|n| n == name) {
                 list.push(name.to_owned());
             }

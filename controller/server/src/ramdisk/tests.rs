@@ -176,15 +176,15 @@ fn what_is_not_there_is_named() {
     let distribution = Distribution::new();
     let empty = tempfile::tempdir().unwrap();
     let refused = distribution.refusal(|args| args.root = empty.path().to_owned());
-    assert!(refused.ends_with("has no lib/modules/VERSION: it is not the root of a kernel package"), "{refused}");
+    assert!(
+        refused.ends_with("has no lib/modules/VERSION: it is not the root of a kernel package"),
+        "{refused}"
+    );
     let refused = distribution.refusal(|args| args.drivers = vec!["floppy".into()]);
     assert_eq!(refused, "the kernel has no driver floppy");
     distribution.module("kernel/net/failover.ko", "depends=gone\0");
     let refused = distribution.refusal(|_| {});
-    assert_eq!(
-        refused,
-        "lib/modules/6.1/kernel/net/failover.ko needs the module gone, which is not there"
-    );
+    assert_eq!(refused, "lib/modules/6.1/kernel/net/failover.ko needs the module gone, which is not there");
 }
 
 #[test]

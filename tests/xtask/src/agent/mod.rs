@@ -78,7 +78,10 @@ fn check(file: &std::path::Path, target: &Target) -> anyhow::Result<()> {
         bail!("{what} is not static: it asks for a dynamic linker");
     }
     if bytes.len() as u64 > MOST_BYTES {
-        bail!("{what} has {} bytes, more than the {MOST_BYTES} that a ramdisk should spend on it", bytes.len());
+        bail!(
+            "{what} has {} bytes, more than the {MOST_BYTES} that a ramdisk should spend on it",
+            bytes.len()
+        );
     }
     Ok(())
 }

@@ -75,7 +75,10 @@ pub(super) fn asks_for_interpreter(elf: &[u8]) -> bool {
     const PT_INTERP: [u8; 4] = 3_u32.to_le_bytes();
     let number = |at: usize, length: usize| {
         let bytes = elf.get(at..at + length)?;
-        bytes.iter().rev().try_fold(0_usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))
+        bytes
+            .iter()
+            .rev()
+            .try_fold(0_usize, |sum, byte| sum.checked_mul(256)?.checked_add(usize::from(*byte)))
     };
     // e_phoff, e_phentsize and e_phnum.
     let (Some(first), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2)) else {
