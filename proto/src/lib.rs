@@ -44,9 +44,14 @@ package!(
 package!(
     /// What an agent says: `hostler.agent.v1`.
     agent, "hostler.agent.v1");
-package!(
-    /// What is in a ramdisk: `hostler.ramdisk.v1`.
-    ramdisk, "hostler.ramdisk.v1");
+/// What is in a ramdisk: `hostler.ramdisk.v1`. It has no service, so that what is generated allows itself nothing.
+pub mod ramdisk {
+    /// Version 1.
+    #[expect(missing_docs, reason = "generated; documented in the .proto file")]
+    pub mod v1 {
+        tonic::include_proto!("hostler.ramdisk.v1");
+    }
+}
 
 /// Where the index and the kernel modules are in a ramdisk; see [`ramdisk`].
 pub const RAMDISK_MODULES: &str = "/lib/hostler/modules";

@@ -5,7 +5,8 @@
 //!    `- agent (bring_up)   drivers for what is there, the network; then enrols and works
 //! ```
 //!
-//! The agent is a child, so that whoever waits for any process at all is not the one who waits for certain ones, and
+//! All of it is for one process that has the machine for itself; agents of which many share a process have no need of
+//! it. The agent is a child, so that whoever waits for any process at all is not the one who waits for certain ones, and
 //! so that an agent that crashes does not take the kernel with it.
 //!
 //! * [`supervisor`]: the first process.

@@ -2,13 +2,14 @@
 
 use super::{console, mounts};
 use rustix::fs::statfs;
-use rustix::process::{Pid, WaitOptions, WaitStatus};
+use rustix::process::{Pid, WaitOptions};
 use rustix::system::RebootCommand;
 use std::convert::Infallible;
 use std::fs;
 use std::io;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 /// How long somebody has to read the console before the machine begins again from its firmware.
@@ -101,7 +102,7 @@ fn supervise() -> Result<Infallible, Ended> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == agent => {
-                if let Some(ended) = failure(status) {
+                if let Some(ended) = failure(ExitStatus::from_raw(status.as_raw())) {
                     return Err(ended);
                 }
                 tracing::info!("the agent is done; waits for the controller to switch this machine");
@@ -118,16 +119,16 @@ fn supervise() -> Result<Infallible, Ended> {
 }
 
 /// `None` if it did what it was told to.
-fn failure(status: WaitStatus) -> Option<Ended> {
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(0), _) => None,
-        (_, Some(signal)) => Some(Ended::Killed(signal)),
-        _ => Some(Ended::Failed),
+fn failure(status: ExitStatus) -> Option<Ended> {
+    match status.signal() {
+        Some(signal) => Some(Ended::Killed(signal)),
+        None => (!status.success()).then_some(Ended::Failed),
     }
 }
 
 fn start_agent() -> io::Result<Pid> {
     let child = Command::new("/proc/self/exe")
+        .arg0("hostler-agent")
         .args(["ramdisk", "--yes-this-machine-is-mine", "--bring-up"])
         // The kernel puts words of its command line that it does not know into the environment.
         .env_clear()
@@ -165,11 +166,8 @@ mod tests {
     #[test]
     fn only_an_agent_that_succeeded_is_not_a_failure() {
         let end_of = |script: &str| {
-            #[expect(clippy::zombie_processes, reason = "it is waited for by number, as orphans are")]
-            let child = Command::new("/bin/sh").args(["-c", script]).spawn().unwrap();
-            let waited =
-                rustix::process::waitpid(Some(pid(child.id()).unwrap()), WaitOptions::empty()).unwrap();
-            failure(waited.unwrap().1).map(|ended| ended.to_string())
+            let status = Command::new("/bin/sh").args(["-c", script]).status().unwrap();
+            failure(status).map(|ended| ended.to_string())
         };
         assert_eq!(end_of("exit 0"), None);
         assert_eq!(end_of("exit 3").as_deref(), Some("the agent failed: see above"));

@@ -29,10 +29,10 @@ pub(super) fn read(root: &Path) -> Inventory {
 }
 
 fn firmware(root: &Path) -> &'static str {
-    // A machine with UEFI may have a device tree besides.
     if root.join("sys/firmware/efi").exists() {
         "uefi"
-    } else if root.join("proc/device-tree").exists() {
+    } else if root.join("proc/device-tree/rtas").exists() {
+        // A device tree alone says little, since small Arm boards have one as well; RTAS comes with Open Firmware.
         "openfirmware"
     } else if root.join("sys/class/dmi/id").exists() {
         "bios"
@@ -154,7 +154,8 @@ mod tests {
         for (paths, expected) in [
             (&["sys/class/dmi/id"][..], "bios"),
             (&["sys/class/dmi/id", "sys/firmware/efi", "proc/device-tree"], "uefi"),
-            (&["proc/device-tree"], "openfirmware"),
+            (&["proc/device-tree/rtas"], "openfirmware"),
+            (&["proc/device-tree"], ""),
             (&[], ""),
         ] {
             let root = tempfile::tempdir().unwrap();

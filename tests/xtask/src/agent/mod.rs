@@ -5,7 +5,7 @@ mod target;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 use target::Target;
@@ -29,45 +29,49 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     let wanted = |target: &&Target| args.arches.is_empty() || args.arches.iter().any(|a| a == target.arch);
     let targets: Vec<&Target> = target::ALL.iter().filter(wanted).collect();
     setup::require(&targets, args.setup)?;
-    std::fs::create_dir_all(agents())?;
-    for target in targets {
-        let began = Instant::now();
-        let file = build(target)?;
-        check(&file, target)?;
-        let size = std::fs::metadata(&file)?.len();
-        println!(
-            "{:<8} {:>5.1} MiB in {:>4} s  {}",
-            target.arch,
-            size as f64 / f64::from(1 << 20),
-            began.elapsed().as_secs(),
-            file.display()
-        );
+    let began = Instant::now();
+    build(&targets)?;
+    for target in &targets {
+        let (file, bytes) = publish(target)?;
+        println!("{:<8} {:>5.1} MiB  {}", target.arch, bytes as f64 / f64::from(1 << 20), file.display());
     }
+    println!("built in {} s", began.elapsed().as_secs());
     Ok(true)
 }
 
-fn build(target: &Target) -> anyhow::Result<PathBuf> {
+/// All at once, so that no processor waits while one of them is linked.
+fn build(targets: &[&Target]) -> anyhow::Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
-    cargo.args(["build", "--locked", "--profile", "agent", "-p", "hostler-agent", "--target", target.triple]);
-    // Its own variable instead of RUSTFLAGS, and a target even for this computer's own architecture: what runs while
-    // it is built, proc macros above all, must not be static.
-    cargo.env(target.variable("CARGO_TARGET", "RUSTFLAGS").to_uppercase(), "-C target-feature=+crt-static");
-    if let Some(gcc) = target.cross_gcc() {
-        cargo.env(target.variable("CARGO_TARGET", "LINKER").to_uppercase(), &gcc);
-        cargo.env(format!("CC_{}", target.triple.replace('-', "_")), &gcc);
+    cargo.args(["build", "--locked", "--profile", "agent", "-p", "hostler-agent"]);
+    for target in targets {
+        // A target even for this computer's own architecture, and its own variable instead of RUSTFLAGS: what runs
+        // while the agent is built, proc macros above all, must not be static.
+        cargo.args(["--target", target.triple]);
+        cargo.env(target.cargo_variable("RUSTFLAGS"), "-C target-feature=+crt-static");
+        if let Some(gcc) = target.cross_gcc() {
+            cargo.env(target.cargo_variable("LINKER"), &gcc);
+            cargo.env(format!("CC_{}", target.triple.replace('-', "_")), &gcc);
+        }
     }
-    if !cargo.status().context("cannot start cargo")?.success() {
-        bail!("the agent for {} could not be built", target.arch);
+    if cargo.status().context("cannot start cargo")?.success() {
+        return Ok(());
     }
+    bail!("the agent could not be built")
+}
+
+/// Copies what was built, if it is right, to where it is looked for; returns where that is and its size.
+fn publish(target: &Target) -> anyhow::Result<(PathBuf, u64)> {
     let built = target_directory().join(target.triple).join("agent/hostler-agent");
     let file = agents().join(format!("hostler-agent-{}", target.arch));
-    std::fs::copy(&built, &file).with_context(|| format!("cannot copy {}", built.display()))?;
-    Ok(file)
+    check(&built, target)?;
+    std::fs::create_dir_all(agents())?;
+    let bytes = std::fs::copy(&built, &file).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok((file, bytes))
 }
 
 /// What would only be noticed on a machine that has nothing but the agent.
-fn check(file: &std::path::Path, target: &Target) -> anyhow::Result<()> {
+fn check(file: &Path, target: &Target) -> anyhow::Result<()> {
     let bytes = std::fs::read(file)?;
     let what = file.display();
     match target::machine(&bytes) {

@@ -58,9 +58,9 @@ impl Target {
         }
     }
 
-    /// "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER" and its like, in the case that it comes in.
-    pub(super) fn variable(&self, prefix: &str, name: &str) -> String {
-        format!("{prefix}_{}_{name}", self.triple.replace('-', "_"))
+    /// The variable that cargo reads a setting of this target from.
+    pub(super) fn cargo_variable(&self, name: &str) -> String {
+        format!("CARGO_TARGET_{}_{name}", self.triple.replace('-', "_").to_uppercase())
     }
 }
 
@@ -104,8 +104,7 @@ mod tests {
     #[test]
     fn names_of_variables_and_packages() {
         let [_, arm, _] = &ALL;
-        let variable = arm.variable("CARGO_TARGET", "LINKER").to_uppercase();
-        assert_eq!(variable, "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER");
+        assert_eq!(arm.cargo_variable("LINKER"), "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER");
         if arm.cross_gcc().is_some() {
             assert_eq!(arm.packages(), ["gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"]);
         }
