@@ -74,6 +74,7 @@ pub(super) fn install(disk: &str, identity: &DeployedIdentity) -> Result<Prepare
     let volumes = target.volumes().map_err(InstallError::Partitions)?;
     let root = find_root(&volumes)?;
     match target.grow(root.volume) {
+        Ok(0) => {}
         Ok(bytes) => tracing::info!(device = %root.volume.device.display(), bytes, "grew the root partition"),
         Err(error) => tracing::warn!("the root partition stays as it is: {}", chain(&error)),
     }
