@@ -47,7 +47,7 @@ impl Target {
     pub(super) fn reread(&self) -> io::Result<()> {
         let mut result = Ok(());
         for _ in 0..TRIES {
-            result = hostler_sys::block::reread_partitions(&self.file);
+            result = hostler_sys::block::reread_partition_table(&self.file);
             match &result {
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => sleep(PAUSE),
                 // A device that can have none.

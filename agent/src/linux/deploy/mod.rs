@@ -172,7 +172,8 @@ fn grow_file_system(volume: &Volume, tree: &Tree) {
 /// Whoever cannot be started without the firmware is started through it, so nothing here is an error.
 fn load_kernel(volumes: &[Volume], root: &Root<'_>, tree: &Tree) -> bool {
     let others = mount_others(volumes, root);
-    let trees: Vec<&Tree> = others.iter().chain([tree]).collect();
+    // Where /boot is a file system of its own, the root has none of this.
+    let trees: Vec<&Tree> = [tree].into_iter().chain(&others).collect();
     let found = trees.iter().find_map(|tree| Some((*tree, boot::configured(tree)?)));
     let found = found.or_else(|| {
         let arguments = default_arguments(root, &console_arguments());
