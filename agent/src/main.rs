@@ -106,9 +106,14 @@ async fn deployed(identity: &Path, spool: PathBuf) -> anyhow::Result<()> {
         .with_context(|| format!("{} is not an identity of this version", identity.display()))?;
     let mut terminated = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     tokio::select! {
-        exit = run_deployed(Arc::new(LinuxMachine::new(spool)), identity) => tracing::info!("ends: {:?}", exit?),
+        exit = run_deployed(Arc::new(LinuxMachine::new(spool)), identity) => {
+            tracing::info!("ends: {:?}", exit?);
+            // An init that starts it again would only have it told the same again.
+            terminated.recv().await
+        }
         // Dropping the agent ends its payloads.
-        _ = terminated.recv() => tracing::info!("terminated"),
-    }
+        signal = terminated.recv() => signal,
+    };
+    tracing::info!("terminated");
     Ok(())
 }

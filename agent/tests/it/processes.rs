@@ -5,11 +5,15 @@ use crate::support::controller::Session;
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::{StartRun, StopRun};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use tokio::io::Interest;
+use std::path::Path;
+use std::process::Stdio;
 use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Interest};
+use tokio::process::{Child, Command};
+use tonic::Status;
 
 /// A process that is watched.
 struct Watched(AsyncFd<OwnedFd>);
@@ -179,4 +183,58 @@ async fn a_cut_of_power_kills_every_payload() {
     for process in watched {
         process.ended().await;
     }
+}
+
+/// The program, as an init of whatever kind starts it: with next to nothing in its environment.
+fn program(bench: &Bench, directory: &Path) -> Child {
+    let identity = directory.join("identity.json");
+    std::fs::write(&identity, serde_json::to_vec(&bench.identity()).unwrap()).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_hostler-agent"))
+        .arg("deployed")
+        .arg("--identity")
+        .arg(identity)
+        .arg("--spool")
+        .arg(directory.join("spool"))
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+fn terminate(agent: &Child) {
+    let pid = Pid::from_raw(agent.id().unwrap().cast_signed()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+}
+
+#[tokio::test]
+async fn an_init_starts_the_program_and_ends_it_with_its_payloads() {
+    let mut bench = Bench::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut agent = program(&bench, directory.path());
+    let mut session = bench.controller.welcomed().await;
+    session.send(ToAgent::StartRun(shell(1, "echo $$; sleep 1000 & echo $!; wait"))).await;
+    let numbers = numbers(&mut session, &mut Stored::default(), 2).await;
+    let payload: Vec<_> = numbers.into_iter().map(Watched::new).collect();
+    terminate(&agent);
+    assert!(agent.wait().await.unwrap().success());
+    for process in payload {
+        process.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_the_controller_is_done_with_waits_for_its_end() {
+    let mut bench = Bench::new().await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut agent = program(&bench, directory.path());
+    let mut log = BufReader::new(agent.stderr.take().unwrap()).lines();
+    let session = bench.controller.session().await;
+    session.refuse(Status::permission_denied("the lease is over")).await;
+    while !log.next_line().await.unwrap().unwrap().contains("ends: Fenced") {}
+    terminate(&agent);
+    // It would not say so if it had been gone by itself.
+    assert!(log.next_line().await.unwrap().is_some_and(|line| line.contains("terminated")));
+    assert!(agent.wait().await.unwrap().success());
 }

@@ -91,6 +91,7 @@ pub(super) fn install(disk: &str, identity: &DeployedIdentity) -> Result<Prepare
     let volumes = target.volumes().map_err(InstallError::Partitions)?;
     let root = find_root(&volumes)?;
     match target.grow(root.volume) {
+        Ok(0) => {}
         Ok(bytes) => tracing::info!(device = %root.volume.device.display(), bytes, "grew the root partition"),
         Err(error) => tracing::warn!("the root partition stays as it is: {}", chain(&error)),
     }
@@ -189,7 +190,8 @@ fn grow_file_system(volume: &Volume, tree: &Tree) {
 /// machine can never run.
 fn load_kernel(volumes: &[Volume], root: &Root<'_>, tree: &Tree) -> Result<bool, InstallError> {
     let others = mount_others(volumes, root);
-    let trees: Vec<&Tree> = others.iter().chain([tree]).collect();
+    // Where /boot is a file system of its own, the root has none of this.
+    let trees: Vec<&Tree> = [tree].into_iter().chain(&others).collect();
     let found = trees.iter().find_map(|tree| Some((*tree, boot::configured(tree)?)));
     let found = found.or_else(|| {
         let arguments = default_arguments(root, &console_arguments());

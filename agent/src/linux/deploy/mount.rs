@@ -1,6 +1,7 @@
 //! File systems mounted where nobody else sees them.
 
 use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
     fsmount, fsopen,
@@ -20,7 +21,12 @@ pub(super) fn mount(
     writable: bool,
     options: &[(&str, &str)],
 ) -> io::Result<OwnedFd> {
-    let context = fsopen(file_system, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = fsopen(file_system, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| match error {
+        Errno::NODEV => {
+            io::Error::new(io::ErrorKind::Unsupported, format!("this kernel has no {file_system}"))
+        }
+        error => error.into(),
+    })?;
     let configure = || {
         fsconfig_set_string(context.as_fd(), "source", device)?;
         if !writable {
@@ -51,5 +57,18 @@ fn explain(context: &OwnedFd, error: io::Error) -> io::Error {
     match words {
         Some(words) => io::Error::other(format!("{words} ({error})")),
         None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_mounted_says_why() {
+        // Whoever may not mount anything is told so before.
+        let error = mount(Path::new("/dev/null"), "no-such-thing", false, &[]).unwrap_err();
+        let expected = ["this kernel has no no-such-thing", "Operation not permitted (os error 1)"];
+        assert!(expected.contains(&error.to_string().as_str()), "{error}");
     }
 }

@@ -191,8 +191,13 @@ impl Machine for SimHost {
         Ok(Installed::default())
     }
 
-    async fn start_deployed(&self, _restart: bool) -> io::Result<()> {
+    async fn start_deployed(&self, restart: bool) -> io::Result<()> {
         match self.system.installed()? {
+            Some(_) if restart => {
+                self.reboot().await?;
+                // As on real hardware: whoever asked is gone before there is an answer.
+                std::future::pending().await
+            }
             Some(_) => Ok(()),
             None => Err(io::Error::new(io::ErrorKind::NotFound, "no disk begins with a system")),
         }
@@ -259,6 +264,20 @@ mod tests {
         assert_eq!(after.installed().unwrap(), None);
         assert!(!after.spool().exists());
         assert!(after.start_deployed(false).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_deployed_system_may_be_started_through_the_firmware() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        disk(&host).await.write_at(0, Bytes::from_static(b"boot sector")).await.unwrap();
+        install(&host).await.unwrap();
+        let mut restarts = host.restarts();
+        tokio::select! {
+            started = host.start_deployed(true) => panic!("{started:?}"),
+            changed = restarts.changed() => changed.unwrap(),
+        }
+        assert_eq!(*restarts.borrow(), 1);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Entries of the Boot Loader Specification (UAPI.1), type 1: one file for each kernel.
 
-use super::words::split;
+use super::words::{LONGEST, split};
 use super::{Variables, Written, version};
 use std::cmp::Ordering;
 
@@ -29,12 +29,19 @@ pub(super) fn parse(name: &str, text: &str, variables: &Variables) -> Option<Bls
             "sort-key" => entry.sort_key = Some(value.trim().to_owned()),
             "version" => value.trim().clone_into(&mut entry.version),
             "linux" => entry.written.kernel = split(value, variables).into_iter().next()?,
-            "initrd" => entry.written.initrds.extend(split(value, variables)),
-            "options" => entry.written.arguments.extend(split(value, variables)),
+            "initrd" => extend(&mut entry.written.initrds, split(value, variables)),
+            "options" => extend(&mut entry.written.arguments, split(value, variables)),
             _ => {}
         }
     }
     (!entry.written.kernel.is_empty()).then_some(entry)
+}
+
+/// No kernel takes as much as is left out here.
+fn extend(words: &mut Vec<String>, more: Vec<String>) {
+    if words.iter().map(String::len).sum::<usize>() < LONGEST {
+        words.extend(more);
+    }
 }
 
 /// The first one is to be booted: those with a key to sort by come first, then the newest.
@@ -78,6 +85,16 @@ mod tests {
     fn what_starts_no_kernel() {
         for text in ["", "title Windows\nefi /EFI/Microsoft/boot.efi\n", "linux\n", "uki /EFI/Linux/a.efi"] {
             assert_eq!(parse("x", text, &Variables::new()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_does_not_grow_without_bound() {
+        let variables = [("a".to_owned(), "x ".repeat(LONGEST / 3))].into();
+        let text = format!("linux /k\n{}", "options $a\ninitrd $a\n".repeat(1000));
+        let entry = parse("x", &text, &variables).unwrap();
+        for words in [entry.written.arguments, entry.written.initrds] {
+            assert!(words.iter().map(String::len).sum::<usize>() < 2 * LONGEST);
         }
     }
 

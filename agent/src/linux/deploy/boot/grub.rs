@@ -1,7 +1,10 @@
 //! What a `grub.cfg` says, as far as that can be known without running it.
 
 use super::words::split;
-use super::{Variables, Written};
+use super::{MOST_ENTRIES, Variables, Written};
+
+/// More than any menu has.
+const MOST_VARIABLES: usize = 1000;
 
 /// The kernels in the order in which they stand there, which is that of the menu: the first one is the default of
 /// every generator of such files. Conditions are not looked at.
@@ -14,6 +17,9 @@ pub(super) fn entries(text: &str) -> Vec<Written> {
             "linux" | "linux16" | "linuxefi" => {
                 let mut words = split(rest, &variables).into_iter();
                 let Some(kernel) = words.next() else { continue };
+                if entries.len() == MOST_ENTRIES {
+                    break;
+                }
                 entries.push(Written {
                     kernel: without_device(&kernel).to_owned(),
                     initrds: Vec::new(),
@@ -39,6 +45,7 @@ pub(super) fn variables(text: &str) -> Variables {
         let (command, rest) = command(line);
         if command == "set"
             && let Some((name, value)) = rest.split_once('=')
+            && (variables.len() < MOST_VARIABLES || variables.contains_key(name.trim()))
         {
             let value = split(value, &variables).join(" ");
             variables.insert(name.trim().to_owned(), value.trim_matches('"').to_owned());
@@ -111,6 +118,16 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(entries(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_menu_does_not_grow_without_bound() {
+        let mut text = "set v0=0123456789abcdef\n".to_owned();
+        for n in 1..2000 {
+            text += &format!("set v{n}=$v{0}$v{0}\nlinux /k $v{n}\n", n - 1);
+        }
+        assert_eq!(variables(&text).len(), MOST_VARIABLES);
+        assert_eq!(entries(&text).len(), MOST_ENTRIES);
     }
 
     #[test]

@@ -15,8 +15,10 @@ mod words;
 use super::tree::Tree;
 use std::collections::BTreeMap;
 
-/// Largest configuration file that is read.
+/// Largest configuration file that is read, and how many entries of the one and the other kind are looked at. A few
+/// bytes of them can stand for many, so that what is kept of each is bounded as well.
 const LARGEST: u64 = 1 << 20;
+const MOST_ENTRIES: usize = 256;
 
 /// A kernel to start. The paths are in the file system that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +54,7 @@ fn from_entries(tree: &Tree) -> Option<Entry> {
             let text = tree.read_text(&format!("{directory}/{name}"), LARGEST).ok()?;
             bls::parse(stem, &text, &variables)
         };
-        let mut entries: Vec<_> = names.iter().filter_map(read).collect();
+        let mut entries: Vec<_> = names.iter().rev().take(MOST_ENTRIES).filter_map(read).collect();
         entries.sort_by(bls::order);
         let source = format!("/{directory}");
         entries.into_iter().find_map(|entry| locate(tree, entry.written, &source))

@@ -3,7 +3,7 @@
 use super::Variables;
 
 /// No variable makes a line longer than this, which is more than any kernel takes.
-const LONGEST: usize = 16 << 10;
+pub(super) const LONGEST: usize = 16 << 10;
 
 /// Splits at white space outside quotes. Variables are replaced, those that are not known by nothing; one outside
 /// quotes may become several words. A word with white space in it comes with double quotes around it, as the kernel
