@@ -88,6 +88,8 @@ impl BootSource for NetBoot {
         let token = self.tokens.token(TokenClaims { boot, node: client.node, mac: client.mac });
         let mut args = self.common.args.clone();
         args.extend(self.common.console.of(client.arch).map(|console| format!("console={console}")));
+        // The kernel would print its command line, and the token in it, on a console that may be recorded.
+        args.push("loglevel=5".to_owned());
         // A kernel that panics restarts: that its boot script is asked for again is seen.
         args.push("panic=10".to_owned());
         args.push(format!("hostler.mac={}", client.mac));

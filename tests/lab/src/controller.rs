@@ -89,12 +89,12 @@ impl Controller {
 }
 
 /// What an administrator of this room would change: DHCP is answered in the boot network only, and kernels write to
-/// the consoles that are recorded. Kernels ignore those that they do not have.
+/// the consoles that are recorded.
 fn own_settings() -> toml::Table {
-    let consoles = Arch::ALL.map(|arch| toml::Value::from(format!("console={}", arch.console())));
+    let consoles = Arch::ALL.map(|arch| (arch.name().to_owned(), toml::Value::from(arch.console())));
     let mut boot = toml::Table::new();
     boot.insert("interface".to_owned(), BOOT_BRIDGE.into());
-    boot.insert("kernel_args".to_owned(), toml::Value::Array(consoles.to_vec()));
+    boot.insert("console".to_owned(), toml::Table::from_iter(consoles).into());
     toml::Table::from_iter([("boot".to_owned(), boot.into())])
 }
 

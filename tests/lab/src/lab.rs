@@ -2,6 +2,7 @@
 
 use crate::bmc;
 use crate::command::run;
+use crate::control;
 use crate::controller::Controller;
 use crate::guard::Guard;
 use crate::layout::{self, Layout};
@@ -12,7 +13,7 @@ use crate::network::{self, Fault};
 use crate::programs::Programs;
 use crate::ramdisks::Ramdisks;
 use crate::registration;
-use crate::room::{RoomSpec, check_name};
+use crate::room::{Arch, Identity, RoomSpec, check_name};
 use crate::setup::foreign::Foreign;
 use crate::setup::tools;
 use anyhow::{Context as _, bail};
@@ -23,6 +24,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+/// Who answers machines that boot from the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Server {
+    /// `hostlerd`, which is told of the machines.
+    #[default]
+    Hostlerd,
+    /// dnsmasq and busybox, for comparison. Machines are powered on, and what they say to them is recorded in
+    /// `capture.pcap`.
+    Control,
+}
 
 /// How a lab is made.
 #[derive(Clone, Debug)]
@@ -35,6 +47,8 @@ pub struct Plan {
     pub settings: toml::Table,
     /// What its machines boot.
     pub ramdisks: Ramdisks,
+    /// Who answers them.
+    pub server: Server,
     /// The programs under test.
     pub programs: Programs,
 }
@@ -50,6 +64,7 @@ impl Plan {
             room,
             settings: toml::Table::new(),
             ramdisks: Ramdisks::default(),
+            server: Server::default(),
             programs: Programs::given_or_built()?,
         })
     }
@@ -102,7 +117,11 @@ impl Lab {
         let boot = lab.controller.dir().join("boot");
         loaders::lay_out(&boot, &archs, &foreign)?;
         plan.ramdisks.lay_out(&boot, &archs, &layout, &foreign, &plan.programs)?;
-        lab.start(&plan.settings)?;
+        lab.start_networks()?;
+        match plan.server {
+            Server::Hostlerd => lab.start_controller(&plan.settings)?,
+            Server::Control => lab.start_control(&boot, &foreign)?,
+        }
         Ok(lab)
     }
 
@@ -126,15 +145,15 @@ impl Lab {
         Self { name: name.to_owned(), dir, namespace, machines, controller, guard: None }
     }
 
-    fn start(&self, settings: &toml::Table) -> anyhow::Result<()> {
+    fn start_networks(&self) -> anyhow::Result<()> {
         crate::say("making the networks");
-        let identities: Vec<_> = self.machines.iter().map(|machine| machine.identity.clone()).collect();
-        network::create(&self.namespace, &identities)?;
-        let router = network::start_router(&self.namespace, &self.dir)?;
+        network::create(&self.namespace, &self.identities())?;
         crate::say("starting the management controllers");
-        for machine in &self.machines {
-            bmc::start(&self.namespace, machine)?;
-        }
+        self.machines.iter().try_for_each(|machine| bmc::start(&self.namespace, machine))
+    }
+
+    fn start_controller(&self, settings: &toml::Table) -> anyhow::Result<()> {
+        let router = network::start_router(&self.namespace, &self.dir)?;
         crate::say("starting hostlerd");
         self.controller.create(settings)?;
         self.controller.start()?;
@@ -147,6 +166,32 @@ impl Lab {
         crate::say("registering the machines: hostler apply -f machines.toml");
         let file = self.dir.join("machines.toml");
         run(&mut self.hostler([OsStr::new("apply"), OsStr::new("-f"), file.as_os_str()])).map(|_| ())
+    }
+
+    fn start_control(&self, boot: &Path, foreign: &Foreign) -> anyhow::Result<()> {
+        crate::say("starting dnsmasq and busybox in the place of hostlerd");
+        let busybox = foreign.busybox(Arch::X86_64);
+        layout::exists(&busybox).context("it serves HTTP, and is fetched for rooms with an x86 machine")?;
+        let servers = control::start(&self.namespace, &self.dir, boot, &busybox, &self.identities())?;
+        for machine in &self.machines {
+            self.press(machine, &["set", "boot", "pxe", "power", "1"])?;
+        }
+        let dir = self.dir.display();
+        anyhow::ensure!(
+            servers.iter().all(|server| server.is_alive()),
+            "a server ended; its log is in {dir}"
+        );
+        Ok(())
+    }
+
+    fn identities(&self) -> Vec<Identity> {
+        self.machines.iter().map(|machine| machine.identity.clone()).collect()
+    }
+
+    /// Presses buttons of a machine, from within the namespace that its network device is in.
+    fn press(&self, machine: &Machine, words: &[&str]) -> anyhow::Result<()> {
+        let mut chassis = self.namespace.command(&machine.program);
+        run(chassis.arg("chassis").arg(machine.dir()).args(words)).map(|_| ())
     }
 
     /// The lab `name` that another process made.
@@ -274,6 +319,14 @@ impl Lab {
         let what = format!("{text:?} on the console of {name}");
         crate::wait::until(&what, cap, || Ok(machine.console().contains(text).then_some(())))
             .with_context(|| crate::console::tail(&machine.console(), 20))
+    }
+
+    /// Gives a machine power, as a hand on its button would. It starts its disk, or the network if that is empty.
+    ///
+    /// # Errors
+    /// If there is no such machine, or its emulator does not start.
+    pub fn power_on(&self, name: &str) -> anyhow::Result<()> {
+        self.press(self.machine(name)?, &["set", "power", "1"])
     }
 
     /// Takes the power of a machine away, as if its plug was pulled.

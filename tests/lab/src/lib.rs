@@ -10,6 +10,7 @@
 pub mod bmc;
 mod command;
 mod console;
+mod control;
 mod controller;
 pub mod guard;
 pub mod image;
@@ -28,7 +29,7 @@ pub mod setup;
 pub mod status;
 pub mod wait;
 
-pub use lab::{Lab, Plan};
+pub use lab::{Lab, Plan, Server};
 pub use room::RoomSpec;
 
 /// Where the programs of the system are; the `PATH` of a user who became root may lack some.

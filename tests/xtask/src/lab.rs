@@ -7,7 +7,7 @@ use hostler_lab::ramdisks::Ramdisks;
 use hostler_lab::room::{Arch, RoomSpec};
 use hostler_lab::setup::foreign::Foreign;
 use hostler_lab::setup::tools;
-use hostler_lab::{Lab, Plan, status};
+use hostler_lab::{Lab, Plan, Server, status};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
@@ -62,6 +62,9 @@ pub(crate) struct Up {
     /// Take kernels/ARCH and ramdisks/ARCH from here instead of building them.
     #[arg(long, value_name = "DIR")]
     ramdisks: Option<PathBuf>,
+    /// Let dnsmasq and busybox boot the machines instead of hostlerd, and record what they are asked in capture.pcap.
+    #[arg(long)]
+    control: bool,
 }
 
 /// Carries out a command; true if all went well.
@@ -83,9 +86,16 @@ fn make(up: &Up) -> anyhow::Result<()> {
     if let Some(dir) = &up.ramdisks {
         plan.ramdisks = Ramdisks::Given(dir.clone());
     }
+    if up.control {
+        plan.server = Server::Control;
+    }
     let lab = Lab::up(&plan)?;
     print!("{}", status::table(&lab));
-    print_hints(&lab, &up.lab.name);
+    if up.control {
+        println!("\nrecorded in {}", lab.dir().join("capture.pcap").display());
+    } else {
+        print_hints(&lab, &up.lab.name);
+    }
     lab.keep()
 }
 

@@ -16,8 +16,6 @@ def chassis(*words):
 
 
 class LabBmc(Bmc):
-    bootdevice = "default"
-
     def get_power_state(self):
         return 1 if "power:1" in chassis("get", "power") else 0
 
@@ -37,10 +35,9 @@ class LabBmc(Bmc):
         chassis("set", "shutdown", "1")
 
     def get_boot_device(self):
-        return self.bootdevice
+        return "network" if "boot:pxe" in chassis("get", "boot") else "default"
 
     def set_boot_device(self, bootdevice):
-        self.bootdevice = bootdevice
         chassis("set", "boot", "pxe" if bootdevice == "network" else "default")
 
     def cold_reset(self):

@@ -68,10 +68,7 @@ fn boot_device(machine: &Machine) -> String {
 
 /// Powers the machine on, with the boot device that was set last. It is for one boot: `ipmi_sim` does not say whether
 /// it was meant to last.
-///
-/// # Errors
-/// If the emulator does not start.
-pub fn power_on(machine: &Machine) -> anyhow::Result<()> {
+fn power_on(machine: &Machine) -> anyhow::Result<()> {
     if machine.process().is_some() {
         return Ok(());
     }

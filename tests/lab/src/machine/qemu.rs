@@ -23,11 +23,21 @@ pub(super) fn start(machine: &Machine, first: First, pid_file: &Path) -> anyhow:
         crate::layout::copy(Path::new(variables), &machine.dir.join("vars.fd"))?;
     }
     crate::layout::make_dir(&machine.sockets)?;
-    // Machines yield to what is on the same computer for real: the controller and the tests.
-    let mut qemu = Command::new("nice");
-    qemu.arg("-n5").args(arguments(machine, first)).args(["-daemonize", "-pidfile"]).arg(pid_file);
+    let mut qemu = Command::new("bash");
+    qemu.args(["-c", WITHOUT_INHERITANCE, "bash"]).args(arguments(machine, first));
+    qemu.args(["-daemonize", "-pidfile"]).arg(pid_file);
     run(&mut qemu).map(|_| ()).with_context(|| format!("{} does not start", machine.name()))
 }
+
+/// `ipmi_sim` bequeaths its sockets to whatever it starts. A machine that kept them would keep their addresses from the
+/// next BMC when this one is killed. They are closed by a shell since closing what one does not own is not safe Rust.
+///
+/// Machines also yield to what is on the same computer for real: the controller and the tests.
+const WITHOUT_INHERITANCE: &str = r#"for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    [ $fd -le 2 ] || eval "exec $fd>&-"
+done
+exec nice -n5 "$@""#;
 
 /// Program and arguments.
 fn arguments(machine: &Machine, first: First) -> Vec<String> {

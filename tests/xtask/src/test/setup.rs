@@ -1,6 +1,10 @@
 //! `--setup`: installs what the tests need, on Debian and Ubuntu, as root.
 
 use anyhow::{Context as _, bail};
+use hostler_lab::layout::Layout;
+use hostler_lab::room::Arch;
+use hostler_lab::setup::foreign::Foreign;
+use hostler_lab::setup::tools;
 use std::process::Command;
 use xtask::debian;
 
@@ -12,6 +16,8 @@ const CARGO_DENY: &str = "0.20.2";
 
 pub(super) fn install() -> anyhow::Result<()> {
     debian::install(&PACKAGES)?;
+    tools::install()?;
+    Foreign::new(&Layout::new()).fetch(&Arch::ALL)?;
     cargo_deny()
 }
 

@@ -4,7 +4,8 @@ use std::process::Command;
 use xtask::binaries::workspace;
 
 /// The names of all steps.
-pub(super) const NAMES: [&str; 7] = ["format", "lint", "dependencies", "build", "unit", "fleet", "demo"];
+pub(super) const NAMES: [&str; 8] =
+    ["format", "lint", "dependencies", "build", "unit", "fleet", "lab", "demo"];
 
 /// One thing to check.
 pub(super) struct Step {
@@ -30,7 +31,7 @@ pub(super) fn all(full: bool) -> Vec<Step> {
     if full {
         fleet.env("HOSTLER_FULL", "true");
     }
-    let exclude = ["--exclude", "hostler-e2e", "--exclude", "hostler-bench"];
+    let exclude = ["--exclude", "hostler-e2e", "--exclude", "hostler-bench", "--exclude", "hostler-lab"];
     vec![
         step("format", "rustfmt", Kind::Command(cargo(&["fmt", "--all", "--check"]))),
         step(
@@ -65,6 +66,11 @@ pub(super) fn all(full: bool) -> Vec<Step> {
             Kind::Tests(with(cargo(&["test", "--locked", "--no-fail-fast", "--workspace"]), &exclude)),
         ),
         step("fleet", "end to end, on simulated machines and beside real peers", Kind::Tests(fleet)),
+        step(
+            "lab",
+            "on emulated machines with real firmware",
+            Kind::Tests(cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-lab"])),
+        ),
         step(
             "demo",
             "cargo xtask demo",
