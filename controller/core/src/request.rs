@@ -1,9 +1,11 @@
 //! What a lease asks for, held against machines: which machine suits which member, and which group would be whole.
 
+use crate::catalogue::Image;
 use crate::hardware::Arch;
 use crate::ids::ImageId;
 use crate::lease::{Assigned, LeaseSpec, Member};
 use crate::node::Node;
+use crate::step::written_disks;
 use crate::world::World;
 
 /// A request, with the images that its names mean at present.
@@ -15,7 +17,15 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Want<'a> {
     pub(crate) member: &'a Member,
     /// For each architecture, in the order of [`Arch::ALL`].
-    images: [Option<ImageId>; Arch::ALL.len()],
+    images: [Option<Wanted>; Arch::ALL.len()],
+}
+
+/// The image that a name means on one architecture.
+#[derive(Clone, Copy)]
+struct Wanted {
+    image: ImageId,
+    /// What it takes on a disk.
+    disk_bytes: u64,
 }
 
 impl<'a> Request<'a> {
@@ -64,7 +74,8 @@ impl<'a> Request<'a> {
 
 impl<'a> Want<'a> {
     pub(crate) fn new(world: &World, member: &'a Member) -> Self {
-        let images = Arch::ALL.map(|arch| world.image_for(&member.image, arch).map(|i| i.id));
+        let wanted = |image: &Image| Wanted { image: image.id, disk_bytes: image.content.disk_bytes };
+        let images = Arch::ALL.map(|arch| world.image_for(&member.image, arch).map(wanted));
         Self { member, images }
     }
 
@@ -78,13 +89,25 @@ impl<'a> Want<'a> {
 
     /// What the machine would be provisioned with; none if the member cannot have it.
     pub(crate) fn image_on(&self, node: &Node) -> Option<ImageId> {
-        self.images[node.spec.arch as usize].filter(|_| self.suits(node))
+        let wanted =
+            self.images[node.spec.arch as usize].filter(|w| self.suits(node) && has_room(node, w.disk_bytes));
+        wanted.map(|w| w.image)
+    }
+
+    /// What the largest of its images takes on a disk.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.images.iter().flatten().map(|w| w.disk_bytes).max().unwrap_or_default()
     }
 
     /// The architectures for which there is an image of the wanted name.
     pub(crate) fn imaged(&self) -> impl Iterator<Item = Arch> {
         Arch::ALL.into_iter().filter(|arch| self.images[*arch as usize].is_some())
     }
+}
+
+/// True unless the machine is known to have no disk that holds so much.
+fn has_room(node: &Node, bytes: u64) -> bool {
+    node.inventory.is_none() || written_disks(node).any(|disk| disk.size_bytes >= bytes)
 }
 
 /// Bipartite matching by augmenting paths.

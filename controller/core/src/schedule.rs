@@ -96,6 +96,16 @@ pub fn satisfiable(world: &World, spec: &LeaseSpec) -> Result<(), String> {
         let wanted = want.member.count as usize;
         let machines = nodes.iter().filter(|n| want.suits(n)).count();
         let usable = nodes.iter().filter(|n| want.image_on(n).is_some()).count();
+        let imaged: Vec<_> = want.imaged().collect();
+        let with_image = nodes.iter().filter(|n| want.suits(n) && imaged.contains(&n.spec.arch)).count();
+        if with_image > usable && usable < wanted {
+            return Err(format!(
+                "{}: image {:?} takes {} bytes on a disk, and {usable} of such machines have a disk that large",
+                describe(want.member),
+                want.member.image,
+                want.disk_bytes()
+            ));
+        }
         if machines > usable && usable < wanted {
             return Err(format!(
                 "{} needs an image {:?} for the architecture of its machines; there is {}",

@@ -39,8 +39,8 @@ pub(super) fn read(root: &Path) -> Identity {
     let uuid = first("product_uuid", &["ibm,partition-uuid", "vm,uuid"]).to_ascii_lowercase();
     let serial = first("product_serial", &["system-id"]);
     Identity {
-        // QEMU writes the UUID where others have the serial number.
-        serial: if serial.eq_ignore_ascii_case(&uuid) { String::new() } else { serial },
+        // QEMU's pseries machines repeat the UUID here; it is what such a machine tells whoever asks for its serial.
+        serial,
         uuid,
         manufacturer: first("sys_vendor", &["vendor"]),
         product: first("product_name", &["model"]),
@@ -79,7 +79,8 @@ mod tests {
             ("proc/device-tree/system-id", uuid),
             ("proc/device-tree/model", b"IBM pSeries (emulated by qemu)\0"),
         ]);
-        assert_eq!(found, ["", "77000000-0000-4000-8000-000000000001", "", "IBM pSeries (emulated by qemu)"]);
+        let uuid = "77000000-0000-4000-8000-000000000001";
+        assert_eq!(found, [uuid, uuid, "", "IBM pSeries (emulated by qemu)"]);
     }
 
     #[test]

@@ -155,7 +155,11 @@ fn hardware(sheet: &mut Sheet<'_>, node: &Node, inventory: &Inventory) {
         sheet.fact("disk", Some(&disk_line(node, disk)));
     }
     for nic in &inventory.nics {
-        let link = if nic.link { format!("{} Mbit/s", nic.speed_mbps) } else { "no link".to_owned() };
+        let link = match (nic.link, nic.speed_mbps) {
+            (false, _) => "no link".to_owned(),
+            (true, 0) => "link".to_owned(),
+            (true, speed) => format!("{speed} Mbit/s"),
+        };
         sheet.fact("interface", Some(&format!("{} {}, {link}", nic.name, nic.mac)));
     }
 }
@@ -176,8 +180,9 @@ fn disk_line(node: &Node, disk: &Disk) -> String {
         (false, false) => "",
     };
     let health = disk.health.as_ref().map(|health| format!(", health {health}")).unwrap_or_default();
-    let Disk { path, serial, model, size_bytes, .. } = disk;
-    format!("{path} {}, {kind}, {model}, serial {serial}{health}, {content}{spared}", bytes(*size_bytes))
+    let model = if disk.model.is_empty() { String::new() } else { format!(", {}", disk.model) };
+    let Disk { path, serial, size_bytes, .. } = disk;
+    format!("{path} {}, {kind}{model}, serial {serial}{health}, {content}{spared}", bytes(*size_bytes))
 }
 
 /// "/dev/vda by discard in 0.4s, 68.0 MiB read back, all zero".

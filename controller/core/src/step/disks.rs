@@ -3,8 +3,8 @@
 use crate::node::{Disk, DiskWipe, Inventory, Node};
 use crate::text::clip;
 
-/// The disks that are wiped: not those that an administrator keeps or that are reached over a network.
-pub(super) fn wiped_disks(node: &Node) -> impl Iterator<Item = &Disk> {
+/// The disks that are wiped, and written: not those that an administrator keeps or that are reached over a network.
+pub(crate) fn written_disks(node: &Node) -> impl Iterator<Item = &Disk> {
     node.inventory.iter().flat_map(|inventory| to_wipe(node, inventory))
 }
 
@@ -15,7 +15,7 @@ fn to_wipe<'a>(node: &'a Node, inventory: &'a Inventory) -> impl Iterator<Item =
 /// A disk that was there when the node was last inspected and is not any more. It may come back, with what a tenant
 /// left on it.
 pub(super) fn missing<'a>(node: &'a Node, now: &Inventory) -> Option<&'a Disk> {
-    wiped_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d)))
+    written_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d)))
 }
 
 /// Disks with data that came after the last verified wipe of the node, or all with data if there was none.

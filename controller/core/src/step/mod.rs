@@ -10,6 +10,7 @@
 mod admin;
 mod agent;
 mod disks;
+pub(crate) use disks::written_disks;
 mod lease;
 mod liveness;
 mod power;

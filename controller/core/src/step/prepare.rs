@@ -1,7 +1,7 @@
 //! Inspection and wipe: whether this is the registered machine, whether its disks may be wiped, and whether they were.
 
 use super::Result;
-use super::disks::{describe, inspected, key, missing, unwiped, was_verified, wiped_disks};
+use super::disks::{describe, inspected, key, missing, unwiped, was_verified, written_disks};
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
 use crate::input::Reply;
@@ -107,7 +107,7 @@ impl World {
         }
         let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
-        let missed = wiped_disks(node).find(|d| !was_verified(d, &disks)).map(|d| {
+        let missed = written_disks(node).find(|d| !was_verified(d, &disks)).map(|d| {
             let why = disks.iter().find(|w| w.path == d.path).map_or("no word of it", |w| &w.problem);
             format!("{}: {why}", describe(d))
         });
@@ -118,7 +118,7 @@ impl World {
             return Ok(Reply::Done);
         }
         node.first_wipe = FirstWipe::Done;
-        node.wiped = wiped_disks(node).map(|d| key(d).to_owned()).collect();
+        node.wiped = written_disks(node).map(|d| key(d).to_owned()).collect();
         node.holds.remove(&HoldKind::AwaitingFirstWipe);
         let NodeState::Cleaning { boot, lease } = &mut node.state else { return Ok(Reply::Done) };
         let from = boot.last_end();

@@ -187,7 +187,8 @@ fn with_libraries(package: &str, debian: &str) -> anyhow::Result<Vec<String>> {
     let (mut found, mut next) = (vec![package.to_owned()], 0);
     while let Some(package) = found.get(next).cloned() {
         for name in depends(&package, debian)? {
-            if name.starts_with("lib") && !found.contains(&name) {
+            // zlib1g is the one whose name begins otherwise.
+            if (name.starts_with("lib") || name.starts_with("zlib")) && !found.contains(&name) {
                 found.push(name);
             }
         }

@@ -1,6 +1,9 @@
-//! The lab itself: it comes up, can be disturbed, and leaves nothing behind.
+//! Emulated machines with real firmware: the lab itself, and the life of machines in it.
 
 #![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
 
+mod faults;
 mod room;
+mod story;
 mod support;
+mod tenant;

@@ -32,6 +32,14 @@ pub(crate) fn can_make(test: &str, room: &RoomSpec) -> bool {
     false
 }
 
+/// A lab of machines that boot the agent's ramdisk. Emulated firmware is slow, and agents are heard of often, so that
+/// what is lost is noticed soon.
+pub(crate) fn plan(name: &str, room: RoomSpec) -> Plan {
+    let mut plan = Plan::new(name, room).unwrap();
+    plan.settings = "[agents]\nheartbeat_ms = 2000\n[timing]\nsilence_ms = 30000\n".parse().unwrap();
+    plan
+}
+
 /// A lab whose machines are told to load what is no kernel: they reach the boot server and no further.
 pub(crate) fn plan_without_kernel(name: &str, room: RoomSpec, dir: &Path) -> Plan {
     for arch in room.architectures() {

@@ -1,0 +1,142 @@
+//! A CI job, as tests write one: everything goes through the command line.
+
+use anyhow::{Context as _, ensure};
+use hostler_lab::Lab;
+use hostler_lab::image::{self, Kind};
+use hostler_lab::layout::Layout;
+use hostler_lab::room::Arch;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What the payload writes into a file of the deployed system: nobody may find it afterwards.
+pub(crate) const PATTERN: &str = "pattern-of-the-former-tenant-";
+
+/// Leaves a report, and 4 MiB of the pattern on the disk.
+const PAYLOAD: &str = r#"
+echo "on $HOSTLER_NODE as $HOSTLER_ROLE, $(uname -m)"
+[ "$(hostname)" = "$HOSTLER_NODE" ] || exit 9
+yes "PATTERN$HOSTLER_NODE" | head -c 4194304 > /root/secret
+sync
+cat > report.xml <<X
+<testsuites><testsuite name="lab" tests="1"><testcase classname="lab" name="$HOSTLER_NODE"/></testsuite></testsuites>
+X
+"#;
+
+pub(crate) struct Tenant<'a> {
+    lab: &'a Lab,
+    dir: tempfile::TempDir,
+}
+
+impl<'a> Tenant<'a> {
+    /// A tenant of `lab`, and the images that it uses.
+    pub(crate) fn new(lab: &'a Lab, images: &[(Kind, Arch)]) -> anyhow::Result<Self> {
+        let tenant = Self { lab, dir: tempfile::tempdir()? };
+        admin(lab, ["tenant", "add", "ci", "--write", &tenant.path("ci.toml").to_string_lossy()])?;
+        for (kind, arch) in images {
+            let name = match kind {
+                Kind::Tiny => "tiny",
+                Kind::Debian => "debian",
+            };
+            add_image(lab, name, *arch, &image::cached(&Layout::new(), *kind, *arch)?)?;
+        }
+        Ok(tenant)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What the command line says to words that are separated by single spaces.
+    pub(crate) fn say(&self, words: &str) -> anyhow::Result<Output> {
+        let mut command = self.lab.hostler(words.split(' '));
+        command.env("HOSTLER_CREDENTIALS", self.path("ci.toml"));
+        command.output().context("cannot start hostler")
+    }
+
+    /// The same, if it succeeds.
+    pub(crate) fn ok(&self, words: &str) -> anyhow::Result<String> {
+        let output = self.say(words)?;
+        ensure!(output.status.success(), "hostler {words}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    pub(crate) fn lease(&self, id: u64) -> anyhow::Result<Value> {
+        let text = self.ok(&format!("lease show {id} --output json"))?;
+        serde_json::from_str(&text).with_context(|| text)
+    }
+
+    /// Asks for a group; returns its number.
+    pub(crate) fn request(&self, words: &str) -> anyhow::Result<u64> {
+        let text = self.ok(&format!("lease request {words} --max-wait 1h"))?;
+        text.trim().parse().with_context(|| text)
+    }
+
+    /// Asks for a group and waits until it is there.
+    pub(crate) fn lease_of(&self, words: &str) -> anyhow::Result<u64> {
+        let id = self.request(words)?;
+        self.ok(&format!("lease wait {id} --timeout 20m"))?;
+        Ok(id)
+    }
+
+    /// Runs the payload on all members; their outputs and reports are in the directory then.
+    pub(crate) fn run_payload(&self, lease: u64) -> anyhow::Result<PathBuf> {
+        let (script, results) = (self.path("payload.sh"), self.path(&format!("results-{lease}")));
+        std::fs::write(&script, PAYLOAD.replace("PATTERN", PATTERN))?;
+        let (script, out) = (script.display(), results.display());
+        self.ok(&format!("run {lease} --timeout 5m --script {script} --junit report.xml --results {out}"))?;
+        Ok(results)
+    }
+
+    /// An ssh key of the tenant's; returns the file of its public half.
+    pub(crate) fn ssh_key(&self) -> anyhow::Result<PathBuf> {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "ci", "-f"]).arg(self.path("key"));
+        ensure!(keygen.status()?.success(), "ssh-keygen fails");
+        Ok(self.path("key.pub"))
+    }
+
+    /// Logs in to a machine of the lease, believing only the host keys that the lease tells.
+    pub(crate) fn ssh(&self, lease: u64, node: &str, command: &str) -> anyhow::Result<String> {
+        let known = self.path("known_hosts");
+        std::fs::write(&known, self.ok(&format!("lease show {lease} --known-hosts"))?)?;
+        let address = self.lab.machine(node)?.identity.address();
+        let mut ssh = self.lab.namespace().command("ssh");
+        ssh.args([
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "ConnectTimeout=60",
+            "-F",
+            "none",
+        ]);
+        ssh.arg("-o").arg(format!("UserKnownHostsFile={}", known.display()));
+        ssh.arg("-i").arg(self.path("key")).arg(format!("root@{address}")).arg(command);
+        let output = ssh.output()?;
+        ensure!(output.status.success(), "ssh {node}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+/// The administrator's command line.
+pub(crate) fn admin<'w>(lab: &Lab, words: impl IntoIterator<Item = &'w str>) -> anyhow::Result<()> {
+    let output = lab.hostler(words).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+pub(crate) fn add_image(lab: &Lab, name: &str, arch: Arch, file: &Path) -> anyhow::Result<()> {
+    admin(lab, ["image", "add", &file.to_string_lossy(), "--name", name, "--arch", arch.name()])
+}
+
+/// True if the bytes of `pattern` are anywhere on the disk, which must not be in use. Holes of the file are skipped.
+pub(crate) fn is_on_disk(disk: &Path, pattern: &str) -> anyhow::Result<bool> {
+    let found = Command::new("grep").args(["-q", "-a", "-F", pattern]).arg(disk).status()?;
+    match found.code() {
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
+        _ => anyhow::bail!("grep fails on {}", disk.display()),
+    }
+}
