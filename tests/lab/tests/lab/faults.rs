@@ -1,6 +1,6 @@
 //! Faults of real machines, and where each of them ends.
 
-use crate::support::{BOOT, can_make};
+use crate::support::{BOOT, can_run};
 use crate::tenant::{Tenant, admin};
 use anyhow::{Context as _, ensure};
 use hostler_lab::image::Kind;
@@ -216,7 +216,7 @@ fn damaged_image(scene: &Scene<'_>) -> anyhow::Result<PathBuf> {
 #[test]
 fn each_fault_ends_where_the_table_says() {
     let room = RoomSpec { machines: vec![MachineSpec::new(NODE, Platform::Bios)] };
-    if !can_make("each_fault_ends_where_the_table_says", &room) {
+    if !can_run("each_fault_ends_where_the_table_says", &room) {
         return;
     }
     let lab = Lab::up(&impatient("faults", room)).unwrap();

@@ -1,7 +1,7 @@
 //! The life of machines with real firmware, real kernels and BMCs that nobody here wrote: from a registration by label
 //! to a tenant, and clean again.
 
-use crate::support::{BOOT, can_make, plan};
+use crate::support::{BOOT, can_run, plan};
 use crate::tenant::{PATTERN, Tenant, is_on_disk};
 use hostler_lab::image::Kind;
 use hostler_lab::room::{Arch, DiskKind, MachineSpec, Platform};
@@ -60,7 +60,7 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
     let mut room = RoomSpec::default();
     room.machines[2] =
         MachineSpec::new("arm1", Platform::Arm).disks(&[DiskKind::VirtioScsi, DiskKind::VirtioBlk]);
-    if !can_make("four_platforms_serve_one_mixed_group_and_forget_it", &room) {
+    if !can_run("four_platforms_serve_one_mixed_group_and_forget_it", &room) {
         return;
     }
     let lab = Lab::up(&plan("four", room)).unwrap();
@@ -106,7 +106,7 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
 #[test]
 fn four_machines_are_provisioned_again_and_again() {
     let room = RoomSpec::x86(4);
-    if !can_make("four_machines_are_provisioned_again_and_again", &room) {
+    if !can_run("four_machines_are_provisioned_again_and_again", &room) {
         return;
     }
     let lab = Lab::up(&plan("rounds", room)).unwrap();

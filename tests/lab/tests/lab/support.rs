@@ -2,6 +2,7 @@
 
 use hostler_lab::layout::Layout;
 use hostler_lab::ramdisks::Ramdisks;
+use hostler_lab::room::Arch;
 use hostler_lab::setup::foreign::Foreign;
 use hostler_lab::setup::tools;
 use hostler_lab::{Plan, RoomSpec};
@@ -18,11 +19,24 @@ pub(crate) const BOOT: Duration = Duration::from_secs(300);
 /// In CI, where nothing may be skipped.
 pub(crate) fn can_make(test: &str, room: &RoomSpec) -> bool {
     let missing = Foreign::new(&Layout::new()).missing(&room.architectures());
-    let reason = match tools::check() {
-        Err(error) => format!("{error:#}"),
-        Ok(()) if !missing.is_empty() => format!("not fetched: {}", missing.join(", ")),
-        Ok(()) => return true,
-    };
+    match tools::check() {
+        Err(error) => skip(test, &format!("{error:#}")),
+        Ok(()) if !missing.is_empty() => skip(test, &format!("not fetched: {}", missing.join(", "))),
+        Ok(()) => true,
+    }
+}
+
+/// The same for machines that boot the agent.
+pub(crate) fn can_run(test: &str, room: &RoomSpec) -> bool {
+    let layout = Layout::new();
+    let built = |arch: &Arch| layout.agent(*arch).exists();
+    if !room.architectures().iter().all(built) {
+        return skip(test, "the agents are not built; `cargo xtask agent --setup` builds them");
+    }
+    can_make(test, room)
+}
+
+fn skip(test: &str, reason: &str) -> bool {
     assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "{test}: {reason}");
     eprintln!("skipped {test}: {reason}");
     if let Some(file) = std::env::var_os("HOSTLER_SKIPS") {

@@ -39,6 +39,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     Ok(true)
 }
 
+/// Installs what the builds of all agents need.
+pub(crate) fn install() -> anyhow::Result<()> {
+    setup::require(&all(), true)
+}
+
+/// Why not all agents can be built here, if they cannot.
+pub(crate) fn missing() -> Option<String> {
+    setup::require(&all(), false).err().map(|error| format!("{error:#}"))
+}
+
+fn all() -> Vec<&'static Target> {
+    target::ALL.iter().collect()
+}
+
 /// All at once, so that no processor waits while one of them is linked.
 fn build(targets: &[&Target]) -> anyhow::Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -38,13 +38,10 @@ impl Report {
         let (mut outcome, counts) = match &step.kind {
             Kind::Command(command) => (status(command, skips), Counts::default()),
             Kind::Tests(command) => tests(command, skips),
-            Kind::Subcommand { name, command } if installed(name) => {
-                (status(command, skips), Counts::default())
-            }
-            Kind::Subcommand { name, .. } => {
-                let reason = format!("cargo {name} is not installed; --setup installs it");
-                (Outcome::Skipped(reason), Counts::default())
-            }
+            Kind::IfPossible { missing, command } => match missing() {
+                None => (status(command, skips), Counts::default()),
+                Some(reason) => (Outcome::Skipped(reason), Counts::default()),
+            },
         };
         let skipped = matches!(outcome, Outcome::Skipped(_)) || !counts.skips.is_empty();
         if ci && skipped {
@@ -150,8 +147,4 @@ fn again(command: &Command, skips: &Path) -> Command {
         copy.current_dir(dir);
     }
     copy
-}
-
-fn installed(subcommand: &str) -> bool {
-    Command::new("cargo").args([subcommand, "--version"]).output().is_ok_and(|o| o.status.success())
 }

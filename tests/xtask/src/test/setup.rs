@@ -1,5 +1,6 @@
 //! `--setup`: installs what the tests need, on Debian and Ubuntu, as root.
 
+use crate::agent;
 use anyhow::{Context as _, bail};
 use hostler_lab::layout::Layout;
 use hostler_lab::room::Arch;
@@ -18,6 +19,7 @@ pub(super) fn install() -> anyhow::Result<()> {
     debian::install(&PACKAGES)?;
     tools::install()?;
     Foreign::new(&Layout::new()).fetch(&Arch::ALL)?;
+    agent::install()?;
     cargo_deny()
 }
 

@@ -1,11 +1,12 @@
 //! What is checked, in order: what fails fastest comes first.
 
+use crate::agent;
 use std::process::Command;
 use xtask::binaries::workspace;
 
 /// The names of all steps.
-pub(super) const NAMES: [&str; 8] =
-    ["format", "lint", "dependencies", "build", "unit", "fleet", "lab", "demo"];
+pub(super) const NAMES: [&str; 9] =
+    ["format", "lint", "dependencies", "build", "unit", "fleet", "agents", "lab", "demo"];
 
 /// One thing to check.
 pub(super) struct Step {
@@ -20,16 +21,18 @@ pub(super) enum Kind {
     Command(Command),
     /// By its exit status, and cargo's test results are counted.
     Tests(Command),
-    /// By its exit status; skipped where cargo has no such subcommand.
-    Subcommand { name: &'static str, command: Command },
+    /// By its exit status; skipped, for the reason that `missing` gives, where it cannot run.
+    IfPossible { missing: fn() -> Option<String>, command: Command },
 }
 
 /// All steps.
 pub(super) fn all(full: bool) -> Vec<Step> {
     let step = |name, about, kind| Step { name, about, kind };
     let mut fleet = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-e2e"]);
+    let mut lab = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-lab"]);
     if full {
         fleet.env("HOSTLER_FULL", "true");
+        lab.env("HOSTLER_FULL", "true");
     }
     let exclude = ["--exclude", "hostler-e2e", "--exclude", "hostler-bench", "--exclude", "hostler-lab"];
     vec![
@@ -50,8 +53,10 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         step(
             "dependencies",
             "cargo-deny: licences, bans, sources",
-            Kind::Subcommand {
-                name: "deny",
+            Kind::IfPossible {
+                missing: || {
+                    (!has_deny()).then(|| "cargo deny is not installed; --setup installs it".to_owned())
+                },
                 command: cargo(&["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
             },
         ),
@@ -67,16 +72,26 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         ),
         step("fleet", "end to end, on simulated machines and beside real peers", Kind::Tests(fleet)),
         step(
+            "agents",
+            "static agents of all architectures",
+            Kind::IfPossible { missing: agent::missing, command: xtask(&["agent"]) },
+        ),
+        // Emulated machines want both processors: one lab at a time.
+        step(
             "lab",
             "on emulated machines with real firmware",
-            Kind::Tests(cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-lab"])),
+            Kind::Tests(with(lab, &["--", "--test-threads=1"])),
         ),
-        step(
-            "demo",
-            "cargo xtask demo",
-            Kind::Command(cargo(&["run", "--locked", "-p", "xtask", "--", "demo", "--json"])),
-        ),
+        step("demo", "cargo xtask demo", Kind::Command(xtask(&["demo", "--json"]))),
     ]
+}
+
+fn has_deny() -> bool {
+    Command::new("cargo").args(["deny", "--version"]).output().is_ok_and(|o| o.status.success())
+}
+
+fn xtask(args: &[&str]) -> Command {
+    with(cargo(&["run", "--locked", "-p", "xtask", "--"]), args)
 }
 
 fn cargo(args: &[&str]) -> Command {
