@@ -5,7 +5,11 @@ use hostler_lab::Lab;
 use hostler_lab::image::{self, Kind};
 use hostler_lab::layout::Layout;
 use hostler_lab::room::Arch;
+use rustix::fs::{SeekFrom, seek};
 use serde_json::Value;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -133,10 +137,41 @@ pub(crate) fn add_image(lab: &Lab, name: &str, arch: Arch, file: &Path) -> anyho
 
 /// True if the bytes of `pattern` are anywhere on the disk, which must not be in use. Holes of the file are skipped.
 pub(crate) fn is_on_disk(disk: &Path, pattern: &str) -> anyhow::Result<bool> {
-    let found = Command::new("grep").args(["-q", "-a", "-F", pattern]).arg(disk).status()?;
-    match found.code() {
-        Some(0) => Ok(true),
-        Some(1) => Ok(false),
-        _ => anyhow::bail!("grep fails on {}", disk.display()),
+    let file = File::open(disk)?;
+    let mut end = 0;
+    // Behind the last data there is no such position.
+    while let Ok(start) = seek(&file, SeekFrom::Data(end)) {
+        end = seek(&file, SeekFrom::Hole(start))?;
+        if is_in_extent(&file, start..end, pattern.as_bytes())? {
+            return Ok(true);
+        }
     }
+    Ok(false)
+}
+
+/// Reads in pieces that overlap by the length of the pattern.
+fn is_in_extent(file: &File, extent: Range<u64>, pattern: &[u8]) -> anyhow::Result<bool> {
+    const PIECE: u64 = 1 << 20;
+    let mut at = extent.start;
+    while at < extent.end {
+        let length = (extent.end - at).min(PIECE + pattern.len() as u64);
+        let mut piece = vec![0; usize::try_from(length)?];
+        file.read_exact_at(&mut piece, at)?;
+        if piece.windows(pattern.len()).any(|window| window == pattern) {
+            return Ok(true);
+        }
+        at += PIECE;
+    }
+    Ok(false)
+}
+
+#[test]
+fn a_pattern_is_found_between_holes_and_across_pieces() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(64 << 20).unwrap();
+    assert!(!is_on_disk(file.path(), PATTERN).unwrap());
+    file.as_file().write_all_at(&[1; 3 << 20], 8 << 20).unwrap();
+    assert!(!is_on_disk(file.path(), PATTERN).unwrap());
+    file.as_file().write_all_at(PATTERN.as_bytes(), (9 << 20) - 5).unwrap();
+    assert!(is_on_disk(file.path(), PATTERN).unwrap());
 }
