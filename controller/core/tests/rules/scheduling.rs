@@ -1,10 +1,11 @@
 //! Who gets which machines, and what the others are told.
 
-use crate::given::{image, members};
+use crate::given::{image, members, spec};
 use crate::rack::Rack;
+use hostler_core::catalogue::Content;
 use hostler_core::explain;
 use hostler_core::hardware::Arch;
-use hostler_core::input::AdminAction;
+use hostler_core::input::{AdminAction, Input};
 use hostler_core::lease::{LeaseSpec, LeaseState};
 use hostler_core::node::StateName;
 use hostler_core::schedule;
@@ -203,6 +204,24 @@ fn a_request_that_can_never_be_satisfied_is_told_why() {
              none of that name; catalogued: debian, fedora",
         ),
     );
+}
+
+/// What was inspected is known; of a machine that was never looked at, everything may be true.
+#[test]
+fn an_image_that_no_disk_holds_is_refused_where_it_is_asked_for() {
+    let mut rack = Rack::with(&["a", "b"]);
+    let content = Content { disk_bytes: 2 << 40, ..Content::raw("h1".into(), 7) };
+    rack.accept(Input::AddImage { name: "huge".into(), arch: Arch::X86_64, content });
+    check_satisfiable(
+        &rack,
+        "1 x86_64 with huge",
+        Err(
+            "1 x x86_64 for role \"r0\": image \"huge\" takes 2199023255552 bytes on a disk, and 0 of such machines \
+             have a disk that large",
+        ),
+    );
+    rack.register(spec("c"));
+    check_satisfiable(&rack, "1 x86_64 with huge", Ok(()));
 }
 
 #[test]
