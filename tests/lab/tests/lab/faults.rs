@@ -171,8 +171,8 @@ fn disk_is_booted(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.lab.set_faults(&[(NODE, Fault::NoDhcp)])?;
     let lease = scene.lab.node(NODE)?["lease_id"].as_u64().context("no lease")?;
     scene.ci.ok(&format!("lease release {lease}"))?;
-    // From here on, what the console says is of the boot that was ordered to clean the machine.
-    scene.wait_for_reason("its firmware to ask for an address")?;
+    // Only the boot that was ordered to clean the machine begins so: its tenant's system was started by kexec.
+    scene.lab.wait_for_console(NODE, "Booting from Hard Disk", BOOT)?;
     scene.lab.wait_for_console(NODE, "lab image: bios1 is up", BOOT)?;
     let node = scene.lab.node(NODE)?;
     ensure!(node["state"] == "cleaning", "what runs now was not ordered: {node}");
