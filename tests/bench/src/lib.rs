@@ -4,10 +4,13 @@
 //! * [`control_plane`]: gRPC, mutual TLS, core and store real; the machines' evidence is made up on the spot, so that
 //!   nothing but the controller is measured.
 //!
-//! The program of all of them is `first-light`.
+//! * [`lab`]: emulated machines with real firmware, booted by `hostlerd` and by others in turn.
+//!
+//! The programs are `first-light` for the first two, and `lab`.
 
 pub mod client;
 pub mod control_plane;
 pub mod figure;
+pub mod lab;
 pub mod machines;
 pub mod process;

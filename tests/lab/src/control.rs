@@ -46,9 +46,12 @@ pub(crate) fn start(
     ])
 }
 
+/// As `hostlerd` says to kernels: each line costs an emulated serial line its time.
+const QUIET: &str = "loglevel=5 panic=10";
+
 fn ipxe_script() -> String {
     format!(
-        "#!ipxe\nkernel http://{SERVER}/kernels/x86_64 initrd=ramdisk console={}\n\
+        "#!ipxe\nkernel http://{SERVER}/kernels/x86_64 initrd=ramdisk {QUIET} console={}\n\
          initrd --name ramdisk http://{SERVER}/ramdisks/x86_64\nboot\n",
         Arch::X86_64.console()
     )
@@ -58,7 +61,7 @@ fn grub_config() -> String {
     let start = |arch: Arch| {
         let (name, console) = (arch.name(), arch.console());
         format!(
-            "linux (http,{SERVER})/kernels/{name} console={console}\ninitrd (http,{SERVER})/ramdisks/{name}\n"
+            "linux (http,{SERVER})/kernels/{name} {QUIET} console={console}\ninitrd (http,{SERVER})/ramdisks/{name}\n"
         )
     };
     format!(

@@ -59,14 +59,20 @@ impl Plan {
     /// # Errors
     /// If they cannot be built.
     pub fn new(name: &str, room: RoomSpec) -> anyhow::Result<Self> {
-        Ok(Self {
+        Ok(Self::with_programs(name, room, Programs::given_or_built()?))
+    }
+
+    /// A lab of `room` with these programs.
+    #[must_use]
+    pub fn with_programs(name: &str, room: RoomSpec, programs: Programs) -> Self {
+        Self {
             name: name.to_owned(),
             room,
             settings: toml::Table::new(),
             ramdisks: Ramdisks::default(),
             server: Server::default(),
-            programs: Programs::given_or_built()?,
-        })
+            programs,
+        }
     }
 }
 

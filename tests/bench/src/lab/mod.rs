@@ -1,0 +1,195 @@
+//! Booting emulated machines with real firmware: `hostlerd`, and dnsmasq with busybox's HTTP server, which serve the
+//! same files to the same machines in turn.
+
+mod capture;
+
+use crate::figure::Figure;
+use anyhow::{Context as _, bail, ensure};
+use capture::Frame;
+use hostler_lab::machine::Machine;
+use hostler_lab::programs::Programs;
+use hostler_lab::{Lab, Plan, RoomSpec, Server};
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+const BENCH: &str = "lab";
+const PEER: &str = "dnsmasq + busybox";
+
+/// The first line of the agent, which ends what a boot server has to do with a boot.
+const UP: &str = "is init under Linux";
+
+/// For the slowest machine on a busy host.
+const CAP: f64 = 900.0;
+
+/// Between two looks at the consoles: the error of a time.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One boot of one machine.
+#[derive(Clone, Copy, Debug)]
+struct Boot {
+    /// From power-on to the agent.
+    wall_s: f64,
+    /// From the first request to the last byte before the agent.
+    server_s: f64,
+    bytes: f64,
+    /// Frames that the machine sent: in protocols that wait for each answer, round trips.
+    sent: f64,
+}
+
+/// Boots the default room `pairs` times with each server, all machines at once, and compares.
+///
+/// # Errors
+/// If a machine does not boot.
+pub fn run(pairs: u32, programs: &Programs) -> anyhow::Result<Vec<Figure>> {
+    let mut boots: BTreeMap<String, [Vec<Boot>; 2]> = BTreeMap::new();
+    for pair in 0..pairs {
+        // In turn, so that neither always has the warmer caches.
+        let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
+        for which in order {
+            let server = [Server::Hostlerd, Server::Control][which];
+            println!("pair {} of {pairs}: {server:?}", pair + 1);
+            for (machine, boot) in round(server, programs)? {
+                boots.entry(machine).or_default()[which].push(boot);
+            }
+        }
+    }
+    Ok(boots.iter().flat_map(|(machine, [ours, peers])| figures(machine, ours, peers)).collect())
+}
+
+fn round(server: Server, programs: &Programs) -> anyhow::Result<Vec<(String, Boot)>> {
+    let mut plan = Plan::with_programs("bench", RoomSpec::default(), programs.clone());
+    plan.server = server;
+    let lab = Lab::up(&plan)?;
+    let recorded = lab.dir().join("bench.pcap");
+    let mut recorder = record(&lab, &recorded)?;
+    let up = wait_for_agents(&lab)?;
+    recorder.kill()?;
+    recorder.wait()?;
+    let pcap = fs::read(&recorded)?;
+    let boot = |(machine, up): (&Machine, f64)| {
+        let frames = capture::frames(&pcap, mac(&machine.identity.mac())?)?;
+        let boot = Boot::of(&frames, powered_on(machine)?, up).with_context(|| machine.name().to_owned())?;
+        Ok((machine.name().to_owned(), boot))
+    };
+    lab.machines().iter().zip(up).map(boot).collect()
+}
+
+fn record(lab: &Lab, to: &Path) -> anyhow::Result<Child> {
+    let mut tcpdump = lab.namespace().command("tcpdump");
+    tcpdump.args(["-Z", "root", "-U", "-n", "-s", "64", "-i", "boot0", "-w"]).arg(to);
+    tcpdump.stderr(Stdio::null()).spawn().context("cannot start tcpdump")
+}
+
+/// When each machine's agent was first seen on its console.
+fn wait_for_agents(lab: &Lab) -> anyhow::Result<Vec<f64>> {
+    let began = now();
+    let mut up = vec![None; lab.machines().len()];
+    while up.iter().any(Option::is_none) {
+        ensure!(now() - began < CAP, "not every machine boots: {up:?}");
+        for (machine, up) in lab.machines().iter().zip(&mut up) {
+            if up.is_none() && machine.console().contains(UP) {
+                *up = Some(now());
+            }
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(up.into_iter().flatten().collect())
+}
+
+/// When its BMC last gave it power, by the lab's record of the BMC's words.
+fn powered_on(machine: &Machine) -> anyhow::Result<f64> {
+    let log = fs::read_to_string(machine.dir().join("chassis.log"))?;
+    let line = log.lines().rfind(|line| line.ends_with("power 1")).context("it never got power")?;
+    Ok(line.split(' ').next().unwrap_or_default().parse()?)
+}
+
+fn now() -> f64 {
+    let now = clock_gettime(ClockId::Realtime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+fn mac(text: &str) -> anyhow::Result<[u8; 6]> {
+    let octets: Vec<u8> = text.split(':').map(|o| u8::from_str_radix(o, 16)).collect::<Result<_, _>>()?;
+    octets.try_into().ok().context("no MAC address")
+}
+
+impl Boot {
+    fn of(frames: &[Frame], powered_on: f64, up: f64) -> anyhow::Result<Self> {
+        let during: Vec<&Frame> = frames.iter().filter(|f| (powered_on..up).contains(&f.at)).collect();
+        let (Some(first), Some(last)) = (during.iter().find(|f| f.sent), during.last()) else {
+            bail!("no traffic of it was recorded")
+        };
+        Ok(Self {
+            wall_s: up - powered_on,
+            server_s: last.at - first.at,
+            bytes: during.iter().map(|f| f.bytes as f64).sum(),
+            sent: during.iter().filter(|f| f.sent).count() as f64,
+        })
+    }
+}
+
+fn figures(machine: &str, ours: &[Boot], peers: &[Boot]) -> [Figure; 4] {
+    let compare = |what: &str, of: fn(&Boot) -> f64, unit| {
+        let (mine, other) = (Spread::of(ours.iter().map(of)), Spread::of(peers.iter().map(of)));
+        let metric = format!("{what}, {machine} ({mine}; peer {other})");
+        Figure::new(BENCH, metric, mine.median, unit).against(PEER, other.median)
+    };
+    [
+        compare("power-on to agent", |b| b.wall_s, "s"),
+        compare("first request to last byte", |b| b.server_s, "s"),
+        compare("on the wire", |b| b.bytes / f64::from(1 << 20), "MiB"),
+        compare("frames that the machine sent", |b| b.sent, "frames"),
+    ]
+}
+
+/// The median of some values, and their range.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut all: Vec<f64> = values.collect();
+        all.sort_by(f64::total_cmp);
+        let at = |i: usize| all.get(i).copied().unwrap_or(f64::NAN);
+        Self { least: at(0), median: at(all.len() / 2), most: at(all.len().saturating_sub(1)) }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.1} to {:.1}", self.least, self.most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_ends_with_the_agent() {
+        let frame = |at: f64, bytes, sent| Frame { at, bytes, sent };
+        let frames = [
+            frame(1.0, 10, true),
+            frame(11.0, 60, false),
+            frame(12.0, 100, true),
+            frame(15.5, 900, false),
+            frame(21.0, 50, true),
+        ];
+        let boot = Boot::of(&frames, 10.0, 20.0).unwrap();
+        assert_eq!((boot.wall_s, boot.server_s, boot.bytes, boot.sent), (10.0, 3.5, 1060.0, 1.0));
+        assert!(Boot::of(&frames, 30.0, 40.0).is_err());
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let spread = Spread::of([3.0, 1.0, 2.0].into_iter());
+        assert_eq!((spread.median, spread.to_string()), (2.0, "1.0 to 3.0".to_owned()));
+    }
+}
