@@ -19,12 +19,12 @@ pub struct Process {
 
 impl Process {
     /// The process that has this number now; `None` if there is none, or if it has ended and nobody has waited for
-    /// it: such a one has no power any more.
+    /// it: such a one has no power any more, and no files.
     #[must_use]
     pub fn running(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (state, start) = parse_stat(&stat)?;
-        (!matches!(state, 'Z' | 'X')).then_some(Self { pid, start })
+        let stat = Stat::parse(&stat)?;
+        (!stat.has_ended()).then_some(Self { pid, start: stat.start })
     }
 
     /// True while it runs.
@@ -72,13 +72,31 @@ impl Process {
     }
 }
 
-/// State and start time, by proc(5). The name before them may contain spaces and parentheses.
-fn parse_stat(stat: &str) -> Option<(char, u64)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split(' ');
-    let state = fields.next()?.chars().next()?;
-    // The 22nd field of the line; the state is the third.
-    Some((state, fields.nth(18)?.parse().ok()?))
+/// What proc(5) tells of a process.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: char,
+    threads: u32,
+    start: u64,
+}
+
+impl Stat {
+    /// Reads `/proc/PID/stat`. The name before the fields may contain spaces and parentheses.
+    fn parse(stat: &str) -> Option<Self> {
+        let (_, fields) = stat.rsplit_once(") ")?;
+        // The state is the third field of the line, threads the 20th, and the start the 22nd.
+        let fields: Vec<&str> = fields.split(' ').collect();
+        Some(Self {
+            state: fields.first()?.chars().next()?,
+            threads: fields.get(17)?.parse().ok()?,
+            start: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    /// The first thread of a killed process may have ended before the others, which then hold its files and locks.
+    fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X') && self.threads <= 1
+    }
 }
 
 /// Starts a process that outlives this one, in a process group of its own so that Ctrl-C does not reach it. Its output
@@ -110,8 +128,16 @@ mod tests {
     fn the_line_of_a_process_with_an_odd_name() {
         let fields: Vec<String> = (4..=30).map(|n| n.to_string()).collect();
         let stat = format!("77 (a ) R b) S {}", fields.join(" "));
-        assert_eq!(parse_stat(&stat), Some(('S', 22)));
-        assert_eq!(parse_stat("77 (a"), None);
+        assert_eq!(Stat::parse(&stat), Some(Stat { state: 'S', threads: 20, start: 22 }));
+        assert_eq!(Stat::parse("77 (a"), None);
+    }
+
+    #[test]
+    fn a_process_ends_with_its_last_thread() {
+        let stat = |state, threads| Stat { state, threads, start: 1 };
+        assert!(stat('Z', 1).has_ended());
+        assert!(!stat('Z', 2).has_ended());
+        assert!(!stat('S', 1).has_ended());
     }
 
     #[test]
