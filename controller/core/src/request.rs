@@ -106,7 +106,7 @@ impl<'a> Want<'a> {
 }
 
 /// True unless the machine is known to have no disk that holds so much.
-fn has_room(node: &Node, bytes: u64) -> bool {
+pub(crate) fn has_room(node: &Node, bytes: u64) -> bool {
     node.inventory.is_none() || written_disks(node).any(|disk| disk.size_bytes >= bytes)
 }
 

@@ -7,7 +7,7 @@
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseSpec, Member};
 use crate::node::Node;
-use crate::request::{Request, Want};
+use crate::request::{Request, Want, has_room};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -73,9 +73,10 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
 #[must_use]
 pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
-    let arch = world.images.get(failed.image).map(|i| i.arch);
+    let image = world.images.get(failed.image);
     by_last_use(world, Node::is_free).into_iter().find_map(|node| {
-        let same = (arch == Some(node.spec.arch) && want.suits(node)).then_some(failed.image);
+        let fits = || image.is_some_and(|i| i.arch == node.spec.arch && has_room(node, i.content.disk_bytes));
+        let same = (want.suits(node) && fits()).then_some(failed.image);
         let image = same.or_else(|| want.image_on(node))?;
         Some(Assigned { node: node.id, member: failed.member, image })
     })

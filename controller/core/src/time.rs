@@ -42,7 +42,7 @@ pub struct Timing {
     pub enrol_ms: u64,
     /// For one inspection.
     pub inspect_ms: u64,
-    /// For one wipe of all disks.
+    /// For one wipe of all disks, besides the time that it takes to write them from beginning to end.
     pub wipe_ms: u64,
     /// For writing one image.
     pub deploy_ms: u64,

@@ -12,10 +12,24 @@ fn to_wipe<'a>(node: &'a Node, inventory: &'a Inventory) -> impl Iterator<Item =
     inventory.disks.iter().filter(|d| !d.remote && !node.spec.keep_disks.contains(&d.serial))
 }
 
-/// A disk that was there when the node was last inspected and is not any more. It may come back, with what a tenant
-/// left on it.
+/// A disk that was there when the node was last inspected, and is not any more, or not as it was: what is hidden of it
+/// (a tenant can do that, with a host protected area for one) may come back, with what a tenant left there.
 pub(super) fn missing<'a>(node: &'a Node, now: &Inventory) -> Option<&'a Disk> {
-    written_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d)))
+    let as_it_was = |known: &Disk, d: &Disk| !d.remote && d.size_bytes >= known.size_bytes;
+    written_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d) && as_it_was(known, d)))
+}
+
+/// Bytes per second that a disk writes at least: what a large one that rotates does at its inner tracks.
+const SLOW_DISK: u64 = 100_000_000;
+
+/// Disks that the agent wipes at the same time.
+const WIPED_AT_ONCE: u64 = 8;
+
+/// How long it takes to write every disk from its beginning to its end, in milliseconds.
+pub(super) fn one_pass_ms(node: &Node) -> u64 {
+    let count = written_disks(node).count() as u64;
+    let largest = written_disks(node).map(|d| d.size_bytes).max().unwrap_or_default();
+    (largest / SLOW_DISK).saturating_mul(1000).saturating_mul(count.div_ceil(WIPED_AT_ONCE))
 }
 
 /// Disks with data that came after the last verified wipe of the node, or all with data if there was none.

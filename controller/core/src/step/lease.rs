@@ -21,8 +21,8 @@ const MAX_QUEUED: usize = 10_000;
 /// Closed leases that are remembered at most, however short a while ago they were closed.
 const MAX_REMEMBERED: usize = 100_000;
 
-/// Keys that may log in to the machines of one lease.
-const MAX_KEYS: usize = 32;
+/// Bytes of the keys that may log in to the machines of one lease: they stay in memory with it.
+const MAX_KEYS: usize = 8 * 1024;
 
 /// The longest time that a lease or a wait in the queue may take: 30 days.
 const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
@@ -31,7 +31,8 @@ const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 const MAX_WORD: usize = 63;
 
 impl World {
-    pub(super) fn on_request(&mut self, tenant: TenantId, key: String, spec: LeaseSpec) -> Result {
+    pub(super) fn on_request(&mut self, tenant: TenantId, key: String, mut spec: LeaseSpec) -> Result {
+        spec.ssh_keys = public_keys(&spec.ssh_keys)?;
         if let Some(known) = self.lease_by_key(tenant, &key) {
             return if known.spec == spec {
                 Ok(Reply::Lease(known.id))
@@ -276,14 +277,20 @@ fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
             return invalid(format!("{name}: more than nothing and at most 30 days"));
         }
     }
-    if spec.ssh_keys.len() > MAX_KEYS {
-        return invalid(format!("ssh_keys: at most {MAX_KEYS}"));
-    }
-    for (i, key) in spec.ssh_keys.iter().enumerate() {
-        crate::ssh::public_key(key).map_err(|e| Refusal::Invalid(format!("ssh_keys[{i}]: {e}")))?;
-    }
     if spec.purpose.len() > 256 {
         return invalid("purpose: at most 256 bytes".into());
     }
     Ok(())
+}
+
+/// The keys without their comments.
+fn public_keys(keys: &[String]) -> std::result::Result<Vec<String>, Refusal> {
+    let bytes: usize = keys.iter().map(String::len).sum();
+    if bytes > MAX_KEYS {
+        return Err(Refusal::Invalid(format!("ssh_keys: {bytes} bytes; at most {MAX_KEYS}")));
+    }
+    let key = |(i, key): (usize, &String)| {
+        crate::ssh::public_key(key).map_err(|e| Refusal::Invalid(format!("ssh_keys[{i}]: {e}")))
+    };
+    keys.iter().enumerate().map(key).collect()
 }

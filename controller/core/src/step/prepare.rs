@@ -1,7 +1,9 @@
 //! Inspection and wipe: whether this is the registered machine, whether its disks may be wiped, and whether they were.
 
 use super::Result;
-use super::disks::{describe, inspected, key, missing, unwiped, was_verified, written_disks};
+use super::disks::{
+    describe, inspected, key, missing, one_pass_ms, unwiped, was_verified, written_disks,
+};
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
 use crate::input::Reply;
@@ -27,7 +29,7 @@ impl World {
                 node.inventory = Some(inventory);
                 self.other_machine(id, mismatch);
             }
-            Finding::DiskLost(disk) => self.escalate(id, &format!("the machine has lost a disk: {disk}")),
+            Finding::DiskLost(disk) => self.escalate(id, &format!("the machine has lost a disk, or a part of it: {disk}")),
             Finding::DiskAppeared(disk) => {
                 let evidence = format!("not there when the node was wiped: {disk}");
                 self.fail(id, "inspection", evidence, HoldKind::Quarantine);
@@ -98,7 +100,8 @@ impl World {
     }
 
     pub(super) fn begin_wipe(&mut self, id: NodeId) {
-        self.advance(id, Stage::Wipe, self.timing.wipe_ms);
+        let writing = self.nodes.get(id).map(one_pass_ms).unwrap_or_default();
+        self.advance(id, Stage::Wipe, self.timing.wipe_ms.saturating_add(writing));
     }
 
     pub(super) fn on_wiped(&mut self, id: NodeId, task: u64, disks: Vec<DiskWipe>) -> Result {

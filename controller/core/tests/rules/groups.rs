@@ -1,11 +1,13 @@
 //! Groups: whole, replaced, dissolved, ended.
 
-use crate::given::is_leased;
+use crate::given::{disk, is_leased, spec};
 use crate::rack::{Rack, SECOND};
 use hostler_core::attempt::Stage;
+use hostler_core::catalogue::Content;
+use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Refusal, Report};
 use hostler_core::lease::{CloseReason, LeaseState};
-use hostler_core::node::{HoldKind, StateName};
+use hostler_core::node::{Disk, HoldKind, Inventory, StateName};
 use hostler_core::order;
 
 /// The node's BMC refuses the account: it fails at once.
@@ -69,10 +71,27 @@ fn only_a_machine_that_the_role_asks_for_takes_a_place() {
 fn a_substitute_gets_the_image_of_the_group() {
     let mut rack = Rack::with(&["a", "b", "c"]);
     let lease = rack.lease("2 any");
-    rack.accept(crate::given::image("fedora", hostler_core::hardware::Arch::X86_64, "f1"));
+    rack.accept(crate::given::image("fedora", Arch::X86_64, "f1"));
     fail(&mut rack, "a");
     let images: Vec<_> = rack.world.leases.get(lease).unwrap().group().iter().map(|a| a.image).collect();
     assert_eq!(images[0], images[1]);
+}
+
+/// A machine without room for the group's image would fail, and be blamed for it.
+#[test]
+fn a_substitute_has_room_for_the_image_of_the_group() {
+    let mut rack = Rack::with(&["a", "b"]);
+    let content = Content { disk_bytes: 2 << 40, ..Content::raw("h1".into(), 7) };
+    rack.accept(Input::AddImage { name: "huge".into(), arch: Arch::X86_64, content });
+    rack.register(spec("c"));
+    let large = Disk { size_bytes: 4 << 40, ..disk("D9", true) };
+    let inventory = Inventory { disks: vec![large], ..rack.inventory("c") };
+    rack.inventories.insert("c".into(), inventory);
+    rack.work("c", StateName::Ready);
+    let lease = rack.lease("1 any with huge");
+    assert_eq!(rack.group(lease), ["c"]);
+    fail(&mut rack, "c");
+    assert_eq!(rack.group(lease), [] as [&str; 0]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use hostler_core::attempt::Stage;
 use hostler_core::explain;
 use hostler_core::input::{Blame, Input, Profile, Refusal, Report};
 use hostler_core::lease::LeaseState;
-use hostler_core::node::{Inventory, NodeState, StateName};
+use hostler_core::node::{Disk, Inventory, NodeState, StateName};
 use hostler_core::order;
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::World;
@@ -72,7 +72,7 @@ fn invariant_3_a_disk_that_hides_from_the_wipe_is_not_handed_out() {
     rack.inventories.insert("a".into(), hidden);
     rack.work("a", StateName::Failed);
     let NodeState::Failed { evidence, .. } = &rack.node("a").state else { panic!("not failed") };
-    assert!(evidence.starts_with("the machine has lost a disk: /dev/disk/D2"), "{evidence}");
+    assert!(evidence.starts_with("the machine has lost a disk, or a part of it: /dev/disk/D2"), "{evidence}");
 
     // Somebody says that the disk is gone, but it is not.
     rack.admin("a", hostler_core::input::AdminAction::Repair).unwrap();
@@ -83,6 +83,24 @@ fn invariant_3_a_disk_that_hides_from_the_wipe_is_not_handed_out() {
     rack.work("a", StateName::Failed);
     let NodeState::Failed { evidence, .. } = &rack.node("a").state else { panic!("not failed") };
     assert!(evidence.starts_with("not there when the node was wiped: /dev/disk/D2"), "{evidence}");
+}
+
+/// A part of a disk that a tenant hid is not wiped, and neither is a disk that counts as somebody else's.
+#[test]
+fn invariant_3_a_disk_of_which_a_part_hides_is_not_handed_out() {
+    let whole = disk("D1", false);
+    let smaller = Disk { size_bytes: whole.size_bytes / 2, ..whole.clone() };
+    let remote = Disk { remote: true, ..whole };
+    for hidden in [smaller, remote] {
+        let mut rack = Rack::with(&["a"]);
+        let lease = rack.active("1 any");
+        rack.release(lease);
+        let inventory = Inventory { disks: vec![hidden], ..rack.inventory("a") };
+        rack.inventories.insert("a".into(), inventory);
+        rack.work("a", StateName::Failed);
+        let NodeState::Failed { evidence, .. } = &rack.node("a").state else { panic!("not failed") };
+        assert!(evidence.starts_with("the machine has lost a disk, or a part of it: "), "{evidence}");
+    }
 }
 
 #[test]

@@ -37,6 +37,7 @@ fn a_request_that_makes_no_sense_is_told_what_is_wrong_with_it() {
         ),
         (request(|s| s.duration_ms = 0), "duration: more than nothing and at most 30 days"),
         (request(|s| s.max_wait_ms = u64::MAX), "max_wait: more than nothing and at most 30 days"),
+        (request(|s| s.ssh_keys = vec!["x".repeat(4097); 2]), "ssh_keys: 8194 bytes; at most 8192"),
         (request(|s| s.purpose = "x".repeat(257)), "purpose: at most 256 bytes"),
     ] {
         assert_eq!(rack.refuse(input), Refusal::Invalid(text.into()));
@@ -46,6 +47,17 @@ fn a_request_that_makes_no_sense_is_told_what_is_wrong_with_it() {
         let refusal = rack.refuse(Input::RequestLease { tenant, key, spec });
         assert_eq!(refusal, Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
     }
+}
+
+/// Comments are for the people who wrote them; the key of a repeated request may have another.
+#[test]
+fn only_the_keys_of_a_request_are_kept() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
+    let mut rack = Rack::with(&["a"]);
+    let with = |comment: &str| request(|s| s.ssh_keys = vec![format!("{KEY} {comment}")]);
+    let Reply::Lease(lease) = rack.accept(with("ci@one")) else { panic!("no lease") };
+    assert_eq!(rack.world.leases.get(lease).unwrap().spec.ssh_keys, [KEY]);
+    assert_eq!(rack.accept(with("ci@two")), Reply::Lease(lease));
 }
 
 #[test]

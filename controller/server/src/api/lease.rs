@@ -195,7 +195,7 @@ fn lease_spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
         duration_ms: seconds(request.duration_s, DEFAULT_DURATION_S),
         max_wait_ms: seconds(request.max_wait_s, DEFAULT_MAX_WAIT_S),
         purpose: request.purpose.clone(),
-        ssh_keys: request.ssh_keys.iter().map(|key| key.trim().to_owned()).collect(),
+        ssh_keys: request.ssh_keys.clone(),
     })
 }
 
