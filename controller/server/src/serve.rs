@@ -148,11 +148,8 @@ async fn serve<E: Executor>(
     });
     controller.submit(Input::Started).await.context("the start could not be stored")?;
     let evidence = EvidenceSink { published, inbox: controller.inbox.clone() };
-    let effects = Effects { waiting: effects, stop: stop.clone(), evidence };
-    tasks.spawn(executor(&controller).run(effects));
-    tasks.spawn(keep_time(controller.clone()));
-    tasks.spawn(watch_silence(controller.clone()));
-    tasks.spawn(renew(controller.clone(), credentials.clone()));
+    tasks.spawn(executor(&controller).run(Effects { waiting: effects, stop: stop.clone(), evidence }));
+    spawn_duties(&controller, &credentials);
     tracing::info!(listen = %controller.config.api.listen, epoch, "hostlerd is ready");
 
     let result = tokio::select! {
@@ -166,6 +163,13 @@ async fn serve<E: Executor>(
     // Streams that do not end in time are dropped with the runtime.
     let _ = tokio::time::timeout(GRACE, tasks.wait()).await;
     result
+}
+
+/// Starts what goes on beside the servers for as long as the controller runs.
+fn spawn_duties(controller: &Arc<Controller>, credentials: &Arc<Credentials>) {
+    controller.tasks.spawn(keep_time(controller.clone()));
+    controller.tasks.spawn(watch_silence(controller.clone()));
+    controller.tasks.spawn(renew(controller.clone(), credentials.clone()));
 }
 
 async fn serve_grpc(
