@@ -5,6 +5,7 @@ use crate::client::{Credentials, until};
 use crate::figure::Figure;
 use crate::process::{self, Memory};
 use anyhow::{Context as _, bail, ensure};
+use hostler_checkout::programs::Programs;
 use hostler_proto::lease::v1::lease_service_client::LeaseServiceClient;
 use hostler_proto::lease::v1::run_event::Event;
 use hostler_proto::lease::v1::{
@@ -18,7 +19,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tonic::transport::Channel;
 use xtask::artefacts::{self, Scale};
-use xtask::binaries::Binaries;
 use xtask::fleet::Fleet;
 use xtask::installation::{Installation, Waits};
 
@@ -35,7 +35,7 @@ const BENCH: &str = "machines";
 ///
 /// # Errors
 /// If anything goes wrong: a rate with failed machines in it is none.
-pub async fn run(rooms: &[u32], dir: &Path, binaries: &Binaries) -> anyhow::Result<Vec<Figure>> {
+pub async fn run(rooms: &[u32], dir: &Path, binaries: &Programs) -> anyhow::Result<Vec<Figure>> {
     let agent = std::fs::metadata(binaries.path("hostler-agent")).context("there is no agent")?.len();
     let mut figures = vec![Figure::new(BENCH, "size of hostler-agent", mebibytes(agent), "MiB")];
     for &machines in rooms {
@@ -85,7 +85,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn set(machines: u32, dir: &Path, binaries: &Binaries) -> anyhow::Result<Self> {
+    fn set(machines: u32, dir: &Path, binaries: &Programs) -> anyhow::Result<Self> {
         let dir = dir.join(format!("machines-{machines}"));
         let mut installation = Installation::create(&dir.join("controller"), binaries, PATIENT, Scale::Demo)?;
         installation.start()?;

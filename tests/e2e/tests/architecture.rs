@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
 
+use hostler_checkout::workspace;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use xtask::binaries::workspace;
 
 /// Who may depend on whom, besides what tests need. Anything that is not named may depend on nothing of ours.
 const MAY_USE: &[(&str, &[&str])] = &[

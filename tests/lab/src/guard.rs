@@ -4,8 +4,8 @@
 //! ends. The end of a pipe is neither late nor early.
 
 use crate::lab::Lab;
-use crate::programs::Programs;
 use anyhow::Context as _;
+use hostler_checkout::programs::Programs;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 

@@ -13,10 +13,7 @@ impl Layout {
     /// Below the target directory of the workspace.
     #[must_use]
     pub fn new() -> Self {
-        let workspace = workspace();
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-        Self { target: std::path::absolute(&target).unwrap_or(target) }
+        Self { target: hostler_checkout::target_directory() }
     }
 
     /// Kernels, loaders and images that all labs use and none changes.
@@ -31,16 +28,10 @@ impl Layout {
         self.target.join("lab").join(format!("lab-{name}"))
     }
 
-    /// The static agent of an architecture, as `cargo xtask agent` makes it.
+    /// The static agent of an architecture.
     #[must_use]
     pub fn agent(&self, arch: crate::room::Arch) -> PathBuf {
-        self.target.join("agents").join(format!("hostler-agent-{}", arch.name()))
-    }
-
-    /// Programs that cargo built.
-    #[must_use]
-    pub fn programs(&self) -> PathBuf {
-        self.target.join("debug")
+        hostler_checkout::agents().join(format!("hostler-agent-{}", arch.name()))
     }
 }
 
@@ -48,13 +39,6 @@ impl Default for Layout {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The root of the checkout.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
 
 /// The network namespace of the lab `name`. Its name is what makes labs strangers to each other.

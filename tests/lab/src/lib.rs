@@ -21,7 +21,6 @@ pub mod machine;
 pub mod namespace;
 pub mod network;
 pub mod process;
-pub mod programs;
 pub mod ramdisks;
 pub mod registration;
 pub mod room;

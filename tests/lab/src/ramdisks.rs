@@ -2,10 +2,10 @@
 
 use crate::command::run;
 use crate::layout::{self, Layout, copy};
-use crate::programs::Programs;
 use crate::room::Arch;
 use crate::setup::foreign::Foreign;
 use anyhow::Context as _;
+use hostler_checkout::programs::Programs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;

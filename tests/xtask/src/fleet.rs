@@ -1,8 +1,8 @@
 //! The simulated room, in a process of its own.
 
-use crate::binaries::Binaries;
 use crate::installation::Ports;
 use anyhow::{Context as _, bail};
+use hostler_checkout::programs::Programs;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +21,7 @@ impl Fleet {
     /// # Errors
     /// If it cannot be started or ends at once.
     pub fn start(
-        binaries: &Binaries,
+        binaries: &Programs,
         dir: &Path,
         machines: u32,
         ports: Ports,

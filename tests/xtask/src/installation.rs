@@ -2,8 +2,8 @@
 //! suit simulated machines.
 
 use crate::artefacts::{self, Scale};
-use crate::binaries::Binaries;
 use anyhow::{Context as _, bail};
+use hostler_checkout::programs::Programs;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[derive(Debug)]
 pub struct Installation {
     dir: PathBuf,
-    binaries: Binaries,
+    binaries: Programs,
     ports: Ports,
     filter: Option<String>,
     hostlerd: Option<Child>,
@@ -59,7 +59,7 @@ impl Installation {
     ///
     /// # Errors
     /// If `hostlerd init` fails or the file system refuses.
-    pub fn create(dir: &Path, binaries: &Binaries, waits: Waits, scale: Scale) -> anyhow::Result<Self> {
+    pub fn create(dir: &Path, binaries: &Programs, waits: Waits, scale: Scale) -> anyhow::Result<Self> {
         let ports = Ports::free()?;
         let init = Command::new(binaries.path("hostlerd"))
             .arg("init")
@@ -160,7 +160,7 @@ impl Installation {
 
     /// The programs.
     #[must_use]
-    pub const fn binaries(&self) -> &Binaries {
+    pub const fn binaries(&self) -> &Programs {
         &self.binaries
     }
 

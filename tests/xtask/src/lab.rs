@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
+use hostler_checkout::workspace;
 use hostler_lab::layout::Layout;
 use hostler_lab::ramdisks::Ramdisks;
 use hostler_lab::room::{Arch, RoomSpec};
@@ -13,7 +14,6 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
 use std::process::Command as Process;
 use std::time::Duration;
-use xtask::binaries::workspace;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -1,9 +1,7 @@
 //! Inspection and wipe: whether this is the registered machine, whether its disks may be wiped, and whether they were.
 
 use super::Result;
-use super::disks::{
-    describe, inspected, key, missing, one_pass_ms, unwiped, was_verified, written_disks,
-};
+use super::disks::{describe, inspected, key, missing, one_pass_ms, unwiped, was_verified, written_disks};
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
 use crate::input::Reply;
@@ -29,7 +27,9 @@ impl World {
                 node.inventory = Some(inventory);
                 self.other_machine(id, mismatch);
             }
-            Finding::DiskLost(disk) => self.escalate(id, &format!("the machine has lost a disk, or a part of it: {disk}")),
+            Finding::DiskLost(disk) => {
+                self.escalate(id, &format!("the machine has lost a disk, or a part of it: {disk}"))
+            }
             Finding::DiskAppeared(disk) => {
                 let evidence = format!("not there when the node was wiped: {disk}");
                 self.fail(id, "inspection", evidence, HoldKind::Quarantine);

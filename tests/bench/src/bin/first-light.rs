@@ -4,10 +4,10 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use hostler_bench::control_plane::{self, controller, evidence::Pace};
 use hostler_bench::{figure, machines};
+use hostler_checkout::programs::Programs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use xtask::binaries::Binaries;
 
 #[derive(Debug, Parser)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -83,7 +83,7 @@ const fn pace(step_by_step: bool) -> Pace {
 }
 
 fn bench(options: &Options) -> anyhow::Result<()> {
-    let binaries = Binaries::build(true)?;
+    let binaries = Programs::build(true)?;
     let temporary = tempfile::Builder::new().prefix("hostler-bench-").tempdir()?;
     let dir = match &options.dir {
         Some(dir) => std::path::absolute(dir)?,
@@ -97,7 +97,7 @@ fn bench(options: &Options) -> anyhow::Result<()> {
     figure::print(&result?)
 }
 
-async fn measure(options: &Options, dir: &Path, binaries: &Binaries) -> anyhow::Result<Vec<figure::Figure>> {
+async fn measure(options: &Options, dir: &Path, binaries: &Programs) -> anyhow::Result<Vec<figure::Figure>> {
     let wanted = |bench| options.only.is_none_or(|only| only == bench);
     let mut figures = Vec::new();
     if wanted(Bench::ControlPlane) {

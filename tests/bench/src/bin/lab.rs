@@ -1,10 +1,9 @@
 //! `lab`: boots of emulated machines, beside dnsmasq. `docs/benchmarks.md` says how to read what it prints.
 
-use anyhow::Context as _;
 use clap::Parser;
 use hostler_bench::{figure, lab};
-use hostler_lab::programs::Programs;
-use std::process::{Command, ExitCode};
+use hostler_checkout::programs::Programs;
+use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -24,23 +23,5 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {
-    let mut cargo = Command::new("cargo");
-    cargo.args([
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "hostlerd",
-        "-p",
-        "hostler",
-        "-p",
-        "hostler-lab",
-        "--bins",
-    ]);
-    anyhow::ensure!(
-        cargo.status().context("cannot start cargo")?.success(),
-        "the programs could not be built"
-    );
-    let programs = xtask::binaries::target_directory().join("release");
-    figure::print(&lab::run(args.pairs, &Programs::in_dir(programs))?)
+    figure::print(&lab::run(args.pairs, &Programs::build(true)?)?)
 }

@@ -2,6 +2,7 @@
 
 use super::evidence::{Evidence, Pace};
 use anyhow::{Context as _, bail};
+use hostler_checkout::programs::Programs;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,6 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 use xtask::artefacts::Scale;
-use xtask::binaries::Binaries;
 use xtask::installation::{Installation, Waits};
 
 /// Nobody is silent in this benchmark, and nothing that is slow is broken.
@@ -37,7 +37,7 @@ impl Controller {
     ///
     /// # Errors
     /// If any of that does not succeed.
-    pub async fn start(dir: &Path, binaries: &Binaries, nodes: u32, pace: Pace) -> anyhow::Result<Self> {
+    pub async fn start(dir: &Path, binaries: &Programs, nodes: u32, pace: Pace) -> anyhow::Result<Self> {
         let installation = Installation::create(dir, binaries, PATIENT, Scale::Small)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("controller").arg(dir.join("hostlerd.toml"));

@@ -14,10 +14,10 @@ use crate::figure::Figure;
 use crate::process;
 use controller::Controller;
 use evidence::{INPUTS_PER_CYCLE, Pace};
+use hostler_checkout::programs::Programs;
 use load::{Load, Outcome};
 use std::path::PathBuf;
 use std::time::Duration;
-use xtask::binaries::Binaries;
 
 /// What is measured.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ const BENCH: &str = "control-plane";
 ///
 /// # Errors
 /// If anything goes wrong: a rate with errors in it is none.
-pub async fn run(options: &Options, binaries: &Binaries) -> anyhow::Result<Vec<Figure>> {
+pub async fn run(options: &Options, binaries: &Programs) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for &clients in &options.clients {
         let dir = options.dir.join(format!("clients-{clients}"));

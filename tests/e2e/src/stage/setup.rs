@@ -3,6 +3,7 @@
 use super::Stage;
 use super::cli::Cli;
 use anyhow::{Context as _, anyhow};
+use hostler_checkout::programs::Programs;
 use hostler_fleet::firmware::Timing;
 use hostler_fleet::network::Ports;
 use hostler_fleet::room::{Room, RoomOptions};
@@ -13,7 +14,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use xtask::artefacts::{self, Scale};
-use xtask::binaries::Binaries;
 use xtask::installation::{Installation, Waits};
 
 /// Stages at the same time, in one process: a small computer has two cores, and each stage has a dozen busy tasks.
@@ -115,9 +115,9 @@ impl Setup {
 }
 
 /// The programs, built once.
-fn programs() -> anyhow::Result<&'static Binaries> {
-    static PROGRAMS: OnceLock<Result<Binaries, String>> = OnceLock::new();
-    let programs = PROGRAMS.get_or_init(|| Binaries::given_or_built().map_err(|error| format!("{error:#}")));
+fn programs() -> anyhow::Result<&'static Programs> {
+    static PROGRAMS: OnceLock<Result<Programs, String>> = OnceLock::new();
+    let programs = PROGRAMS.get_or_init(|| Programs::given_or_built().map_err(|error| format!("{error:#}")));
     programs.as_ref().map_err(|error| anyhow!("{error}"))
 }
 

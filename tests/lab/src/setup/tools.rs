@@ -1,7 +1,8 @@
 //! Programs and firmware of this host, by the package that has them.
 
-use crate::command::{run, run_shown};
+use crate::command::run;
 use anyhow::{Context as _, bail};
+use hostler_checkout::debian;
 use std::path::Path;
 use std::process::Command;
 
@@ -75,22 +76,10 @@ pub fn install() -> anyhow::Result<()> {
     if missing.is_empty() {
         return check();
     }
-    if !rustix::process::geteuid().is_root() {
-        bail!("--setup installs {} and has to be root for that", missing.join(", "));
-    }
-    crate::say(&format!("installing {}", missing.join(", ")));
-    run_shown(apt().args(["update", "-q"]))?;
-    let mut install = apt();
-    install.args(["install", "-y", "-q", "--no-install-recommends", "--allow-downgrades"]);
-    run_shown(install.args(&missing).args(stranded()?))?;
+    let mut packages: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+    packages.extend(stranded()?);
+    debian::install(&packages)?;
     check()
-}
-
-fn apt() -> Command {
-    let mut apt = Command::new("apt-get");
-    // Another apt may be at work on this host.
-    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600"]);
-    apt
 }
 
 /// qemu-utils has to be of the release of the emulators. Where it was installed from an archive that is not used any

@@ -5,11 +5,11 @@ mod target;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
+use hostler_checkout::{agents, target_directory, workspace};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 use target::Target;
-use xtask::binaries::{agents, target_directory, workspace};
 
 /// What a ramdisk has room for: it is sent to every machine at every boot.
 const MOST_BYTES: u64 = 8 << 20;

@@ -2,9 +2,9 @@
 
 use super::target::Target;
 use anyhow::{Context as _, bail};
+use hostler_checkout::debian;
 use std::path::Path;
 use std::process::Command;
-use xtask::debian;
 
 /// Installs what is missing, or says what is and how to get it.
 pub(super) fn require(targets: &[&Target], install: bool) -> anyhow::Result<()> {

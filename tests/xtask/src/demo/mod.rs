@@ -9,6 +9,7 @@ mod script;
 use anyhow::Context as _;
 use board::Board;
 use clap::Parser;
+use hostler_checkout::programs::Programs;
 use phases::Phases;
 use script::{Cli, say};
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use xtask::artefacts::{self, Scale};
-use xtask::binaries::Binaries;
 use xtask::fleet::Fleet;
 use xtask::installation::{Installation, Waits};
 
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 /// Runs it; true if everything went well.
 pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
     say("building");
-    let binaries = Binaries::build(args.release)?;
+    let binaries = Programs::build(args.release)?;
     let started = Instant::now();
     let (dir, temporary) = directory(args)?;
     let mut demo = Demo::start(args, &dir, &binaries)?;
@@ -109,7 +109,7 @@ struct Story {
 }
 
 impl Demo {
-    fn start(args: &Args, dir: &Path, binaries: &Binaries) -> anyhow::Result<Self> {
+    fn start(args: &Args, dir: &Path, binaries: &Programs) -> anyhow::Result<Self> {
         say(&format!("starting hostlerd in {}", dir.display()));
         let mut installation =
             Installation::create(&dir.join("controller"), binaries, Waits::default(), Scale::Demo)?;

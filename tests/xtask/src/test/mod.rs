@@ -6,9 +6,9 @@ mod steps;
 
 use anyhow::Context as _;
 use clap::Parser;
+use hostler_checkout::workspace;
 use report::Report;
 use std::process::Command;
-use xtask::binaries::workspace;
 
 /// Lint, build and test everything that this machine can.
 #[derive(Debug, Parser)]

@@ -7,16 +7,11 @@ use hostler_lab::room::Arch;
 use hostler_lab::setup::foreign::Foreign;
 use hostler_lab::setup::tools;
 use std::process::Command;
-use xtask::debian;
-
-/// Peers that bear witness.
-const PACKAGES: [&str; 3] = ["ipmitool", "openipmi", "dnsmasq-base"];
 
 /// The version that the configuration in `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
 pub(super) fn install() -> anyhow::Result<()> {
-    debian::install(&PACKAGES)?;
     tools::install()?;
     Foreign::new(&Layout::new()).fetch(&Arch::ALL)?;
     agent::install()?;

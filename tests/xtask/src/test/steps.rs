@@ -1,8 +1,8 @@
 //! What is checked, in order: what fails fastest comes first.
 
 use crate::agent;
+use hostler_checkout::workspace;
 use std::process::Command;
-use xtask::binaries::workspace;
 
 /// The names of all steps.
 pub(super) const NAMES: [&str; 9] =

@@ -3,15 +3,12 @@
 use anyhow::{Context as _, bail};
 use std::process::Command;
 
-/// Seconds for which another installation may hold the lock.
-const LOCK: &str = "DPkg::Lock::Timeout=300";
-
-/// Installs those that are not there.
+/// Installs those that are not there. `NAME=VERSION` is installed also where there is another version.
 ///
 /// # Errors
 /// If some are missing and this is not root, or if apt-get fails.
-pub fn install(packages: &[&str]) -> anyhow::Result<()> {
-    let missing: Vec<_> = packages.iter().copied().filter(|p| !is_installed(p)).collect();
+pub fn install<S: AsRef<str>>(packages: &[S]) -> anyhow::Result<()> {
+    let missing: Vec<_> = packages.iter().map(AsRef::as_ref).filter(|p| !is_installed(p)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -19,11 +16,15 @@ pub fn install(packages: &[&str]) -> anyhow::Result<()> {
         bail!("--setup installs {} and has to be root for that", missing.join(", "));
     }
     eprintln!("==> setup: {}", missing.join(", "));
-    run(Command::new("apt-get").args(["-o", LOCK, "update", "-q"]))?;
-    let mut install = Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive");
-    install.args(["-o", LOCK, "install", "-y", "-q", "--no-install-recommends"]);
-    run(install.args(missing))
+    run(apt().args(["update", "-q"]))?;
+    run(apt().args(["install", "-y", "-q", "--no-install-recommends", "--allow-downgrades"]).args(missing))
+}
+
+fn apt() -> Command {
+    let mut apt = Command::new("apt-get");
+    // Another apt may be at work on this host.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600"]);
+    apt
 }
 
 fn is_installed(package: &str) -> bool {

@@ -1,46 +1,28 @@
 //! The programs under test, built by cargo.
 
+use crate::{target_directory, workspace};
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the programs are.
+/// The packages that have them.
+const PACKAGES: [&str; 5] = ["hostlerd", "hostler", "hostler-agent", "hostler-fleet", "hostler-lab"];
+
+/// A directory with all programs.
 #[derive(Clone, Debug)]
-pub struct Binaries {
+pub struct Programs {
     dir: PathBuf,
 }
 
-/// The root of the checkout.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).unwrap_or(here).to_owned()
-}
-
-/// Where cargo puts what it builds.
-#[must_use]
-pub fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
-}
-
-/// Where `cargo xtask agent` puts the static agents: `hostler-agent-ARCH`.
-#[must_use]
-pub fn agents() -> PathBuf {
-    target_directory().join("agents")
-}
-
-impl Binaries {
+impl Programs {
     /// Builds the programs and says where they are.
     ///
     /// # Errors
     /// If cargo fails.
     pub fn build(release: bool) -> anyhow::Result<Self> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(workspace()).args(["build", "--locked"]);
-        cargo.args(["-p", "hostlerd", "-p", "hostler", "-p", "hostler-fleet", "-p", "hostler-agent"]);
-        if release {
-            cargo.arg("--release");
-        }
+        cargo.current_dir(workspace()).args(["build", "--locked", "--bins"]);
+        cargo.args(PACKAGES.iter().flat_map(|package| ["-p", package])).args(release.then_some("--release"));
         if !cargo.status().context("cannot start cargo")?.success() {
             bail!("the programs could not be built");
         }
@@ -53,20 +35,32 @@ impl Binaries {
     /// If cargo fails.
     pub fn given_or_built() -> anyhow::Result<Self> {
         match std::env::var_os("HOSTLER_PROGRAMS") {
-            Some(dir) => Ok(Self { dir: std::path::absolute(dir)? }),
+            Some(dir) => Ok(Self::in_dir(std::path::absolute(dir)?)),
             None => Self::build(false),
         }
     }
 
-    /// The programs that were built before, beside this one.
+    /// Those that were built before.
     #[must_use]
     pub fn in_target(profile: &str) -> Self {
-        Self { dir: target_directory().join(profile) }
+        Self::in_dir(target_directory().join(profile))
+    }
+
+    /// Those in `dir`.
+    #[must_use]
+    pub const fn in_dir(dir: PathBuf) -> Self {
+        Self { dir }
     }
 
     /// The path of one of them.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 }
