@@ -240,7 +240,9 @@ impl World {
         if let Some(b) = node.state.boot_mut() {
             b.incarnation = b.incarnation.max(incarnation);
         }
+        let mut up = false;
         if let Some(boot) = node.state.boot_mut().filter(|boot| boot.stage == Stage::Start) {
+            up = true;
             let from = boot.last_end();
             boot.spend(Phase::Deployed, from, now);
             boot.witness(EvidenceKind::DeployedHello, "agent of the deployed system", now);
@@ -255,6 +257,10 @@ impl World {
                 };
             }
             self.member_is_up(lease);
+        } else if up {
+            let (lease, message) =
+                (node.state.lease(), format!("{}: its system is there again", node.spec.name));
+            self.tell(Severity::Info, "redeployed", (id, lease), message);
         }
         self.reconcile_runs(id, incarnation, runs);
         Ok(Reply::Done)

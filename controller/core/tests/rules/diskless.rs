@@ -101,7 +101,10 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
 
     let enrol = rack.enrol("a");
     rack.accept(enrol);
-    assert_eq!(plan(&rack), BootPlan::Wait { reason: "this boot is in use already; a new one will be ordered".into() });
+    assert_eq!(
+        plan(&rack),
+        BootPlan::Wait { reason: "this boot is in use already; a new one will be ordered".into() }
+    );
     rack.word("a");
     assert_eq!(rack.stage("a"), Stage::Deploy, "no disk is written, so nothing is inspected");
     let sign = rack.agent("a", Profile::Ramdisk, Report::SignRequest);
@@ -113,10 +116,13 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     assert_eq!(explain::node(rack.node("a")), format!("in the hands of lease {lease}"));
     assert_eq!(*rack.lease_state(lease), expires, "the lease goes on as it was");
     assert_eq!(rack.node("a").deadline, None);
-    assert_eq!(rack.world.next_deadline(), match expires {
-        LeaseState::Active { expires, .. } => Some(expires),
-        _ => None,
-    });
+    assert_eq!(
+        rack.world.next_deadline(),
+        match expires {
+            LeaseState::Active { expires, .. } => Some(expires),
+            _ => None,
+        }
+    );
 }
 
 /// The ramdisk's agent was lost on its way, or the token was not used in time.
@@ -201,7 +207,8 @@ fn it_needs_memory_and_kexec_and_no_disk() {
     let restarts = NodeSpec { start: Start::Restart, ..spec("b") };
     for (spec, memory_bytes) in [(spec("a"), 8_999), (restarts, 1 << 40)] {
         let serial = spec.serial.clone().unwrap();
-        let (name, inventory) = (spec.name.clone(), Inventory { serial, memory_bytes, ..Inventory::default() });
+        let (name, inventory) =
+            (spec.name.clone(), Inventory { serial, memory_bytes, ..Inventory::default() });
         rack.inventories.insert(name.clone(), inventory);
         rack.register(spec);
         rack.work(&name, hostler_core::node::StateName::Ready);

@@ -88,7 +88,11 @@ pub(crate) fn image(name: &str, arch: Arch, sha256: &str) -> Input {
 /// With a kernel of a third of its bytes.
 pub(crate) fn diskless(name: &str, arch: Arch, sha256: &str, size_bytes: u64) -> Input {
     let kind = Kind::Diskless { kernel_bytes: size_bytes / 3, arguments: "quiet".into() };
-    Input::AddImage { name: name.into(), arch, content: ImageContent { sha256: sha256.into(), size_bytes, kind } }
+    Input::AddImage {
+        name: name.into(),
+        arch,
+        content: ImageContent { sha256: sha256.into(), size_bytes, kind },
+    }
 }
 
 pub(crate) fn disk(serial: &str, blank: bool) -> Disk {
