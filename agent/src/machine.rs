@@ -3,6 +3,7 @@
 use crate::disk::{Disk, DiskInfo};
 use crate::identity::DeployedIdentity;
 use async_trait::async_trait;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -66,6 +67,17 @@ pub trait Machine: Send + Sync + 'static {
     /// If the disk has no system that this machine could start, or something could not be stored.
     async fn install(&self, disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed>;
 
+    /// Makes a system that is only in memory that node, and has it ready to be started by kexec. No disk is touched, and
+    /// nothing of it survives a restart.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] if no machine like this one could start it.
+    async fn install_diskless(
+        &self,
+        system: DisklessSystem,
+        identity: &DeployedIdentity,
+    ) -> io::Result<Installed>;
+
     /// Has the firmware try the network first again, through the interface that this boot came by, where it keeps an
     /// order that a system can change. Installers put their own system before it.
     ///
@@ -88,6 +100,17 @@ pub trait Machine: Send + Sync + 'static {
     /// # Errors
     /// If the system refuses.
     async fn reboot(&self) -> io::Result<()>;
+}
+
+/// What a machine starts that needs no disk.
+#[derive(Debug)]
+pub struct DisklessSystem {
+    /// In memory, as it was fetched.
+    pub kernel: File,
+    /// In memory, as it was fetched; the whole system is in it.
+    pub initrd: File,
+    /// The kernel's command line.
+    pub arguments: String,
 }
 
 /// What [`Machine::install`] made.

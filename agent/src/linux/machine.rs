@@ -1,9 +1,10 @@
 //! What `Machine` asks, answered by the system.
 
+use super::deploy::{InstallError, Prepared};
 use super::{boot_order, deploy, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
-use crate::machine::{BoxedStream, Installed, Inventory, Load, Machine, dial_tcp};
+use crate::machine::{BoxedStream, DisklessSystem, Installed, Inventory, Load, Machine, dial_tcp};
 use async_trait::async_trait;
 use rustix::fs::OFlags;
 use rustix::system::RebootCommand;
@@ -23,13 +24,33 @@ pub struct LinuxMachine {
     spool: PathBuf,
     /// The kernel of the deployed system waits for the restart of this one.
     kernel_loaded: AtomicBool,
+    /// The deployed system is nowhere else than there.
+    diskless: AtomicBool,
 }
 
 impl LinuxMachine {
     /// With the agent's own directory in the deployed system.
     #[must_use]
     pub fn new(spool: PathBuf) -> Self {
-        Self { root: PathBuf::from("/"), spool, kernel_loaded: AtomicBool::new(false) }
+        let root = PathBuf::from("/");
+        Self { root, spool, kernel_loaded: AtomicBool::new(false), diskless: AtomicBool::new(false) }
+    }
+}
+
+impl LinuxMachine {
+    /// Has a system ready to be started.
+    async fn prepare(
+        &self,
+        diskless: bool,
+        install: impl FnOnce() -> Result<Prepared, InstallError> + Send + 'static,
+    ) -> io::Result<Installed> {
+        // Whatever was loaded before belongs to an image that is gone.
+        self.kernel_loaded.store(false, Ordering::Relaxed);
+        self.diskless.store(diskless, Ordering::Relaxed);
+        let installed = tokio::task::spawn_blocking(install).await.map_err(io::Error::other)?;
+        let prepared = installed.map_err(|error| io::Error::new(error.kind(), error))?;
+        self.kernel_loaded.store(prepared.kernel_loaded, Ordering::Relaxed);
+        Ok(Installed { ssh_host_keys: prepared.ssh_host_keys })
     }
 }
 
@@ -108,13 +129,17 @@ impl Machine for LinuxMachine {
     }
 
     async fn install(&self, disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed> {
-        // Whatever was loaded before belongs to an image that is gone.
-        self.kernel_loaded.store(false, Ordering::Relaxed);
         let (path, identity) = (disk.path.clone(), identity.clone());
-        let install = tokio::task::spawn_blocking(move || deploy::install(&path, &identity));
-        let prepared = install.await.map_err(io::Error::other)?.map_err(|e| io::Error::new(e.kind(), e))?;
-        self.kernel_loaded.store(prepared.kernel_loaded, Ordering::Relaxed);
-        Ok(Installed { ssh_host_keys: prepared.ssh_host_keys })
+        self.prepare(false, move || deploy::install(&path, &identity)).await
+    }
+
+    async fn install_diskless(
+        &self,
+        system: DisklessSystem,
+        identity: &DeployedIdentity,
+    ) -> io::Result<Installed> {
+        let identity = identity.clone();
+        self.prepare(true, move || deploy::diskless::install(system, &identity)).await
     }
 
     async fn restore_boot_order(&self) -> io::Result<()> {
@@ -123,11 +148,23 @@ impl Machine for LinuxMachine {
     }
 
     async fn start_deployed(&self, restart: bool) -> io::Result<()> {
+        let diskless = self.diskless.load(Ordering::Relaxed);
+        if diskless && restart {
+            return Err(io::Error::other(
+                "it is in memory only, and would be lost on the way through the firmware",
+            ));
+        }
         if !restart && self.kernel_loaded.load(Ordering::Relaxed) {
             rustix::fs::sync();
             tracing::info!("starts the deployed system");
-            if let Err(error) = rustix::system::reboot(RebootCommand::Kexec) {
-                tracing::warn!("cannot start the kernel that is loaded: {error}; goes through the firmware");
+            match rustix::system::reboot(RebootCommand::Kexec) {
+                Err(error) if diskless => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(
+                        "cannot start the kernel that is loaded: {error}; goes through the firmware"
+                    );
+                }
+                Ok(()) => {}
             }
         }
         self.reboot().await

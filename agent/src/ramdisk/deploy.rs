@@ -1,11 +1,12 @@
-//! The task Deploy: an image on a disk, and an identity for its agent.
+//! The tasks that deploy: an image on a disk or in memory, and an identity for its agent.
 
 use super::image::{ImageError, disk_bytes, write_image};
+use super::memory::keep_image;
 use super::task::{StepError, Watch, Workshop, is_kept};
 use crate::clock::elapsed_ms;
 use crate::disk::DiskInfo;
 use crate::identity::{DeployedIdentity, KeyAndRequest};
-use hostler_proto::agent::v1::{DeployTask, Deployed};
+use hostler_proto::agent::v1::{DeployDisklessTask, DeployTask, Deployed};
 use tokio::time::Instant;
 
 pub(crate) async fn deploy(
@@ -23,11 +24,8 @@ pub(crate) async fn deploy(
         .open_disk(info)
         .await
         .map_err(|source| StepError::OpenDisk { path: info.path.clone(), source })?;
-    match write_image(workshop.machine.as_ref(), disk.as_ref(), &task, watch).await {
-        Err(ImageError::Cancelled) => return Err(StepError::Cancelled),
-        result => result?,
-    }
-    let identity = identify(workshop, epoch, &task, watch).await?;
+    write_image(workshop.machine.as_ref(), disk.as_ref(), &task, watch).await.map_err(failed)?;
+    let identity = identify(workshop, epoch, task.hostname, task.ssh_keys, watch).await?;
     watch.check()?;
     // Its partitions can only be used when nobody has the whole of it.
     drop(disk);
@@ -39,6 +37,35 @@ pub(crate) async fn deploy(
         duration_ms: elapsed_ms(start),
         ssh_host_keys: installed.ssh_host_keys,
     })
+}
+
+/// No disk is opened.
+pub(crate) async fn deploy_diskless(
+    workshop: &Workshop,
+    id: u64,
+    epoch: u64,
+    task: DeployDisklessTask,
+    watch: &Watch,
+) -> Result<Deployed, StepError> {
+    let start = Instant::now();
+    let system = keep_image(workshop.machine.as_ref(), &task, watch).await.map_err(failed)?;
+    let identity = identify(workshop, epoch, task.hostname, task.ssh_keys, watch).await?;
+    watch.check()?;
+    let installed = workshop.machine.install_diskless(system, &identity).await.map_err(StepError::Install)?;
+    Ok(Deployed {
+        task_id: id,
+        sha256: task.sha256.to_ascii_lowercase(),
+        size_bytes: task.size_bytes,
+        duration_ms: elapsed_ms(start),
+        ssh_host_keys: installed.ssh_host_keys,
+    })
+}
+
+fn failed(error: ImageError) -> StepError {
+    match error {
+        ImageError::Cancelled => StepError::Cancelled,
+        error => error.into(),
+    }
 }
 
 /// The first disk, in the machine's order, that may be written and is large enough.
@@ -66,7 +93,8 @@ fn describe(disks: &[DiskInfo], keep: &[String]) -> String {
 async fn identify(
     workshop: &Workshop,
     epoch: u64,
-    task: &DeployTask,
+    hostname: String,
+    ssh_keys: Vec<String>,
     watch: &Watch,
 ) -> Result<DeployedIdentity, StepError> {
     let KeyAndRequest { key, request, .. } = KeyAndRequest::generate()?;
@@ -75,12 +103,12 @@ async fn identify(
         controller: workshop.controller,
         node: workshop.node.clone(),
         boot: workshop.boot.clone(),
-        hostname: task.hostname.clone(),
+        hostname,
         ca: workshop.ca.clone(),
         certificate_chain,
         key,
         time_ms: workshop.clock.now_ms(),
         epoch,
-        ssh_keys: task.ssh_keys.clone(),
+        ssh_keys,
     })
 }

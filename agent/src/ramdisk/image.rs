@@ -1,4 +1,4 @@
-//! Writing an image to a disk while it is being fetched.
+//! Fetching an image, and writing it to a disk meanwhile.
 
 use super::decode::{Decoder, Encoding, UnknownEncoding};
 use super::task::Watch;
@@ -69,12 +69,18 @@ pub(crate) enum ImageError {
     DecodesToMore { url: String, expected: u64 },
     #[error("the image at {url} decodes to {found} bytes, not {expected} as announced in the task")]
     DecodesToLess { url: String, found: u64, expected: u64 },
+    #[error(
+        "kernel and ramdisk of {size} bytes take {needed} bytes of memory until they run, and there are {available}"
+    )]
+    NoMemory { size: u64, needed: u64, available: u64 },
+    #[error("cannot hold kernel and ramdisk in memory")]
+    Memory(#[source] io::Error),
     #[error("a newer task replaced this one")]
     Cancelled,
 }
 
 /// What is to be fetched, checked.
-struct Image {
+pub(super) struct Image {
     url: HttpUrl,
     sha256: [u8; 32],
     size: u64,
@@ -84,17 +90,29 @@ struct Image {
 }
 
 impl Image {
-    fn check(task: &DeployTask) -> Result<Self, ImageError> {
-        let sha256 = params::digest(&task.sha256)
-            .ok_or_else(|| ImageError::MalformedDigest(task.sha256.chars().take(80).collect()))?;
-        Ok(Self {
-            url: task.url.parse()?,
-            sha256,
-            size: task.size_bytes,
-            encoding: task.encoding.parse()?,
-            disk_bytes: disk_bytes(task),
-        })
+    /// That is written as it comes.
+    pub(super) fn plain(url: &str, sha256: &str, size: u64) -> Result<Self, ImageError> {
+        let sha256 = params::digest(sha256)
+            .ok_or_else(|| ImageError::MalformedDigest(sha256.chars().take(80).collect()))?;
+        Ok(Self { url: url.parse()?, sha256, size, encoding: Encoding::Plain, disk_bytes: size })
     }
+
+    fn for_disk(task: &DeployTask) -> Result<Self, ImageError> {
+        let plain = Self::plain(&task.url, &task.sha256, task.size_bytes)?;
+        Ok(Self { encoding: task.encoding.parse()?, disk_bytes: disk_bytes(task), ..plain })
+    }
+}
+
+/// Where an image goes while it is being fetched.
+pub(super) trait Sink {
+    /// It comes from its beginning. Whatever came before counts for nothing.
+    async fn begin(&mut self) -> Result<(), ImageError>;
+
+    /// What comes next.
+    async fn push(&mut self, data: Bytes) -> Result<(), ImageError>;
+
+    /// All of it has come, and it is what was announced.
+    async fn finish(&mut self) -> Result<(), ImageError>;
 }
 
 /// What the image takes on the disk.
@@ -110,11 +128,21 @@ pub(crate) async fn write_image(
     task: &DeployTask,
     watch: &Watch,
 ) -> Result<(), ImageError> {
-    let image = Image::check(task)?;
+    let image = Image::for_disk(task)?;
+    fetch(machine, &image, &mut Writer::new(disk, &image), watch).await
+}
+
+/// Fetches the image, from its beginning whenever the transfer breaks off.
+pub(super) async fn fetch(
+    machine: &dyn Machine,
+    image: &Image,
+    sink: &mut impl Sink,
+    watch: &Watch,
+) -> Result<(), ImageError> {
     watch.expect(image.size);
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
     for _ in 1..TRIES {
-        match transfer(machine, disk, &image, watch).await {
+        match transfer(machine, image, sink, watch).await {
             Err(error) if error.is_transient() => {
                 tracing::warn!("{}", chain(&error));
                 let pause = watch.or_cancelled(sleep(backoff.next_delay())).await;
@@ -123,11 +151,12 @@ pub(crate) async fn write_image(
             result => return result,
         }
     }
-    transfer(machine, disk, &image, watch).await
+    transfer(machine, image, sink, watch).await
 }
 
 impl ImageError {
-    /// True if the bytes are not those that the controller announced: another machine gets the same.
+    /// True if the bytes are not those that the controller announced, or more than such machines hold: another machine
+    /// gets the same.
     pub(crate) const fn is_fault_of_image(&self) -> bool {
         matches!(
             self,
@@ -138,6 +167,7 @@ impl ImageError {
                 | Self::Undecodable { .. }
                 | Self::DecodesToMore { .. }
                 | Self::DecodesToLess { .. }
+                | Self::NoMemory { .. }
         )
     }
 
@@ -153,8 +183,8 @@ impl ImageError {
 
 async fn transfer(
     machine: &dyn Machine,
-    disk: &dyn Disk,
     image: &Image,
+    sink: &mut impl Sink,
     watch: &Watch,
 ) -> Result<(), ImageError> {
     let mut download = Download::start(machine, &image.url).await?;
@@ -162,7 +192,7 @@ async fn transfer(
         return Err(ImageError::Announced { url: image.url.to_string(), found, expected: image.size });
     }
     let decoder = Decoder::new(image.encoding).map_err(|source| image.undecodable(0, source))?;
-    let mut writer = Writer::begin(disk, image).await?;
+    sink.begin().await?;
     let mut pipe = Pipe { decoder, output: BytesMut::new() };
     let mut digest = Context::new(&SHA256);
     let mut received = 0;
@@ -176,7 +206,7 @@ async fn transfer(
         digest.update(&piece);
         while !piece.is_empty() || pipe.decoder.wants_room() {
             (pipe, piece) = pipe.step(piece).await.map_err(|source| image.undecodable(received, source))?;
-            writer.push(pipe.output.split().freeze()).await?;
+            sink.push(pipe.output.split().freeze()).await?;
             watch.check().map_err(|_| ImageError::Cancelled)?;
         }
         watch.advance_to(received);
@@ -190,8 +220,8 @@ async fn transfer(
     }
     image.verify(digest)?;
     pipe.decoder.finish(&mut pipe.output).map_err(|source| image.undecodable(received, source))?;
-    writer.push(pipe.output.freeze()).await?;
-    writer.finish().await
+    sink.push(pipe.output.freeze()).await?;
+    sink.finish().await
 }
 
 impl Image {
@@ -246,12 +276,44 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    async fn begin(disk: &'a dyn Disk, image: &'a Image) -> Result<Self, ImageError> {
-        let writer = Self { disk, image, first: None, offset: 0, buffer: BytesMut::with_capacity(PIECE) };
-        let size = usize::try_from(disk.info().size_bytes).unwrap_or(usize::MAX);
-        writer.write(0, Bytes::from(vec![0; size.min(PIECE)])).await?;
-        writer.sync().await?;
-        Ok(writer)
+    fn new(disk: &'a dyn Disk, image: &'a Image) -> Self {
+        Self { disk, image, first: None, offset: 0, buffer: BytesMut::with_capacity(PIECE) }
+    }
+
+    async fn write_buffer(&mut self) -> Result<(), ImageError> {
+        let piece = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(PIECE)).freeze();
+        let (offset, length) = (self.offset, piece.len() as u64);
+        if offset == 0 {
+            self.first = Some(piece);
+        } else {
+            self.write(offset, piece).await?;
+        }
+        self.offset += length;
+        Ok(())
+    }
+
+    async fn write(&self, offset: u64, piece: Bytes) -> Result<(), ImageError> {
+        self.disk.write_at(offset, piece).await.map_err(|source| ImageError::Write {
+            path: self.disk.info().path.clone(),
+            offset,
+            source,
+        })
+    }
+
+    async fn sync(&self) -> Result<(), ImageError> {
+        self.disk
+            .sync()
+            .await
+            .map_err(|source| ImageError::Sync { path: self.disk.info().path.clone(), source })
+    }
+}
+
+impl Sink for Writer<'_> {
+    async fn begin(&mut self) -> Result<(), ImageError> {
+        *self = Self::new(self.disk, self.image);
+        let size = usize::try_from(self.disk.info().size_bytes).unwrap_or(usize::MAX);
+        self.write(0, Bytes::from(vec![0; size.min(PIECE)])).await?;
+        self.sync().await
     }
 
     async fn push(&mut self, mut data: Bytes) -> Result<(), ImageError> {
@@ -273,19 +335,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn write_buffer(&mut self) -> Result<(), ImageError> {
-        let piece = std::mem::replace(&mut self.buffer, BytesMut::with_capacity(PIECE)).freeze();
-        let (offset, length) = (self.offset, piece.len() as u64);
-        if offset == 0 {
-            self.first = Some(piece);
-        } else {
-            self.write(offset, piece).await?;
-        }
-        self.offset += length;
-        Ok(())
-    }
-
-    async fn finish(mut self) -> Result<(), ImageError> {
+    async fn finish(&mut self) -> Result<(), ImageError> {
         let found = self.offset + self.buffer.len() as u64;
         if found < self.image.disk_bytes {
             return Err(ImageError::DecodesToLess {
@@ -300,20 +350,5 @@ impl<'a> Writer<'a> {
             self.write(0, first).await?;
         }
         self.sync().await
-    }
-
-    async fn write(&self, offset: u64, piece: Bytes) -> Result<(), ImageError> {
-        self.disk.write_at(offset, piece).await.map_err(|source| ImageError::Write {
-            path: self.disk.info().path.clone(),
-            offset,
-            source,
-        })
-    }
-
-    async fn sync(&self) -> Result<(), ImageError> {
-        self.disk
-            .sync()
-            .await
-            .map_err(|source| ImageError::Sync { path: self.disk.info().path.clone(), source })
     }
 }

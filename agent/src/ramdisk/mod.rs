@@ -12,7 +12,7 @@
 //!
 //! * [`profile`]: this state machine.
 //! * [`task`]: what a task is done with, and how it ends.
-//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`], [`decode`] and [`sign`] are parts of the last.
+//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`], [`decode`], [`memory`] and [`sign`] are parts of the last.
 //! * [`erase`]: one disk is erased, by one method after the other until one was seen to work.
 //! * [`readback`]: where a disk is looked at, to call it blank or wiped.
 
@@ -21,6 +21,7 @@ mod deploy;
 mod erase;
 mod image;
 mod inspect;
+mod memory;
 mod profile;
 mod readback;
 mod sign;

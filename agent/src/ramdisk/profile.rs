@@ -197,7 +197,7 @@ impl Profile {
         tracing::info!(task = task.id, "begins");
         let watch = Watch::default();
         let deployed = self.deployed;
-        if matches!(task.task, Some(Kind::Wipe(_) | Kind::Deploy(_))) {
+        if matches!(task.task, Some(Kind::Wipe(_) | Kind::Deploy(_) | Kind::DeployDiskless(_))) {
             self.deployed = false;
         }
         self.done = None;

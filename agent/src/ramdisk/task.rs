@@ -156,6 +156,10 @@ pub(crate) async fn perform(
         Some(Kind::Deploy(task)) => {
             deploy::deploy(&workshop, id, epoch, task, &watch).await.map(Up::Deployed).map(Outcome::Deployed)
         }
+        Some(Kind::DeployDiskless(task)) => deploy::deploy_diskless(&workshop, id, epoch, task, &watch)
+            .await
+            .map(Up::Deployed)
+            .map(Outcome::Deployed),
         Some(Kind::BootDeployed(task)) => start(&workshop, deployed, task.restart).await,
     };
     result.unwrap_or_else(|error| match error {

@@ -4,6 +4,7 @@
 
 mod deploy;
 mod device;
+mod diskless;
 mod enrol;
 mod files;
 mod output;

@@ -32,7 +32,7 @@ pub struct Boot {
     pub stage: Stage,
     /// Starts of the deployed system within this boot.
     pub incarnation: u32,
-    /// Why the boot before this one was given up.
+    /// Why the boot before this one was given up; or, in a lease, why this one came to nothing.
     pub because: Option<String>,
     /// Public ssh host keys of the deployed system, one "TYPE BASE64" each.
     pub host_keys: Vec<String>,
@@ -43,8 +43,10 @@ pub struct Boot {
 pub enum Purpose {
     /// Inspect and wipe.
     Prepare,
-    /// Write an image and start it.
+    /// Write an image to a disk and start it.
     Deploy,
+    /// Start a system in memory: a restart ends it, and the disks have nothing of it.
+    DeployDiskless,
 }
 
 impl Purpose {
@@ -54,6 +56,7 @@ impl Purpose {
         match self {
             Self::Prepare => "prepare",
             Self::Deploy => "deploy",
+            Self::DeployDiskless => "deploy diskless",
         }
     }
 }
@@ -277,6 +280,12 @@ impl Boot {
     #[must_use]
     pub fn seen(&self, kind: EvidenceKind) -> Option<Timestamp> {
         self.evidence.iter().find(|e| e.kind == kind).map(|e| e.at)
+    }
+
+    /// True if what it started is in memory only.
+    #[must_use]
+    pub fn is_diskless(&self) -> bool {
+        self.purpose == Purpose::DeployDiskless
     }
 
     /// True once the machine gave any sign of this boot.

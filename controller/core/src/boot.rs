@@ -44,15 +44,17 @@ pub enum NetworkEvidence {
 /// Decides what `node` boots. The only place that does: DHCP, TFTP, HTTP, iPXE and GRUB render what comes out of
 /// here, so a boot loop is impossible by construction.
 ///
-/// A machine that asks while its power attempt is unanswered may still be running the boot before; it waits.
+/// A machine that asks while its power attempt is unanswered may still be running the boot before; it waits. So does one
+/// whose system was in memory only: what its disks hold is nobody's, and that it asks has it get a new boot.
 #[must_use]
 pub fn decide(node: &Node) -> BootPlan {
     let wait = |reason: &str| BootPlan::Wait { reason: reason.to_owned() };
     match &node.state {
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
-        | NodeState::Deploying { boot, .. } => {
-            if boot.stage >= Stage::Start {
+        | NodeState::Deploying { boot, .. }
+        | NodeState::Leased { boot, .. } => {
+            if boot.stage >= Stage::Start && !boot.is_diskless() {
                 BootPlan::LocalDisk { firmware: node.spec.firmware }
             } else if boot.power == PowerOutcome::Outstanding {
                 wait("the power command for this boot is not confirmed yet")
@@ -62,7 +64,6 @@ pub fn decide(node: &Node) -> BootPlan {
                 BootPlan::Ramdisk { boot: boot.id, arch: node.spec.arch }
             }
         }
-        NodeState::Leased { .. } => BootPlan::LocalDisk { firmware: node.spec.firmware },
         NodeState::Registered => wait("registered, no boot was ordered yet"),
         NodeState::Ready { .. } => wait("ready, no boot was ordered"),
         NodeState::Failed { step, .. } => wait(&format!("{step} failed, an administrator must repair it")),

@@ -1,5 +1,6 @@
 //! What leases refer to: tenants and images.
 
+use crate::attempt::Purpose;
 use crate::hardware::Arch;
 use crate::ids::{ImageId, TenantId};
 use crate::time::Timestamp;
@@ -40,17 +41,47 @@ pub struct Content {
     pub sha256: String,
     /// How many bytes are stored.
     pub size_bytes: u64,
-    /// What has to be undone while they are written to a disk.
-    pub encoding: Encoding,
-    /// How many bytes that makes on the disk.
-    pub disk_bytes: u64,
+    /// What becomes of them on a machine.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What becomes of an image on a machine. The two are told apart by their fields: disk images were stored before there
+/// were others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Kind {
+    /// It is written to a disk, and the system starts from there.
+    Disk {
+        /// What has to be undone while the bytes are written.
+        encoding: Encoding,
+        /// How many bytes that makes on the disk.
+        disk_bytes: u64,
+    },
+    /// A kernel, and behind it the ramdisk that the whole system is in. No disk is written.
+    Diskless {
+        /// How many of the bytes are the kernel.
+        kernel_bytes: u64,
+        /// The kernel's command line.
+        arguments: String,
+    },
 }
 
 impl Content {
-    /// Bytes that are written as they are.
+    /// Bytes that are written to a disk as they are.
     #[must_use]
     pub const fn raw(sha256: String, size_bytes: u64) -> Self {
-        Self { sha256, size_bytes, encoding: Encoding::Raw, disk_bytes: size_bytes }
+        let kind = Kind::Disk { encoding: Encoding::Raw, disk_bytes: size_bytes };
+        Self { sha256, size_bytes, kind }
+    }
+
+    /// What a boot is for that deploys it.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        match self.kind {
+            Kind::Disk { .. } => Purpose::Deploy,
+            Kind::Diskless { .. } => Purpose::DeployDiskless,
+        }
     }
 }
 
@@ -98,6 +129,27 @@ impl ImageStatus {
             Self::Candidate => "candidate",
             Self::Good => "good",
             Self::Retired => "retired",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of stores that know disk images only.
+    #[test]
+    fn images_are_read_as_they_always_were_stored() {
+        let disk = r#"{"sha256":"ab","size_bytes":7,"encoding":"zstd","disk_bytes":9}"#;
+        let diskless = r#"{"sha256":"cd","size_bytes":9,"kernel_bytes":4,"arguments":"quiet"}"#;
+        let kinds = [
+            (disk, Kind::Disk { encoding: Encoding::Zstd, disk_bytes: 9 }),
+            (diskless, Kind::Diskless { kernel_bytes: 4, arguments: "quiet".into() }),
+        ];
+        for (stored, kind) in kinds {
+            let content: Content = serde_json::from_str(stored).unwrap();
+            assert_eq!(content.kind, kind);
+            assert_eq!(serde_json::to_string(&content).unwrap(), stored);
         }
     }
 }

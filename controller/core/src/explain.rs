@@ -1,6 +1,7 @@
 //! Every state has a reason that a person can read.
 
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
+use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
 use crate::node::{Node, NodeState, Presence};
 use crate::schedule;
@@ -16,6 +17,7 @@ pub fn node(node: &Node) -> String {
         | NodeState::Cleaning { boot, .. }
         | NodeState::Deploying { boot, .. } => progress(boot),
         NodeState::Ready { .. } => "wiped and free".to_owned(),
+        NodeState::Leased { boot, lease } if boot.stage < Stage::Deployed => brought_back(boot, *lease),
         NodeState::Leased { lease, .. } => format!("in the hands of lease {lease}"),
         NodeState::Failed { step, evidence } => return format!("{step}: {evidence}"),
         NodeState::Retired => return "out of service".to_owned(),
@@ -24,9 +26,22 @@ pub fn node(node: &Node) -> String {
     if held.is_empty() { format!("{reason}{silent}") } else { format!("held, {}{silent}", held.join("; ")) }
 }
 
+/// What a leased machine comes to whose system was in memory and is gone.
+fn brought_back(boot: &Boot, lease: LeaseId) -> String {
+    let begun = format!("in the hands of lease {lease}; it restarted, and its system was in memory");
+    match &boot.because {
+        Some(reason) => format!("{begun} and cannot be deployed again: {reason}"),
+        None => format!("{begun} and is deployed again: waits for {}", awaited(boot)),
+    }
+}
+
 fn progress(boot: &Boot) -> String {
     let again = boot.because.as_ref().map(|b| format!(" ({}: {b})", boot.rung.as_str())).unwrap_or_default();
-    let waits = match (boot.stage, &boot.power) {
+    format!("waits for {}{again}", awaited(boot))
+}
+
+fn awaited(boot: &Boot) -> String {
+    match (boot.stage, &boot.power) {
         (Stage::Firmware, PowerOutcome::Outstanding) => "the BMC to answer the power command".to_owned(),
         (Stage::Firmware, PowerOutcome::Unknown { detail, .. }) if !boot.was_seen() => {
             format!("a sign of the machine; the power command's outcome is unknown: {detail}")
@@ -36,10 +51,10 @@ fn progress(boot: &Boot) -> String {
         (Stage::Inspect, _) => "the inspection".to_owned(),
         (Stage::Idle, _) => "its next order".to_owned(),
         (Stage::Wipe, _) => "the wipe and its read-back".to_owned(),
+        (Stage::Deploy, _) if boot.is_diskless() => "kernel and ramdisk of the image".to_owned(),
         (Stage::Deploy, _) => "the image to be written".to_owned(),
         (Stage::Start | Stage::Deployed, _) => "the deployed system's agent".to_owned(),
-    };
-    format!("waits for {waits}{again}")
+    }
 }
 
 fn waits_of_firmware(boot: &Boot) -> &'static str {

@@ -18,7 +18,7 @@ pub enum Order<'a> {
         /// Serial numbers.
         keep: Vec<String>,
     },
-    /// Write this image.
+    /// Make this image the machine's system.
     Deploy {
         /// Which.
         image: &'a Image,
@@ -54,6 +54,8 @@ pub fn for_ramdisk(world: &World, node: NodeId) -> Option<(u64, Order<'_>)> {
             keep,
             ssh_keys: node.state.lease().and_then(|l| world.leases.get(l)).map_or(&[], |l| &l.spec.ssh_keys),
         },
+        // A restart would end what is in memory.
+        Stage::Start if boot.is_diskless() => Order::Start(Start::Kexec),
         Stage::Start => Order::Start(node.spec.start),
         Stage::Firmware | Stage::Enrolled | Stage::Idle | Stage::Deployed => return None,
     };

@@ -1,10 +1,10 @@
 //! What a lease asks for, held against machines: which machine suits which member, and which group would be whole.
 
-use crate::catalogue::Image;
+use crate::catalogue::{Content, Image, Kind};
 use crate::hardware::Arch;
 use crate::ids::ImageId;
 use crate::lease::{Assigned, LeaseSpec, Member};
-use crate::node::Node;
+use crate::node::{Node, Start};
 use crate::step::written_disks;
 use crate::world::World;
 
@@ -17,19 +17,11 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Want<'a> {
     pub(crate) member: &'a Member,
     /// For each architecture, in the order of [`Arch::ALL`].
-    images: [Option<Wanted>; Arch::ALL.len()],
-}
-
-/// The image that a name means on one architecture.
-#[derive(Clone, Copy)]
-struct Wanted {
-    image: ImageId,
-    /// What it takes on a disk.
-    disk_bytes: u64,
+    images: [Option<&'a Image>; Arch::ALL.len()],
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn new(world: &World, spec: &'a LeaseSpec) -> Self {
+    pub(crate) fn new(world: &'a World, spec: &'a LeaseSpec) -> Self {
         Self { members: spec.members.iter().map(|m| Want::new(world, m)).collect() }
     }
 
@@ -73,10 +65,8 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Want<'a> {
-    pub(crate) fn new(world: &World, member: &'a Member) -> Self {
-        let wanted = |image: &Image| Wanted { image: image.id, disk_bytes: image.content.disk_bytes };
-        let images = Arch::ALL.map(|arch| world.image_for(&member.image, arch).map(wanted));
-        Self { member, images }
+    pub(crate) fn new(world: &'a World, member: &'a Member) -> Self {
+        Self { member, images: Arch::ALL.map(|arch| world.image_for(&member.image, arch)) }
     }
 
     /// True if the machine is as the member wants it, whatever there is to provision it with.
@@ -89,14 +79,23 @@ impl<'a> Want<'a> {
 
     /// What the machine would be provisioned with; none if the member cannot have it.
     pub(crate) fn image_on(&self, node: &Node) -> Option<ImageId> {
-        let wanted =
-            self.images[node.spec.arch as usize].filter(|w| self.suits(node) && has_room(node, w.disk_bytes));
-        wanted.map(|w| w.image)
+        let image = self.images[node.spec.arch as usize];
+        image.filter(|image| self.suits(node) && can_hold(node, &image.content)).map(|image| image.id)
     }
 
-    /// What the largest of its images takes on a disk.
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        self.images.iter().flatten().map(|w| w.disk_bytes).max().unwrap_or_default()
+    /// What the largest of its images needs of a machine, and what such machines have, for people.
+    pub(crate) fn needs(&self) -> (String, &'static str) {
+        let largest = self.images.iter().flatten().map(|image| &image.content).max_by_key(|c| c.size_bytes);
+        match largest {
+            Some(content @ Content { kind: Kind::Diskless { .. }, .. }) => {
+                let text = format!("is diskless and takes {} bytes of memory", memory_bytes(content));
+                (text, "have as much and are started by kexec")
+            }
+            Some(Content { kind: Kind::Disk { disk_bytes, .. }, .. }) => {
+                (format!("takes {disk_bytes} bytes on a disk"), "have a disk that large")
+            }
+            None => ("is not there".to_owned(), "could use it"),
+        }
     }
 
     /// The architectures for which there is an image of the wanted name.
@@ -105,9 +104,24 @@ impl<'a> Want<'a> {
     }
 }
 
-/// True unless the machine is known to have no disk that holds so much.
-pub(crate) fn has_room(node: &Node, bytes: u64) -> bool {
-    node.inventory.is_none() || written_disks(node).any(|disk| disk.size_bytes >= bytes)
+/// True unless the machine is known to have no room for an image: on a disk, or in memory, where nothing stays of it
+/// over a restart.
+pub(crate) fn can_hold(node: &Node, content: &Content) -> bool {
+    let Some(inventory) = &node.inventory else { return true };
+    match content.kind {
+        Kind::Disk { disk_bytes, .. } => written_disks(node).any(|disk| disk.size_bytes >= disk_bytes),
+        // What tells no size is asked when it has booted.
+        Kind::Diskless { .. } => {
+            node.spec.start == Start::Kexec
+                && (inventory.memory_bytes == 0 || inventory.memory_bytes >= memory_bytes(content))
+        }
+    }
+}
+
+/// What a diskless image takes until it runs: as it was fetched, as it is handed to the kernel, and as that keeps it for
+/// kexec.
+const fn memory_bytes(content: &Content) -> u64 {
+    content.size_bytes.saturating_mul(3)
 }
 
 /// Bipartite matching by augmenting paths.

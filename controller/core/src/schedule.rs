@@ -4,10 +4,11 @@
 //! use, so nothing that starts early can make an earlier group wait longer. An earlier group that the registered
 //! machines can no longer make up (one was retired since) keeps nobody waiting.
 
+use crate::catalogue::Image;
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseSpec, Member};
 use crate::node::Node;
-use crate::request::{Request, Want, has_room};
+use crate::request::{Request, Want, can_hold};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -75,8 +76,8 @@ pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Ass
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
     let image = world.images.get(failed.image);
     by_last_use(world, Node::is_free).into_iter().find_map(|node| {
-        let fits = || image.is_some_and(|i| i.arch == node.spec.arch && has_room(node, i.content.disk_bytes));
-        let same = (want.suits(node) && fits()).then_some(failed.image);
+        let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
+        let same = image.filter(usable).map(|image| image.id);
         let image = same.or_else(|| want.image_on(node))?;
         Some(Assigned { node: node.id, member: failed.member, image })
     })
@@ -100,11 +101,11 @@ pub fn satisfiable(world: &World, spec: &LeaseSpec) -> Result<(), String> {
         let imaged: Vec<_> = want.imaged().collect();
         let with_image = nodes.iter().filter(|n| want.suits(n) && imaged.contains(&n.spec.arch)).count();
         if with_image > usable && usable < wanted {
+            let (needs, have) = want.needs();
             return Err(format!(
-                "{}: image {:?} takes {} bytes on a disk, and {usable} of such machines have a disk that large",
+                "{}: image {:?} {needs}, and {usable} of such machines {have}",
                 describe(want.member),
                 want.member.image,
-                want.disk_bytes()
             ));
         }
         if machines > usable && usable < wanted {

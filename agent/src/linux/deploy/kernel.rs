@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,7 @@ const LARGEST_INITRD: u64 = 1 << 30;
 /// Why a kernel could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::linux) enum LoadError {
-    #[error("cannot read /{path} of the image")]
+    #[error("cannot read {path} of the image")]
     Read {
         path: String,
         #[source]
@@ -34,7 +34,7 @@ pub(in crate::linux) enum LoadError {
         #[source]
         source: io::Error,
     },
-    #[error("/{path} of the image is a kernel for {found}, and this machine is {}", machine_arch())]
+    #[error("{path} of the image is a kernel for {found}, and this machine is {}", machine_arch())]
     OtherArch { path: String, found: &'static str },
     #[error("the kernel's command line has a zero in it")]
     CommandLine,
@@ -46,23 +46,37 @@ pub(in crate::linux) enum LoadError {
 
 /// Loads an entry's kernel, for `reboot(LINUX_REBOOT_CMD_KEXEC)`.
 pub(super) fn load(tree: &Tree, entry: &Entry) -> Result<(), LoadError> {
-    let command_line = CString::new(entry.arguments.as_str()).map_err(|_| LoadError::CommandLine)?;
-    let kernel = read_kernel(tree, &entry.kernel)?;
+    let path = format!("/{}", entry.kernel);
+    let kernel = tree.read(&entry.kernel, LARGEST_KERNEL).and_then(unpack);
+    let kernel = checked(kernel, &path)?;
     let initrd = if entry.initrds.is_empty() { None } else { Some(join_initrds(tree, &entry.initrds)?) };
-    let loaded = hostler_sys::kexec::load(kernel.as_fd(), initrd.as_ref().map(File::as_fd), &command_line);
+    load_files(&kernel, initrd.as_ref(), &entry.arguments)
+}
+
+/// Loads a kernel that is unpacked.
+pub(super) fn load_files(kernel: &File, initrd: Option<&File>, arguments: &str) -> Result<(), LoadError> {
+    let command_line = CString::new(arguments).map_err(|_| LoadError::CommandLine)?;
+    let loaded = hostler_sys::kexec::load(kernel.as_fd(), initrd.map(File::as_fd), &command_line);
     match loaded {
         Err(system) if Path::new(PROGRAM).exists() => {
             tracing::info!("kexec_file_load: {system}; tries {PROGRAM}");
-            load_by_program(&kernel, initrd.as_ref(), &entry.arguments)
+            load_by_program(kernel, initrd, arguments)
                 .map_err(|program| LoadError::ProgramRefused { system, program })
         }
         loaded => loaded.map_err(LoadError::Refused),
     }
 }
 
-fn read_kernel(tree: &Tree, path: &str) -> Result<File, LoadError> {
-    let read = tree.read(path, LARGEST_KERNEL).and_then(unpack);
-    let data = read.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+/// A kernel as it was fetched, unpacked.
+pub(super) fn from_memory(mut fetched: File) -> Result<File, LoadError> {
+    let mut data = Vec::new();
+    let read = fetched.rewind().and_then(|()| fetched.read_to_end(&mut data));
+    drop(fetched);
+    checked(read.and_then(|_| unpack(data)), "the kernel")
+}
+
+fn checked(unpacked: io::Result<Vec<u8>>, path: &str) -> Result<File, LoadError> {
+    let data = unpacked.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     if let Some(found) = arch::of(&data).filter(|found| *found != machine_arch()) {
         return Err(LoadError::OtherArch { path: path.to_owned(), found });
     }
@@ -94,7 +108,7 @@ fn join_initrds(tree: &Tree, paths: &[String]) -> Result<File, LoadError> {
             match append() {
                 Ok(copied) => length = length.next_multiple_of(4) + copied,
                 Err(source) => {
-                    failed = Some(LoadError::Read { path: path.clone(), source });
+                    failed = Some(LoadError::Read { path: format!("/{path}"), source });
                     break;
                 }
             }

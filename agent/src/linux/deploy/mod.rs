@@ -4,12 +4,15 @@
 //! * [`volume`], [`mount`]: which partition that is, and its file system.
 //! * [`tree`]: how the files of an image are reached, which may be hostile.
 //! * [`system`], [`ssh`], [`selinux`]: what a node's system has of its own.
+//! * [`diskless`]: the same for a system that is in memory only, with [`cpio`].
 //! * [`boot`], [`kernel`]: what the image's boot loader would start, and starting that without it; [`arch`] tells for
 //!   which machines a kernel is.
 
 mod arch;
 mod boot;
+mod cpio;
 mod disk;
+pub(super) mod diskless;
 mod kernel;
 mod mount;
 mod selinux;
@@ -57,6 +60,8 @@ pub(super) enum InstallError {
     Write(#[from] system::WriteError),
     #[error("cannot store what was written to the root file system")]
     Sync(#[source] io::Error),
+    #[error("cannot put what this node has of its own behind the ramdisk of the image")]
+    Archive(#[source] io::Error),
     #[error(transparent)]
     Kernel(kernel::LoadError),
 }

@@ -15,11 +15,14 @@ use zeroize::Zeroizing;
 const KIND: &str = "ssh-ed25519";
 const DIRECTORY: &str = "etc/ssh";
 
+/// The private half; the public one is beside it.
+pub(super) const HOST_KEY: &str = "etc/ssh/ssh_host_ed25519_key";
+
 /// Both halves as OpenSSH stores them.
-struct HostKey {
-    private: Zeroizing<String>,
+pub(super) struct HostKey {
+    pub(super) private: Zeroizing<String>,
     /// "TYPE BASE64".
-    public: String,
+    pub(super) public: String,
 }
 
 /// Replaces the host keys of an image that has an SSH server. Returns the public ones.
@@ -34,10 +37,9 @@ pub(super) fn install_host_keys(tree: &Tree, comment: &str) -> io::Result<Vec<St
         tree.remove(&format!("{DIRECTORY}/{name}"))?;
     }
     let key = HostKey::generate(comment)?;
-    let path = format!("{DIRECTORY}/ssh_host_ed25519_key");
-    tree.write(&path, 0o600, SSH_HOST_KEY, key.private.as_bytes())?;
+    tree.write(HOST_KEY, 0o600, SSH_HOST_KEY, key.private.as_bytes())?;
     let public = format!("{} {comment}\n", key.public);
-    tree.write(&format!("{path}.pub"), 0o644, SSH_HOST_KEY, public.as_bytes())?;
+    tree.write(&format!("{HOST_KEY}.pub"), 0o644, SSH_HOST_KEY, public.as_bytes())?;
     keep_from_cloud_init(tree)?;
     Ok(vec![key.public])
 }
@@ -53,7 +55,7 @@ fn keep_from_cloud_init(tree: &Tree) -> io::Result<()> {
 }
 
 impl HostKey {
-    fn generate(comment: &str) -> io::Result<Self> {
+    pub(super) fn generate(comment: &str) -> io::Result<Self> {
         let failed = |_| io::Error::other("cannot make an SSH host key");
         let pair = Ed25519KeyPair::generate().map_err(failed)?;
         let seed = pair.seed().map_err(failed)?;

@@ -6,14 +6,16 @@ use super::tree::Tree;
 use crate::identity::{DeployedIdentity, hex};
 use std::io;
 
-const STATE_DIRECTORY: &str = "var/lib/hostler-agent";
-const IDENTITY: &str = "var/lib/hostler-agent/identity.json";
-const AGENT: &str = "usr/lib/hostler/hostler-agent";
-const UNITS: &str = "etc/systemd/system";
-const NAME: &str = "hostler-agent.service";
+pub(super) const AUTHORIZED_KEYS: &str = "root/.ssh/authorized_keys";
+pub(super) const STATE_DIRECTORY: &str = "var/lib/hostler-agent";
+pub(super) const IDENTITY: &str = "var/lib/hostler-agent/identity.json";
+pub(super) const AGENT: &str = "usr/lib/hostler/hostler-agent";
+pub(super) const UNIT_FILE: &str = "etc/systemd/system/hostler-agent.service";
+/// The link that has systemd start the unit.
+pub(super) const WANTED: &str = "etc/systemd/system/multi-user.target.wants/hostler-agent.service";
 
 /// Payloads are children of the agent: the unit must not limit what they may do, and stopping it ends them.
-const SERVICE: &str = "\
+pub(super) const SERVICE: &str = "\
 [Unit]
 Description=Hostler agent: runs the payloads of the tenant
 After=network.target
@@ -62,13 +64,7 @@ fn write_names(tree: &Tree, hostname: &str) -> Result<(), WriteError> {
     let text = format!("{hostname}\n");
     tree.write("etc/hostname", 0o644, HOSTNAME, text.as_bytes()).map_err(failed("etc/hostname"))?;
     let path = "etc/machine-id";
-    let mut id = [0_u8; 16];
-    let seeded = aws_lc_rs::rand::fill(&mut id).map_err(|_| io::Error::other("no randomness"));
-    seeded.map_err(failed(path))?;
-    // A random UUID (RFC 9562 section 5.4), as machine-id(5) recommends.
-    id[6] = id[6] & 0x0f | 0x40;
-    id[8] = id[8] & 0x3f | 0x80;
-    let id = format!("{}\n", hex(id));
+    let id = machine_id().map_err(failed(path))?;
     tree.write(path, 0o444, ETC, id.as_bytes()).map_err(failed(path))?;
     let path = "var/lib/dbus/machine-id";
     // Usually a symbolic link to the other.
@@ -78,12 +74,26 @@ fn write_names(tree: &Tree, hostname: &str) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// Replaces those of the image: only the tenant logs in.
-fn write_authorized_keys(tree: &Tree, keys: &[String]) -> Result<(), WriteError> {
-    let path = "root/.ssh/authorized_keys";
+/// A new one, as the file has it.
+pub(super) fn machine_id() -> io::Result<String> {
+    let mut id = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut id).map_err(|_| io::Error::other("no randomness"))?;
+    // A random UUID (RFC 9562 section 5.4), as machine-id(5) recommends.
+    id[6] = id[6] & 0x0f | 0x40;
+    id[8] = id[8] & 0x3f | 0x80;
+    Ok(format!("{}\n", hex(id)))
+}
+
+/// The file of these keys.
+pub(super) fn authorized_keys(keys: &[String]) -> String {
     // A line that is more than one would say more than the controller has checked.
     let one_line = |key: &&String| !key.is_empty() && !key.contains(char::is_control);
-    let text: String = keys.iter().filter(one_line).map(|key| format!("{key}\n")).collect();
+    keys.iter().filter(one_line).map(|key| format!("{key}\n")).collect()
+}
+
+/// Replaces those of the image: only the tenant logs in.
+fn write_authorized_keys(tree: &Tree, keys: &[String]) -> Result<(), WriteError> {
+    let (path, text) = (AUTHORIZED_KEYS, authorized_keys(keys));
     tree.make_dir("root", 0o700, ETC).map_err(failed("root"))?;
     tree.own_dir("root/.ssh", 0o700, SSH_HOME).map_err(failed("root/.ssh"))?;
     tree.write(path, 0o600, SSH_HOME, text.as_bytes()).map_err(failed(path))
@@ -105,10 +115,8 @@ fn enable(tree: &Tree) -> Result<(), WriteError> {
         tracing::info!("the image has no systemd, so its own init has to start /{AGENT}");
         return Ok(());
     }
-    let unit = "etc/systemd/system/hostler-agent.service";
-    tree.write(unit, 0o644, UNIT, SERVICE.as_bytes()).map_err(failed(unit))?;
-    let wants = format!("{UNITS}/multi-user.target.wants/{NAME}");
-    tree.link(&wants, &format!("/{UNITS}/{NAME}"), UNIT).map_err(failed(unit))
+    tree.write(UNIT_FILE, 0o644, UNIT, SERVICE.as_bytes()).map_err(failed(UNIT_FILE))?;
+    tree.link(WANTED, &format!("/{UNIT_FILE}"), UNIT).map_err(failed(UNIT_FILE))
 }
 
 #[cfg(test)]

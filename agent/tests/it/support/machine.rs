@@ -4,16 +4,16 @@ use super::faulty::{Behaviour, FaultyDisk};
 use super::recorded::{Effect, Recorded};
 use async_trait::async_trait;
 use hostler_agent::{
-    BoxedStream, DeployedIdentity, Disk, DiskInfo, FileDisk, Installed, Inventory, Load, Machine, Nic,
-    dial_tcp,
+    BoxedStream, DeployedIdentity, Disk, DiskInfo, DisklessSystem, FileDisk, Installed, Inventory, Load,
+    Machine, Nic, dial_tcp,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// What the deployed system's SSH server is said to have.
@@ -34,6 +34,9 @@ pub(crate) struct TestMachine {
     /// Each disk that was opened, by path.
     pub(crate) opened: Mutex<Vec<String>>,
     pub(crate) installed: Mutex<Option<DeployedIdentity>>,
+    /// Kernel, ramdisk and arguments of a system in memory.
+    pub(crate) diskless: Mutex<Option<(Vec<u8>, Vec<u8>, String)>>,
+    pub(crate) memory_available_bytes: AtomicU64,
     /// Serial number of the disk.
     pub(crate) installed_on: Mutex<String>,
     /// Whether the deployed system was to start through the firmware, once it was started.
@@ -55,6 +58,8 @@ impl TestMachine {
             boot_order: AtomicU32::default(),
             opened: Mutex::default(),
             installed: Mutex::default(),
+            diskless: Mutex::default(),
+            memory_available_bytes: AtomicU64::new(1 << 30),
             installed_on: Mutex::default(),
             restarted: Mutex::default(),
             clock_ms: Mutex::new(0),
@@ -145,7 +150,11 @@ impl Machine for TestMachine {
     }
 
     fn load(&self) -> Load {
-        Load { load1: 0.5, memory_available_bytes: 1 << 30, uptime_s: 60 }
+        Load {
+            load1: 0.5,
+            memory_available_bytes: self.memory_available_bytes.load(Ordering::Relaxed),
+            uptime_s: 60,
+        }
     }
 
     fn now_ms(&self) -> u64 {
@@ -172,6 +181,21 @@ impl Machine for TestMachine {
     async fn install(&self, disk: &DiskInfo, identity: &DeployedIdentity) -> io::Result<Installed> {
         *self.installed.lock().unwrap() = Some(identity.clone());
         *self.installed_on.lock().unwrap() = disk.serial.clone();
+        Ok(Installed { ssh_host_keys: vec![HOST_KEY.to_owned()] })
+    }
+
+    async fn install_diskless(
+        &self,
+        mut system: DisklessSystem,
+        identity: &DeployedIdentity,
+    ) -> io::Result<Installed> {
+        let mut halves = (Vec::new(), Vec::new());
+        for (file, bytes) in [(&mut system.kernel, &mut halves.0), (&mut system.initrd, &mut halves.1)] {
+            file.rewind()?;
+            file.read_to_end(bytes)?;
+        }
+        *self.diskless.lock().unwrap() = Some((halves.0, halves.1, system.arguments));
+        *self.installed.lock().unwrap() = Some(identity.clone());
         Ok(Installed { ssh_host_keys: vec![HOST_KEY.to_owned()] })
     }
 

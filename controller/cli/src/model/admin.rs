@@ -13,10 +13,16 @@ pub(crate) struct Image {
     pub(crate) arch: String,
     pub(crate) sha256: String,
     pub(crate) size_bytes: u64,
-    /// How the bytes are stored and served.
-    pub(crate) encoding: String,
-    /// What it takes on a disk.
-    pub(crate) disk_bytes: u64,
+    /// "disk" or "diskless".
+    pub(crate) kind: &'static str,
+    /// How the bytes of a disk image are stored and served.
+    pub(crate) encoding: Option<String>,
+    /// What a disk image takes on a disk.
+    pub(crate) disk_bytes: Option<u64>,
+    /// How many of the bytes of a diskless image are its kernel.
+    pub(crate) kernel_bytes: Option<u64>,
+    /// The command line of the kernel of a diskless image.
+    pub(crate) arguments: Option<String>,
     pub(crate) status: String,
     pub(crate) added_ms: Option<u64>,
 }
@@ -64,14 +70,18 @@ impl Applied {
 
 impl From<pb::Image> for Image {
     fn from(image: pb::Image) -> Self {
+        let is_disk = image.diskless.is_none();
         Self {
             id: image.id,
             name: clean(&image.name),
             arch: clean(&image.arch),
             sha256: clean(&image.sha256),
             size_bytes: image.size_bytes,
-            encoding: clean(&image.encoding),
-            disk_bytes: image.disk_bytes,
+            kind: if is_disk { "disk" } else { "diskless" },
+            encoding: is_disk.then(|| clean(&image.encoding)),
+            disk_bytes: is_disk.then_some(image.disk_bytes),
+            kernel_bytes: image.diskless.as_ref().map(|diskless| diskless.kernel_bytes),
+            arguments: image.diskless.as_ref().map(|diskless| clean(&diskless.arguments)),
             status: clean(&image.status),
             added_ms: time(image.added_ms),
         }
@@ -130,8 +140,11 @@ mod tests {
             "arch": "",
             "sha256": "",
             "size_bytes": 0,
+            "kind": "disk",
             "encoding": "",
             "disk_bytes": 0,
+            "kernel_bytes": null,
+            "arguments": null,
             "status": "",
             "added_ms": null
           },

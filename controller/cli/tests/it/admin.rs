@@ -118,6 +118,37 @@ fn an_image_is_sent_whole_with_its_digest() {
 }
 
 #[test]
+fn kernel_and_ramdisk_are_sent_one_behind_the_other() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let (kernel, initrd) = (place.path("vmlinuz"), place.path("initrd"));
+    std::fs::write(&kernel, vec![0; 1000]).unwrap();
+    std::fs::write(&initrd, vec![0; (1 << 20) - 1000]).unwrap();
+    let (kernel, initrd) = (kernel.to_str().unwrap(), initrd.to_str().unwrap());
+    let words = ["image", "add", "--name", "live", "--arch", "x86_64", "-o", "json"];
+    let diskless = ["--kernel", kernel, "--initrd", initrd, "--arguments", "-quiet x=1"];
+    let ended = run(&place.credentials(), &[&words[..], &diskless].concat());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let image: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!((&image["kind"], &image["arguments"]), (&"diskless".into(), &"-quiet x=1".into()));
+    assert_eq!((&image["kernel_bytes"], &image["size_bytes"]), (&1000.into(), &(1 << 20).into()));
+    assert_eq!(image["disk_bytes"], serde_json::Value::Null);
+    assert_eq!(image["sha256"], "30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58");
+
+    for (wrong, expected) in [
+        (vec![], "<FILE>"),
+        (vec!["--kernel", kernel], "--initrd <FILE>"),
+        (vec!["--initrd", initrd], "--kernel <FILE>"),
+        (vec![kernel, "--arguments", "quiet"], "'--arguments <TEXT>'"),
+        (vec![kernel, "--kernel", kernel, "--initrd", initrd], "cannot be used with"),
+    ] {
+        let ended = run(&place.credentials(), &[&words[..], &wrong].concat());
+        assert_eq!(ended.code, 2, "{wrong:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{wrong:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn credentials_are_written_for_their_owner_only() {
     let mut place = Place::new();
     place.live(World::default());

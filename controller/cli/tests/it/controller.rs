@@ -359,8 +359,9 @@ impl NodeService for World {
         let mut image = node::Image::default();
         while let Some(node::AddImageRequest { part: Some(part) }) = parts.message().await? {
             match part {
-                Part::Header(node::ImageHeader { name, arch, sha256 }) => {
-                    image = node::Image { name, arch, sha256, status: "candidate".to_owned(), ..image };
+                Part::Header(node::ImageHeader { name, arch, sha256, diskless }) => {
+                    image =
+                        node::Image { name, arch, sha256, diskless, status: "candidate".to_owned(), ..image };
                 }
                 Part::Data(data) => image.size_bytes += data.len() as u64,
             }

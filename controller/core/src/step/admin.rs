@@ -3,13 +3,34 @@
 use super::registration::check_word;
 use super::{Result, exhausted};
 use crate::attempt::Stage;
-use crate::catalogue::{Content, Image, ImageStatus, Tenant};
+use crate::catalogue::{Content, Image, ImageStatus, Kind, Tenant};
 use crate::event::Severity;
 use crate::hardware::Arch;
 use crate::ids::NodeId;
 use crate::input::{AdminAction, Refusal, Reply};
 use crate::node::{FirstWipe, Hold, HoldKind, NodeState};
 use crate::world::World;
+
+/// What kernels take at least, with room for the consoles of a machine.
+const MAX_ARGUMENTS: usize = 1536;
+
+fn check_content(content: &Content) -> std::result::Result<(), String> {
+    match &content.kind {
+        _ if content.size_bytes == 0 => Err("it is empty".into()),
+        Kind::Disk { disk_bytes: 0, .. } => Err("it is empty".into()),
+        Kind::Disk { .. } => Ok(()),
+        Kind::Diskless { kernel_bytes, .. } if !(1..content.size_bytes).contains(kernel_bytes) => {
+            Err("it needs a kernel and a ramdisk".into())
+        }
+        Kind::Diskless { arguments, .. } if arguments.len() > MAX_ARGUMENTS => {
+            Err(format!("its kernel arguments have more than {MAX_ARGUMENTS} bytes"))
+        }
+        Kind::Diskless { arguments, .. } if !arguments.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => {
+            Err("its kernel arguments have something else in them than printable ASCII".into())
+        }
+        Kind::Diskless { .. } => Ok(()),
+    }
+}
 
 impl World {
     pub(super) fn on_admin(&mut self, author: &str, name: &str, action: AdminAction) -> Result {
@@ -38,9 +59,7 @@ impl World {
 
     pub(super) fn on_add_image(&mut self, name: String, arch: Arch, content: Content) -> Result {
         check_word("image name", &name, "-._")?;
-        if content.size_bytes == 0 || content.disk_bytes == 0 {
-            return Err(Refusal::Invalid(format!("image {name} for {arch} is empty")));
-        }
+        check_content(&content).map_err(|e| Refusal::Invalid(format!("image {name} for {arch}: {e}")))?;
         match self.image_for(&name, arch).cloned() {
             Some(known) if known.content == content => return Ok(Reply::Image(known.id)),
             Some(former) => self.put_image(Image { status: ImageStatus::Retired, ..former }),

@@ -1,6 +1,7 @@
 //! Enrolment, and what agents report. Every report is for one boot, and only the present boot's agent is believed.
 
 use super::Result;
+use super::liveness::is_working;
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::catalogue::ImageStatus;
 use crate::event::Severity;
@@ -117,16 +118,22 @@ impl World {
     }
 
     fn on_ramdisk_hello(&mut self, id: NodeId) -> Result {
-        let (now, inspect) = (self.meta.now, self.within(self.timing.inspect_ms));
+        let now = self.meta.now;
         self.on_heard(id)?;
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
+        let leased = matches!(node.state, NodeState::Leased { .. });
         let Some(boot) = node.state.boot_mut() else { return Ok(Reply::Done) };
         if boot.stage == Stage::Enrolled {
             let from = boot.last_end();
             boot.spend(Phase::Agent, from, now);
             boot.witness(EvidenceKind::Hello, "ramdisk agent", now);
-            boot.stage = Stage::Inspect;
-            node.deadline = inspect;
+            if leased {
+                // A system in memory is brought back. No disk is touched, and a tenant could be speaking: nothing that
+                // it says of the machine is wanted.
+                self.advance(id, Stage::Deploy, self.timing.deploy_ms);
+            } else {
+                self.advance(id, Stage::Inspect, self.timing.inspect_ms);
+            }
         }
         Ok(Reply::Done)
     }
@@ -139,11 +146,11 @@ impl World {
             .is_some_and(|b| b.stage == stage && order::task_id(b) == task)
     }
 
-    /// Orders the next step.
+    /// Orders the next step. In a tenant's hands it may take as long as it likes.
     pub(super) fn advance(&mut self, id: NodeId, stage: Stage, span_ms: u64) {
         let deadline = self.within(span_ms);
         let Some(node) = self.nodes.get_mut(id) else { return };
-        node.deadline = deadline;
+        node.deadline = deadline.filter(|_| is_working(node));
         if let Some(boot) = node.state.boot_mut() {
             boot.stage = stage;
         }
@@ -151,7 +158,8 @@ impl World {
 
     fn on_sign_request(&mut self, id: NodeId) -> Result {
         let deploying = self.nodes.get(id).is_some_and(|n| {
-            matches!(&n.state, NodeState::Deploying { boot, .. } if boot.stage == Stage::Deploy || boot.stage == Stage::Start)
+            matches!(&n.state, NodeState::Deploying { boot, .. } | NodeState::Leased { boot, .. }
+                if boot.stage == Stage::Deploy || boot.stage == Stage::Start)
         });
         if deploying {
             Ok(Reply::Done)
@@ -189,6 +197,10 @@ impl World {
         if order::for_ramdisk(self, id).is_none_or(|(ordered, _)| ordered != task) {
             return Ok(Reply::Done);
         }
+        if !self.nodes.get(id).is_some_and(is_working) {
+            self.not_brought_back(id, &clip(reason));
+            return Ok(Reply::Done);
+        }
         let lease = self.nodes.get(id).and_then(|n| n.state.lease());
         let untried =
             order::image_of(self, id).filter(|i| i.status != ImageStatus::Good).map(|i| i.name.clone());
@@ -201,6 +213,17 @@ impl World {
             _ => self.escalate(id, &format!("the agent reports: {}", clip(reason))),
         }
         Ok(Reply::Done)
+    }
+
+    /// The tenant may restart the machine for another try, or give it back.
+    fn not_brought_back(&mut self, id: NodeId, reason: &str) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let (name, lease) = (node.spec.name.clone(), node.state.lease());
+        if let Some(boot) = node.state.boot_mut() {
+            boot.because = Some(reason.to_owned());
+        }
+        let message = format!("{name}: its system cannot be deployed again: {reason}");
+        self.tell(Severity::Warning, "redeploy-failed", (id, lease), message);
     }
 
     fn on_tenant_hello(
@@ -217,12 +240,15 @@ impl World {
         if let Some(b) = node.state.boot_mut() {
             b.incarnation = b.incarnation.max(incarnation);
         }
-        if let NodeState::Deploying { boot, lease } = node.state.clone() {
-            let mut boot = boot;
+        let mut up = false;
+        if let Some(boot) = node.state.boot_mut().filter(|boot| boot.stage == Stage::Start) {
+            up = true;
             let from = boot.last_end();
             boot.spend(Phase::Deployed, from, now);
             boot.witness(EvidenceKind::DeployedHello, "agent of the deployed system", now);
             boot.stage = Stage::Deployed;
+        }
+        if let NodeState::Deploying { boot, lease } = node.state.clone() {
             node.enter(NodeState::Leased { boot, lease }, now, None);
             if let Some(image) = image.and_then(|i| self.images.get_mut(i)) {
                 image.status = match image.status {
@@ -231,6 +257,10 @@ impl World {
                 };
             }
             self.member_is_up(lease);
+        } else if up {
+            let (lease, message) =
+                (node.state.lease(), format!("{}: its system is there again", node.spec.name));
+            self.tell(Severity::Info, "redeployed", (id, lease), message);
         }
         self.reconcile_runs(id, incarnation, runs);
         Ok(Reply::Done)

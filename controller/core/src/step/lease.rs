@@ -84,17 +84,19 @@ impl World {
     fn start_group(&mut self, id: LeaseId, group: Vec<Assigned>) {
         let since = self.meta.now;
         for assigned in &group {
-            self.deploy(assigned.node, id);
+            self.deploy(assigned, id);
         }
         let names = self.names(group.iter().map(|a| a.node));
         self.change_lease(id, |l| l.state = LeaseState::Deploying { group, since });
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
 
-    fn deploy(&mut self, node: NodeId, lease: LeaseId) {
-        let Some(boot) = self.order_boot(node, Purpose::Deploy, Rung::First, None) else { return };
+    fn deploy(&mut self, assigned: &Assigned, lease: LeaseId) {
+        let Some(image) = self.images.get(assigned.image) else { return };
+        let purpose = image.content.purpose();
+        let Some(boot) = self.order_boot(assigned.node, purpose, Rung::First, None) else { return };
         let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
-        let Some(node) = self.nodes.get_mut(node) else { return };
+        let Some(node) = self.nodes.get_mut(assigned.node) else { return };
         node.agent = Presence::Absent;
         node.unexpected_boot = None;
         node.enter(NodeState::Deploying { boot, lease }, now, deadline);
@@ -135,7 +137,7 @@ impl World {
 
     fn replace_member(&mut self, id: LeaseId, failed: NodeId, other: Assigned) {
         let substitute = other.node;
-        self.deploy(substitute, id);
+        self.deploy(&other, id);
         self.change_lease(id, |l| {
             if let LeaseState::Deploying { group, .. } = &mut l.state
                 && let Some(place) = group.iter_mut().find(|a| a.node == failed)

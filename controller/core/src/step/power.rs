@@ -99,12 +99,14 @@ impl World {
         if !is_working(node) {
             if evidence == NetworkEvidence::Script && began > node.since {
                 self.saw_unordered_boot(id);
+                self.bring_back(id, began);
             }
             return Ok(Reply::Done);
         }
         let Some(boot) = node.state.boot_mut() else { return Ok(Reply::Done) };
-        if boot.power == PowerOutcome::Outstanding || boot.stage >= Stage::Start || began < boot.ordered {
-            // The machine may still be running the boot before this one; or it runs the deployed system.
+        let on_disk = boot.stage >= Stage::Start && !boot.is_diskless();
+        if boot.power == PowerOutcome::Outstanding || on_disk || began < boot.ordered {
+            // The machine may still be running the boot before this one; or it starts the deployed system.
             return Ok(Reply::Done);
         }
         match boot.seen(EvidenceKind::Enrolled) {
@@ -144,6 +146,25 @@ impl World {
                 self.tell(Severity::Warning, "unordered-boot", id, message);
             }
         }
+    }
+
+    /// A leased machine whose system was in memory has restarted, and the system is gone: a new boot deploys it again.
+    /// Nothing is powered and nothing waited for, since that is the tenant's affair.
+    fn bring_back(&mut self, id: NodeId, began: Timestamp) {
+        let (now, expires) = (self.meta.now, self.token_expiry(0));
+        let Some(NodeState::Leased { boot, lease }) = self.nodes.get(id).map(|n| &n.state) else { return };
+        let used = boot.seen(EvidenceKind::Enrolled).is_some_and(|enrolled| began > enrolled);
+        if !boot.is_diskless() || !(used || boot.token_expires < now) {
+            return;
+        }
+        let (purpose, lease) = (boot.purpose, *lease);
+        let Some(fresh) = self.meta.counters.next_boot() else { return };
+        let mut fresh = Boot::order(fresh, purpose, Rung::First, now, expires);
+        fresh.power = PowerOutcome::Acknowledged { at: now, guid: None };
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.agent = Presence::Absent;
+        node.state = NodeState::Leased { boot: Box::new(fresh), lease };
+        self.lose_tasks_of(id, "the machine restarted, and its system was in memory");
     }
 
     /// What was waited for did not happen: the next rung, or the end of the ladder. In `Leased` the ladder is empty.

@@ -141,6 +141,17 @@ impl World {
         }
     }
 
+    /// Of one node, whose system is gone.
+    pub(super) fn lose_tasks_of(&mut self, node: NodeId, reason: &str) {
+        let at = self.meta.now;
+        let Some(lease) = self.nodes.get(node).and_then(|n| n.state.lease()) else { return };
+        let is_open = |run: &&Run| run.task(node).is_some_and(|task| !task.state.is_over());
+        let open: Vec<_> = self.runs_of(lease).filter(is_open).map(|run| run.id).collect();
+        for run in open {
+            self.lose_task(run, node, at, reason);
+        }
+    }
+
     fn lose_task(&mut self, run: RunId, node: NodeId, at: crate::time::Timestamp, reason: &str) {
         if let Some(task) = self.runs.get_mut(run).and_then(|r| r.tasks.iter_mut().find(|t| t.node == node)) {
             task.state = TaskState::Lost { at, reason: reason.to_owned() };

@@ -111,6 +111,7 @@ const EXPECTED: &[(&str, u64)] = &[
     ("event ladder", 50),
     ("event unordered-boot", 10),
     ("event restart", 10),
+    ("event redeployed", 5),
     ("event agent-lost", 50),
     ("event agent-back", 50),
     ("event pool-silent", 5),

@@ -1,13 +1,13 @@
 //! The invariants of the architecture, each as a function that names it and says what broke it.
 
 use crate::store::Store;
-use hostler_core::attempt::PowerOutcome;
-use hostler_core::catalogue::{Image, ImageStatus};
+use hostler_core::attempt::{PowerOutcome, Stage};
+use hostler_core::catalogue::{Image, ImageStatus, Kind};
 use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
 use hostler_core::lease::{Assigned, Lease, LeaseState, Member};
-use hostler_core::node::{Node, NodeState};
+use hostler_core::node::{Disk, Node, NodeState, Start};
 use hostler_core::order;
 use hostler_core::schedule::{self, Decision};
 use hostler_core::world::{Change, World};
@@ -95,7 +95,17 @@ fn could_have(world: &World, member: &Member, node: &Node) -> bool {
     member.arch.is_none_or(|a| a == node.spec.arch)
         && member.pool.as_ref().is_none_or(|p| *p == node.spec.pool)
         && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
-        && world.image_for(&member.image, node.spec.arch).is_some()
+        && world.image_for(&member.image, node.spec.arch).is_some_and(|image| fits(image, node))
+}
+
+/// A machine that has to be restarted keeps nothing in memory, and not every one has a disk that may be written.
+fn fits(image: &Image, node: &Node) -> bool {
+    let written = |d: &Disk| !d.remote && !node.spec.keep_disks.contains(&d.serial);
+    match (&image.content.kind, &node.inventory) {
+        (_, None) => true,
+        (Kind::Diskless { .. }, Some(_)) => node.spec.start == Start::Kexec,
+        (Kind::Disk { .. }, Some(inventory)) => inventory.disks.iter().any(written),
+    }
 }
 
 fn whole(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {
@@ -147,7 +157,13 @@ pub(crate) fn must_change_nothing(world: &World, input: &Input) -> Option<&'stat
             let Some((node, boot)) = of_this_boot(node, boot) else { return Some("it is of another boot") };
             let leased = matches!(node.state, NodeState::Leased { .. });
             match (profile, report) {
-                (Profile::Ramdisk, _) if leased => Some("the ramdisk is over"),
+                (Profile::Ramdisk, _) if leased && boot.stage == Stage::Deployed => {
+                    Some("the ramdisk is over")
+                }
+                // A system in memory may be brought back; the machine is still the tenant's.
+                (Profile::Ramdisk, Report::Inspected { .. } | Report::Wiped { .. }) if leased => {
+                    Some("a tenant may be speaking")
+                }
                 (
                     Profile::Tenant,
                     Report::Inspected { .. }

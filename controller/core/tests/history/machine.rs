@@ -5,6 +5,7 @@
 
 use crate::random::Random;
 use hostler_core::boot::{self, BootPlan, NetworkEvidence};
+use hostler_core::catalogue::{Image, Kind};
 use hostler_core::ids::{BootId, LeaseId, NodeId, RunId};
 use hostler_core::input::{Blame, Input, Profile, Report};
 use hostler_core::node::{Disk, DiskWipe, Inventory, NodeSpec, NodeState};
@@ -59,9 +60,11 @@ pub(crate) enum Content {
     Of(LeaseId),
 }
 
-/// The deployed system on its disk.
+/// The deployed system.
 #[derive(Clone, Debug)]
 pub(crate) struct Installed {
+    /// It ends with the power, or a restart.
+    in_memory: bool,
     boot: BootId,
     node: NodeId,
     lease: LeaseId,
@@ -113,7 +116,13 @@ impl Machine {
 
     /// Somebody pressed the button.
     pub(crate) fn reset(&mut self) {
+        self.forget();
         self.running = if self.dead { Running::Off } else { Running::Firmware(0) };
+    }
+
+    /// What was in memory is gone.
+    fn forget(&mut self) {
+        self.installed.take_if(|installed| installed.in_memory);
     }
 
     /// The agent that it runs, if that is connected.
@@ -182,6 +191,7 @@ impl Machine {
     }
 
     fn break_down(&mut self, random: &mut Random) {
+        self.forget();
         self.running = match random.below(3) {
             0 => Running::Off,
             _ => Running::Firmware(0),
@@ -212,6 +222,10 @@ impl Machine {
                 self.running = Running::Ramdisk { boot, node: node.id, key, contact: Contact::Enrolling };
             }
             BootPlan::LocalDisk { .. } => {
+                if order::image_of(see.world, node.id).is_some_and(is_diskless) {
+                    self.violation =
+                        Some(format!("{} was sent to its disk, which has no system", self.name()));
+                }
                 self.hide_disks(true, see, random);
                 self.start_installed();
             }
@@ -284,7 +298,7 @@ impl Machine {
                 vec![say(Report::Wiped { task, disks: self.wipe(&keep, boot, sloppy) })]
             }
             Order::Deploy { image, .. } => {
-                self.write_image(node, boot, world);
+                self.write_image(node, boot, world, is_diskless(image));
                 let wrong = random.chance(see.faults / 4);
                 let sha256 = if wrong { "0bad".to_owned() } else { image.content.sha256.clone() };
                 vec![say(Report::SignRequest), say(Report::Deployed { task, sha256, host_keys: Vec::new() })]
@@ -296,11 +310,16 @@ impl Machine {
         }
     }
 
-    fn write_image(&mut self, node: NodeId, boot: BootId, world: &World) {
-        let Some(NodeState::Deploying { lease, .. }) = world.nodes.get(node).map(|n| &n.state) else {
+    fn write_image(&mut self, node: NodeId, boot: BootId, world: &World, in_memory: bool) {
+        let Some(NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. }) =
+            world.nodes.get(node).map(|n| &n.state)
+        else {
             return;
         };
-        self.installed = Some(Installed { boot, node, lease: *lease, starts: 0 });
+        self.installed = Some(Installed { in_memory, boot, node, lease: *lease, starts: 0 });
+        if in_memory {
+            return;
+        }
         for platter in self.disks.iter_mut().filter(|p| !p.disk.remote && !p.hidden).take(1) {
             platter.content = Content::Of(*lease);
         }
@@ -394,4 +413,8 @@ pub(crate) fn says(node: NodeId, boot: BootId, profile: Profile, report: Report)
 
 fn hello(incarnation: u32, runs: impl IntoIterator<Item = RunId>) -> Report {
     Report::Hello { incarnation, runs: runs.into_iter().collect() }
+}
+
+const fn is_diskless(image: &Image) -> bool {
+    matches!(image.content.kind, Kind::Diskless { .. })
 }

@@ -2,7 +2,7 @@
 
 use crate::lab::Lab;
 use crate::random::Random;
-use hostler_core::catalogue::Content as ImageContent;
+use hostler_core::catalogue::{Content as ImageContent, Kind};
 use hostler_core::hardware::Arch;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input};
@@ -67,7 +67,7 @@ impl People {
         for arch in Arch::ALL {
             for name in ["fedora", "debian"] {
                 if name == "fedora" || random.chance(500) {
-                    inputs.push(self.image(name, arch));
+                    inputs.push(self.image(name, arch, random));
                 }
             }
         }
@@ -107,7 +107,7 @@ impl People {
             }
             Wish::Image => {
                 let arch = *random.pick(&Arch::ALL)?;
-                self.image(random.weighted(&[(1, "fedora"), (1, "debian")]), arch)
+                self.image(random.weighted(&[(1, "fedora"), (1, "debian")]), arch, random)
             }
             Wish::Tenant => Input::AddTenant {
                 name: random.weighted(&[(1, "kernel"), (1, "storage"), (1, "No Name")]).into(),
@@ -132,13 +132,13 @@ impl People {
         Input::Apply { author: ADMIN.into(), nodes }
     }
 
-    fn image(&mut self, name: &str, arch: Arch) -> Input {
+    fn image(&mut self, name: &str, arch: Arch, random: &mut Random) -> Input {
         self.serial += 1;
-        Input::AddImage {
-            name: name.into(),
-            arch,
-            content: ImageContent::raw(format!("{:064x}", self.serial), 1),
+        let mut content = ImageContent::raw(format!("{:064x}", self.serial), 2);
+        if random.chance(300) {
+            content.kind = Kind::Diskless { kernel_bytes: 1, arguments: String::new() };
         }
+        Input::AddImage { name: name.into(), arch, content }
     }
 
     fn request(&mut self, world: &World, random: &mut Random) -> Option<Input> {

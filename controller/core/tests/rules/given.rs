@@ -1,6 +1,6 @@
 //! What stories begin with: machines, requests and reports, in few words.
 
-use hostler_core::catalogue::Content as ImageContent;
+use hostler_core::catalogue::{Content as ImageContent, Kind};
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{BootId, RunId};
 use hostler_core::input::{Input, Report};
@@ -83,6 +83,16 @@ pub(crate) fn bmc(spec: &NodeSpec) -> BmcSpec {
 
 pub(crate) fn image(name: &str, arch: Arch, sha256: &str) -> Input {
     Input::AddImage { name: name.into(), arch, content: ImageContent::raw(sha256.into(), 1) }
+}
+
+/// With a kernel of a third of its bytes.
+pub(crate) fn diskless(name: &str, arch: Arch, sha256: &str, size_bytes: u64) -> Input {
+    let kind = Kind::Diskless { kernel_bytes: size_bytes / 3, arguments: "quiet".into() };
+    Input::AddImage {
+        name: name.into(),
+        arch,
+        content: ImageContent { sha256: sha256.into(), size_bytes, kind },
+    }
 }
 
 pub(crate) fn disk(serial: &str, blank: bool) -> Disk {

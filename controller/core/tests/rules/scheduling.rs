@@ -2,7 +2,7 @@
 
 use crate::given::{image, members, spec};
 use crate::rack::Rack;
-use hostler_core::catalogue::Content;
+use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::explain;
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Input};
@@ -210,7 +210,8 @@ fn a_request_that_can_never_be_satisfied_is_told_why() {
 #[test]
 fn an_image_that_no_disk_holds_is_refused_where_it_is_asked_for() {
     let mut rack = Rack::with(&["a", "b"]);
-    let content = Content { disk_bytes: 2 << 40, ..Content::raw("h1".into(), 7) };
+    let kind = Kind::Disk { encoding: Encoding::Raw, disk_bytes: 2 << 40 };
+    let content = Content { kind, ..Content::raw("h1".into(), 7) };
     rack.accept(Input::AddImage { name: "huge".into(), arch: Arch::X86_64, content });
     check_satisfiable(
         &rack,

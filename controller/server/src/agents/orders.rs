@@ -3,7 +3,7 @@
 
 use super::session::Speaker;
 use crate::controller::Controller;
-use hostler_core::catalogue::{Content, Encoding};
+use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::ids::{NodeId, RunId};
 use hostler_core::input::Profile;
 use hostler_core::lease::Lease;
@@ -14,7 +14,7 @@ use hostler_core::world::World;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Work;
 use hostler_proto::agent::v1::{
-    BootDeployedTask, DeployTask, Hello, InspectTask, StartRun, StopRun, Task, WipeTask,
+    BootDeployedTask, DeployDisklessTask, DeployTask, Hello, InspectTask, StartRun, StopRun, Task, WipeTask,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tonic::Status;
@@ -77,20 +77,8 @@ impl Told {
             Order::Inspect => Work::Inspect(InspectTask {}),
             Order::Wipe { keep } => Work::Wipe(WipeTask { keep_disks: keep, ..WipeTask::default() }),
             Order::Deploy { image, hostname, keep, ssh_keys } => {
-                let Content { sha256, size_bytes, encoding, disk_bytes } = image.content.clone();
-                Work::Deploy(DeployTask {
-                    url: controller.boot_url(&format!("images/{sha256}")),
-                    sha256,
-                    size_bytes,
-                    hostname: hostname.to_owned(),
-                    keep_disks: keep,
-                    encoding: match encoding {
-                        Encoding::Raw => String::new(),
-                        Encoding::Zstd | Encoding::Gzip => encoding.as_str().to_owned(),
-                    },
-                    disk_bytes,
-                    ssh_keys: ssh_keys.to_vec(),
-                })
+                let url = controller.boot_url(&format!("images/{}", image.content.sha256));
+                deployment(url, &image.content, hostname, keep, ssh_keys)
             }
             Order::Start(start) => Work::BootDeployed(BootDeployedTask { restart: start == Start::Restart }),
         };
@@ -126,6 +114,43 @@ impl Told {
             // Filled in by the session, outside of the world's lock.
             stdin: Vec::new(),
         })
+    }
+}
+
+/// The task that makes an image a machine's system.
+fn deployment(url: String, content: &Content, hostname: &str, keep: Vec<String>, keys: &[String]) -> Work {
+    let (sha256, size_bytes) = (content.sha256.clone(), content.size_bytes);
+    let (hostname, ssh_keys) = (hostname.to_owned(), keys.to_vec());
+    match &content.kind {
+        Kind::Disk { encoding, disk_bytes } => {
+            let encoding = match encoding {
+                Encoding::Raw => String::new(),
+                Encoding::Zstd | Encoding::Gzip => encoding.as_str().to_owned(),
+            };
+            let (keep_disks, disk_bytes) = (keep, *disk_bytes);
+            Work::Deploy(DeployTask {
+                url,
+                sha256,
+                size_bytes,
+                hostname,
+                keep_disks,
+                encoding,
+                disk_bytes,
+                ssh_keys,
+            })
+        }
+        Kind::Diskless { kernel_bytes, arguments } => {
+            let (kernel_bytes, arguments) = (*kernel_bytes, arguments.clone());
+            Work::DeployDiskless(DeployDisklessTask {
+                url,
+                sha256,
+                size_bytes,
+                kernel_bytes,
+                arguments,
+                hostname,
+                ssh_keys,
+            })
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::caller::User;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
 use super::{Api, apply, node_view};
-use crate::image;
+use crate::image::{self, Form};
 use crate::init::Credential;
 use crate::pki::Identity;
 use crate::power::ByHand;
@@ -174,7 +174,11 @@ impl NodeService for Api {
         };
         let arch: Arch = header.arch.parse().map_err(|e| Status::invalid_argument(format!("arch: {e}")))?;
         let expected = (!header.sha256.is_empty()).then_some(header.sha256);
-        let content = self.store_image(parts, arch, expected).await?;
+        let form = match header.diskless {
+            None => Form::Disk,
+            Some(wire::Diskless { kernel_bytes, arguments }) => Form::Diskless { kernel_bytes, arguments },
+        };
+        let content = self.store_image(parts, arch, expected, form).await?;
         let input = Input::AddImage { name: header.name, arch, content };
         match self.0.submit(input).await.map_err(|e| refused(&e))? {
             Reply::Image(id) => {
@@ -358,6 +362,7 @@ impl Api {
         mut parts: Streaming<wire::AddImageRequest>,
         arch: Arch,
         expected: Option<String>,
+        form: Form,
     ) -> Result<Content, Status> {
         let failed = |e: anyhow::Error| Status::aborted(format!("{e:#}"));
         let images = self.0.images.clone();
@@ -371,7 +376,7 @@ impl Api {
             upload = blocking(store).await.map_err(failed)?;
         }
         let images = self.0.images.clone();
-        blocking(move || image::take_in(&images, upload, expected.as_deref(), arch))
+        blocking(move || image::take_in(&images, upload, expected.as_deref(), arch, form))
             .await
             .map_err(|e| Status::invalid_argument(format!("{e:#}")))
     }

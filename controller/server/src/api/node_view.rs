@@ -3,7 +3,7 @@
 use super::lease_view::phases;
 use crate::agents::Registry;
 use hostler_core::attempt::{Boot, PowerOutcome};
-use hostler_core::catalogue::Image;
+use hostler_core::catalogue::{Image, Kind};
 use hostler_core::event::Event;
 use hostler_core::explain;
 use hostler_core::node::{DiskWipe, Inventory, Node, Presence};
@@ -138,6 +138,13 @@ fn disk_wipe(wipe: &DiskWipe) -> wire::DiskWipe {
 
 /// An image.
 pub(super) fn image(image: &Image) -> wire::Image {
+    let (encoding, disk_bytes, diskless) = match &image.content.kind {
+        Kind::Disk { encoding, disk_bytes } => (encoding.as_str().to_owned(), *disk_bytes, None),
+        Kind::Diskless { kernel_bytes, arguments } => {
+            let (kernel_bytes, arguments) = (*kernel_bytes, arguments.clone());
+            (String::new(), 0, Some(wire::Diskless { kernel_bytes, arguments }))
+        }
+    };
     wire::Image {
         id: image.id.0,
         name: image.name.clone(),
@@ -146,8 +153,9 @@ pub(super) fn image(image: &Image) -> wire::Image {
         size_bytes: image.content.size_bytes,
         status: image.status.as_str().to_owned(),
         added_ms: image.added.0,
-        encoding: image.content.encoding.as_str().to_owned(),
-        disk_bytes: image.content.disk_bytes,
+        encoding,
+        disk_bytes,
+        diskless,
     }
 }
 

@@ -8,9 +8,9 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _, SectionHe
 
 /// A program, a library, a kernel or a kernel module.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Elf {
+pub(crate) struct Elf {
     /// `None` if machines of that kind are not known here.
-    pub(super) arch: Option<Arch>,
+    pub(crate) arch: Option<Arch>,
     /// The dynamic linker that a program asks for; a static one asks for none.
     pub(super) interpreter: Option<String>,
     /// Names of shared libraries.
@@ -24,7 +24,7 @@ impl Elf {
     ///
     /// # Errors
     /// If it is not a whole 64-bit ELF file.
-    pub(super) fn parse(data: &[u8]) -> anyhow::Result<Self> {
+    pub(crate) fn parse(data: &[u8]) -> anyhow::Result<Self> {
         if data.get(..5) != Some(b"\x7fELF\x02") {
             bail!("it is not a 64-bit ELF file");
         }

@@ -112,7 +112,7 @@ fn only_version(root: &Path) -> anyhow::Result<String> {
 }
 
 /// Tells kernels apart by the heads that their loaders look at.
-fn architecture(image: &[u8]) -> Option<Arch> {
+pub(crate) fn architecture(image: &[u8]) -> Option<Arch> {
     let at = |offset: usize, bytes: &[u8]| image.get(offset..).is_some_and(|rest| rest.starts_with(bytes));
     // Documentation/arch/x86/boot.rst: the magic, and bit 0 of xloadflags for a 64-bit kernel.
     if at(0x202, b"HdrS") {

@@ -9,8 +9,8 @@
 mod build;
 mod cpio;
 mod drivers;
-mod elf;
-mod kernel;
+pub(crate) mod elf;
+pub(crate) mod kernel;
 mod modules;
 mod program;
 #[cfg(test)]

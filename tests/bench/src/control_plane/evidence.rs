@@ -104,7 +104,7 @@ pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> 
         Purpose::Prepare => {
             inputs.push(ramdisk(Report::Wiped { task: task(Stage::Wipe), disks: vec![wipe()] }));
         }
-        Purpose::Deploy => {
+        Purpose::Deploy | Purpose::DeployDiskless => {
             let sha256 = order::image_of(world, node.id)?.content.sha256.clone();
             inputs.push(ramdisk(Report::SignRequest));
             inputs.push(ramdisk(Report::Deployed {

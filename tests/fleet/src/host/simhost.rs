@@ -7,7 +7,7 @@ use super::system::System;
 use crate::network::Cable;
 use async_trait::async_trait;
 use hostler_agent::{
-    BoxedStream, DeployedIdentity, Disk, DiskInfo, Installed, Inventory, Load, Machine, Nic,
+    BoxedStream, DeployedIdentity, Disk, DiskInfo, DisklessSystem, Installed, Inventory, Load, Machine, Nic,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
@@ -79,7 +79,7 @@ impl SimHost {
         self.clock_ahead_ms.store(milliseconds, Ordering::Relaxed);
     }
 
-    /// What the system on the disk has, if there is one.
+    /// What the deployed system has, if there is one.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -106,6 +106,9 @@ impl SimHost {
     pub async fn lose_power(&self) {
         for disk in &self.disks {
             disk.settle().await;
+        }
+        if let Err(error) = self.system.lose_memory() {
+            tracing::error!("a system that was in memory stays: {error}");
         }
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
@@ -191,8 +194,20 @@ impl Machine for SimHost {
         Ok(Installed::default())
     }
 
+    async fn install_diskless(
+        &self,
+        _system: DisklessSystem,
+        identity: &DeployedIdentity,
+    ) -> io::Result<Installed> {
+        self.system.install_in_memory(identity)?;
+        Ok(Installed::default())
+    }
+
     async fn start_deployed(&self, restart: bool) -> io::Result<()> {
         match self.system.installed()? {
+            Some(_) if restart && self.system.is_in_memory() => Err(io::Error::other(
+                "it is in memory only, and would be lost on the way through the firmware",
+            )),
             Some(_) if restart => {
                 self.reboot().await?;
                 // As on real hardware: whoever asked is gone before there is an answer.
@@ -264,6 +279,22 @@ mod tests {
         assert_eq!(after.installed().unwrap(), None);
         assert!(!after.spool().exists());
         assert!(after.start_deployed(false).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_system_in_memory_needs_no_disk_and_is_gone_with_the_power() {
+        let directory = tempfile::tempdir().unwrap();
+        let host = host(directory.path());
+        let file = || tempfile::tempfile().unwrap();
+        let system = DisklessSystem { kernel: file(), initrd: file(), arguments: String::new() };
+        host.install_diskless(system, &identity()).await.unwrap();
+        assert!(host.start_deployed(true).await.is_err());
+        host.start_deployed(false).await.unwrap();
+        assert_eq!(host.installed().unwrap(), Some(identity()));
+        fs::write(host.spool().join("kept"), "output").unwrap();
+        host.lose_power().await;
+        assert_eq!(host.installed().unwrap(), None);
+        assert!(!host.spool().exists());
     }
 
     #[tokio::test]

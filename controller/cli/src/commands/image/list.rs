@@ -32,9 +32,10 @@ pub(crate) async fn run(session: &Session, _: Arguments) -> Result<Exit, Error> 
 
 /// One line for each image.
 pub(super) fn table(images: &[Image], now_ms: u64, look: &Look) -> String {
-    let mut table = Table::new(look, &["NAME", "ARCH", "STATUS", "SIZE", "ON DISK", "ADDED", "SHA-256"])
-        .one_line()
-        .right(&[3, 4]);
+    let mut table =
+        Table::new(look, &["NAME", "ARCH", "KIND", "STATUS", "SIZE", "ON DISK", "ADDED", "SHA-256"])
+            .one_line()
+            .right(&[4, 5]);
     for image in images {
         let tone = match image.status.as_str() {
             "good" => Tone::Good,
@@ -44,9 +45,12 @@ pub(super) fn table(images: &[Image], now_ms: u64, look: &Look) -> String {
         table.row([
             plain(&image.name),
             plain(&image.arch),
+            plain(image.kind),
             (image.status.clone(), tone),
-            plain(format!("{} {}", image.encoding, bytes(image.size_bytes))),
-            plain(bytes(image.disk_bytes)),
+            plain(
+                image.encoding.iter().cloned().chain([bytes(image.size_bytes)]).collect::<Vec<_>>().join(" "),
+            ),
+            or_dash(image.disk_bytes.map(bytes)),
             or_dash(image.added_ms.map(|at| age(now_ms, at))),
             plain(&image.sha256),
         ]);
@@ -66,14 +70,26 @@ mod tests {
             arch: "x86_64".to_owned(),
             sha256: "00ff".repeat(16),
             size_bytes: 3 << 29,
-            encoding: "zstd".to_owned(),
-            disk_bytes: 4 << 30,
+            kind: "disk",
+            encoding: Some("zstd".to_owned()),
+            disk_bytes: Some(4 << 30),
+            kernel_bytes: None,
+            arguments: None,
             status: "good".to_owned(),
             added_ms: Some(1),
         };
-        insta::assert_snapshot!(table(&[image], 86_400_001, &Look::default()), @r"
-        NAME    ARCH    STATUS          SIZE  ON DISK  ADDED  SHA-256
-        fedora  x86_64  good    zstd 1.5 GiB  4.0 GiB  1d     00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+        let live = Image {
+            name: "live".to_owned(),
+            kind: "diskless",
+            size_bytes: 1 << 26,
+            encoding: None,
+            disk_bytes: None,
+            ..image.clone()
+        };
+        insta::assert_snapshot!(table(&[image, live], 86_400_001, &Look::default()), @r"
+        NAME    ARCH    KIND      STATUS          SIZE  ON DISK  ADDED  SHA-256
+        fedora  x86_64  disk      good    zstd 1.5 GiB  4.0 GiB  1d     00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
+        live    x86_64  diskless  good        64.0 MiB        -  1d     00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff
         ");
     }
 }

@@ -8,7 +8,7 @@ use clap::Subcommand;
 /// What to do with images.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Add a disk image to the catalogue
+    /// Add a disk image, or a kernel and a ramdisk, to the catalogue
     Add(add::Arguments),
     /// List the images
     List(list::Arguments),
