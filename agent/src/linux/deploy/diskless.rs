@@ -2,8 +2,8 @@
 //! ramdisk: the kernel unpacks one over the other.
 
 use super::cpio::Archive;
-use super::kernel::{self, LoadError};
-use super::{InstallError, Prepared, console_arguments, ssh, system};
+use super::kernel::{self, LoadError, console_arguments};
+use super::{InstallError, Prepared, ssh, system};
 use crate::identity::DeployedIdentity;
 use crate::machine::DisklessSystem;
 use std::fs::File;

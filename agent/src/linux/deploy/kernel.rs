@@ -44,6 +44,23 @@ pub(in crate::linux) enum LoadError {
     ProgramRefused { system: io::Error, program: String },
 }
 
+impl LoadError {
+    /// What the system said, if that is what went wrong.
+    pub(super) const fn source_of(&self) -> Option<&io::Error> {
+        match self {
+            Self::Read { source, .. } | Self::Memory { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// The consoles that this kernel was started with are those that somebody looks at.
+pub(super) fn console_arguments() -> String {
+    let line = super::super::line("/proc/cmdline");
+    let consoles = line.split_ascii_whitespace().filter(|word| word.starts_with("console="));
+    consoles.map(|word| format!(" {word}")).collect()
+}
+
 /// Loads an entry's kernel, for `reboot(LINUX_REBOOT_CMD_KEXEC)`.
 pub(super) fn load(tree: &Tree, entry: &Entry) -> Result<(), LoadError> {
     let path = format!("/{}", entry.kernel);

@@ -38,10 +38,10 @@ WantedBy=multi-user.target
 pub(in crate::linux) struct WriteError {
     path: &'static str,
     #[source]
-    source: io::Error,
+    pub(super) source: io::Error,
 }
 
-fn failed(path: &'static str) -> impl FnOnce(io::Error) -> WriteError {
+pub(super) fn failed(path: &'static str) -> impl FnOnce(io::Error) -> WriteError {
     move |source| WriteError { path, source }
 }
 
