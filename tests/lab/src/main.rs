@@ -27,7 +27,7 @@ enum Command {
         #[arg(trailing_var_arg = true, required = true)]
         words: Vec<String>,
     },
-    /// Build a disk image for the machines of a lab.
+    /// Build an image for the machines of a lab.
     Image {
         /// Which.
         kind: ImageKind,
@@ -48,6 +48,8 @@ enum Command {
 enum ImageKind {
     /// Busybox and a kernel.
     Tiny,
+    /// The same in a ramdisk, which needs no disk; the kernel is that of the package in the cache.
+    Live,
     /// Debian with systemd; x86_64 only.
     Debian,
 }
@@ -71,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Image { kind, arch, output } => {
             let kind = match kind {
                 ImageKind::Tiny => image::Kind::Tiny,
+                ImageKind::Live => image::Kind::Live,
                 ImageKind::Debian => image::Kind::Debian,
             };
             image::build(&Foreign::new(&Layout::new()), kind, arch, &std::path::absolute(output)?)

@@ -88,6 +88,35 @@ fn head(name: &str) -> Vec<u8> {
     head
 }
 
+/// What is looked at of a kernel for x86_64 or aarch64.
+#[must_use]
+pub fn kernel_head(arch: &str) -> Vec<u8> {
+    let mut head = vec![0; 4 * KIB];
+    if arch == "x86_64" {
+        head[0x202..0x206].copy_from_slice(b"HdrS");
+        head[0x236] = 1;
+    } else {
+        head[56..60].copy_from_slice(b"ARM\x64");
+    }
+    head
+}
+
+/// A ramdisk with an /init of so many bytes, which nothing runs: cpio's "newc" format.
+#[must_use]
+pub fn initrd(size: usize) -> Vec<u8> {
+    let entry = |name: &str, size: usize| {
+        let fields = [1, 0o100_755, 0, 0, 1, 0, size, 0, 0, 0, 0, name.len() + 1, 0];
+        let fields: String = fields.iter().map(|field| format!("{field:08X}")).collect();
+        let mut entry = format!("070701{fields}{name}\0").into_bytes();
+        entry.resize(entry.len().next_multiple_of(4), 0);
+        entry
+    };
+    let mut archive = entry("init", size);
+    archive.resize((archive.len() + size).next_multiple_of(4), b'#');
+    archive.extend(entry("TRAILER!!!", 0));
+    archive
+}
+
 /// An MBR with one Linux partition of 64 KiB.
 #[must_use]
 pub fn partition_table() -> Vec<u8> {

@@ -55,7 +55,7 @@ pub(super) fn build(foreign: &Foreign, arch: Arch, work: &Path, output: &Path) -
 }
 
 /// Copies the modules and what they depend on, and notes the order to load them in.
-fn modules(foreign: &Foreign, arch: Arch, to: &Path) -> anyhow::Result<()> {
+pub(super) fn modules(foreign: &Foreign, arch: Arch, to: &Path) -> anyhow::Result<()> {
     let (_, version) = foreign.kernel(arch)?;
     let from = foreign.kernel_root(arch).join("lib/modules").join(version);
     let index = fs::read_to_string(from.join("modules.dep")).context("the kernel has no modules.dep")?;
@@ -96,7 +96,7 @@ fn load_order(index: &str, wanted: &[&str]) -> Vec<String> {
 }
 
 /// Packs `tree` in the kernel's format.
-fn archive(tree: &Path, output: &Path) -> anyhow::Result<()> {
+pub(super) fn archive(tree: &Path, output: &Path) -> anyhow::Result<()> {
     let names = run(Command::new("find").arg(".").current_dir(tree))?;
     let (list, plain) = (tree.with_extension("list"), tree.with_extension("cpio"));
     fs::write(&list, names)?;

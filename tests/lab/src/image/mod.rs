@@ -1,13 +1,15 @@
-//! Disk images for the machines of a lab, built without loop devices and mounts: nothing of a build can be left behind
-//! but files.
+//! Images for the machines of a lab, built without loop devices and mounts: nothing of a build can be left behind but
+//! files.
 //!
 //! * [`tiny`] busybox and a kernel: seconds to build, seconds to write.
+//! * [`live`] the same in a ramdisk, for machines that start without a disk.
 //! * [`debian`] a real distribution with systemd.
 //! * [`disk`] partitions and boot loaders.
 
 mod debian;
 mod disk;
 mod initrd;
+mod live;
 mod tiny;
 mod tree;
 
@@ -24,6 +26,8 @@ use std::process::Command;
 pub enum Kind {
     /// Busybox, and the agent once it was deployed.
     Tiny,
+    /// A ramdisk that has all of `Tiny`; its kernel is that of the package.
+    Live,
     /// Debian with systemd, networkd and sshd. x86_64 only: other architectures would have to be configured under
     /// emulation, which takes half an hour.
     Debian,
@@ -35,12 +39,13 @@ pub enum Kind {
 /// If it cannot be built.
 pub fn cached(layout: &Layout, kind: Kind, arch: Arch) -> anyhow::Result<PathBuf> {
     let name = match kind {
-        Kind::Tiny => "tiny",
-        Kind::Debian => "debian",
+        Kind::Tiny => format!("tiny-{}.raw.zst", arch.name()),
+        Kind::Live => format!("live-{}.cpio.gz", arch.name()),
+        Kind::Debian => format!("debian-{}.raw.zst", arch.name()),
     };
     // What an image is made of is in this program.
     let program = std::env::current_exe()?;
-    let image = layout.cache().join(format!("images/{name}-{}.raw.zst", arch.name()));
+    let image = layout.cache().join("images").join(name);
     let modified = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
     let fresh = kind == Kind::Debian || modified(&image) > modified(&program);
     if !image.exists() || !fresh {
@@ -69,6 +74,10 @@ fn build_in(foreign: &Foreign, kind: Kind, arch: Arch, work: &Path, output: &Pat
     let (tree, raw, done) = (work.join("tree"), work.join("image.raw"), work.join("image.done"));
     match kind {
         Kind::Tiny => tiny::fill(foreign, arch, work, &tree)?,
+        Kind::Live => {
+            live::build(foreign, arch, &tree, &done)?;
+            return put_in_place(&done, output);
+        }
         Kind::Debian if arch == Arch::X86_64 => debian::fill(&tree)?,
         Kind::Debian => bail!("the Debian image is for x86_64 only"),
     }
@@ -78,6 +87,10 @@ fn build_in(foreign: &Foreign, kind: Kind, arch: Arch, work: &Path, output: &Pat
     } else {
         std::fs::rename(&raw, &done)?;
     }
-    // Whoever looks for it meanwhile sees the old one or the new one.
-    std::fs::rename(&done, output).with_context(|| format!("cannot make {}", output.display()))
+    put_in_place(&done, output)
+}
+
+/// Whoever looks for it meanwhile sees the old one or the new one.
+fn put_in_place(done: &Path, output: &Path) -> anyhow::Result<()> {
+    std::fs::rename(done, output).with_context(|| format!("cannot make {}", output.display()))
 }

@@ -53,6 +53,15 @@ const RELEASE: &str = "NAME=\"Hostler lab\"\nID=hostler-lab\nPRETTY_NAME=\"Hostl
 
 /// Makes the root file system in `tree`.
 pub(super) fn fill(foreign: &Foreign, arch: Arch, work: &Path, tree: &Path) -> anyhow::Result<()> {
+    system(foreign, arch, tree)?;
+    let (kernel, _) = foreign.kernel(arch)?;
+    copy(&kernel, &tree.join("boot/vmlinuz"))?;
+    initrd::build(foreign, arch, work, &tree.join("boot/initrd.img"))?;
+    write(&tree.join("boot/grub/grub.cfg"), grub_config("vmlinuz", "initrd.img", arch.console()))
+}
+
+/// Everything of it that does not depend on what it is started from.
+pub(super) fn system(foreign: &Foreign, arch: Arch, tree: &Path) -> anyhow::Result<()> {
     for dir in ["boot", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/lib", "var/lib"] {
         make_dir(&tree.join(dir))?;
     }
@@ -78,8 +87,5 @@ pub(super) fn fill(foreign: &Foreign, arch: Arch, work: &Path, tree: &Path) -> a
     ] {
         write(&etc.join(name), text)?;
     }
-    let (kernel, _) = foreign.kernel(arch)?;
-    copy(&kernel, &tree.join("boot/vmlinuz"))?;
-    initrd::build(foreign, arch, work, &tree.join("boot/initrd.img"))?;
-    write(&tree.join("boot/grub/grub.cfg"), grub_config("vmlinuz", "initrd.img", arch.console()))
+    Ok(())
 }

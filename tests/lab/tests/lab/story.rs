@@ -5,6 +5,7 @@ use crate::support::{BOOT, can_run, plan};
 use crate::tenant::{PATTERN, Tenant, is_on_disk};
 use hostler_lab::image::Kind;
 use hostler_lab::room::{Arch, DiskKind, MachineSpec, Platform};
+use hostler_lab::wait::until;
 use hostler_lab::{Lab, RoomSpec};
 use serde_json::Value;
 
@@ -68,14 +69,18 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
         (Kind::Debian, Arch::X86_64),
         (Kind::Tiny, Arch::X86_64),
         (Kind::Tiny, Arch::Aarch64),
+        (Kind::Live, Arch::Aarch64),
         (Kind::Tiny, Arch::Ppc64le),
     ];
     let ci = Tenant::new(&lab, &images).unwrap();
     assert_clean(&lab);
 
     let key = ci.ssh_key().unwrap();
-    let group =
-        "server=1:x86_64,nodes=bios1,image=debian client=1:x86_64,nodes=uefi1 arm=1:aarch64 power=1:ppc64le";
+    // Of the machines whose kernels need the program kexec, one has its system on a disk and one in memory.
+    let arm = if is_full() { "tiny" } else { "live" };
+    let group = format!(
+        "server=1:x86_64,nodes=bios1,image=debian client=1:x86_64,nodes=uefi1 arm=1:aarch64,image={arm} power=1:ppc64le"
+    );
     let lease = ci.lease_of(&format!("{group} --image tiny --ssh-key {}", key.display())).unwrap();
     let shown = ci.lease(lease).unwrap();
     for node in shown["nodes"].as_array().unwrap() {
@@ -110,14 +115,18 @@ fn four_machines_are_provisioned_again_and_again() {
         return;
     }
     let lab = Lab::up(&plan("rounds", room)).unwrap();
-    let ci = Tenant::new(&lab, &[(Kind::Tiny, Arch::X86_64)]).unwrap();
+    let ci = Tenant::new(&lab, &[(Kind::Tiny, Arch::X86_64), (Kind::Live, Arch::X86_64)]).unwrap();
     for round in 0..rounds() {
         assert_clean(&lab);
-        let lease = ci.lease_of("4:x86_64 --image tiny").unwrap();
+        let image = if round % 2 == 0 { "live" } else { "tiny" };
+        let lease = ci.lease_of(&format!("one=1:x86_64 others=3:x86_64 --image {image}")).unwrap();
         for node in ci.lease(lease).unwrap()["nodes"].as_array().unwrap() {
             assert_phases(node, &DEPLOYED);
         }
         ci.run_payload(lease).unwrap();
+        if image == "live" {
+            restart_in_memory(&lab, &ci, lease);
+        }
         ci.ok(&format!("lease release {lease}")).unwrap();
         eprintln!("round {round} is over");
     }
@@ -125,7 +134,35 @@ fn four_machines_are_provisioned_again_and_again() {
     assert_eq!(disks_with_pattern(&lab), Vec::<String>::new());
 }
 
+/// A system that is in memory is deployed again when its machine has restarted; what it kept is gone, but not what it
+/// left on the disk.
+fn restart_in_memory(lab: &Lab, ci: &Tenant<'_>, lease: u64) {
+    let shown = ci.lease(lease).unwrap();
+    let member = shown["nodes"].as_array().unwrap().iter().find(|node| node["role"] == "one").unwrap();
+    let name = member["name"].as_str().unwrap();
+    let boot = lab.node(name).unwrap()["boot"]["id"].clone();
+    // Every platform calls its first disk so, or has none of this kind.
+    let soil = format!(
+        "for disk in /dev/vda /dev/sda /dev/nvme0n1; do [ ! -b $disk ] || echo {PATTERN} > $disk; done"
+    );
+    let script = ci.path("soil.sh");
+    std::fs::write(&script, format!("{soil}\nsync\n")).unwrap();
+    ci.ok(&format!("run {lease} --role one --timeout 1m --script {}", script.display())).unwrap();
+    ci.say(&format!("run {lease} --role one --timeout 1m -- reboot")).unwrap();
+    let again = until("the system to be deployed again", BOOT, || {
+        let node = lab.node(name)?;
+        let up = node["boot"]["id"] != boot && phases(&node).contains(&"deployed");
+        Ok(up.then_some(node))
+    });
+    assert_eq!(again.unwrap()["state"], "leased");
+    ci.ok(&format!("run {lease} --role one --timeout 1m -- test ! -e /root/secret")).unwrap();
+}
+
 /// With `--full`, as many as fit into an hour.
 fn rounds() -> u32 {
-    if std::env::var_os("HOSTLER_FULL").is_some() { 10 } else { 2 }
+    if is_full() { 10 } else { 2 }
+}
+
+fn is_full() -> bool {
+    std::env::var_os("HOSTLER_FULL").is_some()
 }

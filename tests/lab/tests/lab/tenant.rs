@@ -5,6 +5,7 @@ use hostler_lab::Lab;
 use hostler_lab::image::{self, Kind};
 use hostler_lab::layout::Layout;
 use hostler_lab::room::Arch;
+use hostler_lab::setup::foreign::Foreign;
 use rustix::fs::{SeekFrom, seek};
 use serde_json::Value;
 use std::fs::File;
@@ -38,11 +39,12 @@ impl<'a> Tenant<'a> {
         let tenant = Self { lab, dir: tempfile::tempdir()? };
         admin(lab, ["tenant", "add", "ci", "--write", &tenant.path("ci.toml").to_string_lossy()])?;
         for (kind, arch) in images {
-            let name = match kind {
-                Kind::Tiny => "tiny",
-                Kind::Debian => "debian",
-            };
-            add_image(lab, name, *arch, &image::cached(&Layout::new(), *kind, *arch)?)?;
+            let file = image::cached(&Layout::new(), *kind, *arch)?;
+            match kind {
+                Kind::Tiny => add_image(lab, "tiny", *arch, &file)?,
+                Kind::Debian => add_image(lab, "debian", *arch, &file)?,
+                Kind::Live => add_live(lab, *arch, &file)?,
+            }
         }
         Ok(tenant)
     }
@@ -133,6 +135,14 @@ pub(crate) fn admin<'w>(lab: &Lab, words: impl IntoIterator<Item = &'w str>) -> 
 
 pub(crate) fn add_image(lab: &Lab, name: &str, arch: Arch, file: &Path) -> anyhow::Result<()> {
     admin(lab, ["image", "add", &file.to_string_lossy(), "--name", name, "--arch", arch.name()])
+}
+
+/// The kernel of the package, with this ramdisk. No console is named: it talks where the machine does.
+fn add_live(lab: &Lab, arch: Arch, initrd: &Path) -> anyhow::Result<()> {
+    let (kernel, _) = Foreign::new(&Layout::new()).kernel(arch)?;
+    let (kernel, initrd) = (kernel.to_string_lossy(), initrd.to_string_lossy());
+    let words = ["image", "add", "--name", "live", "--arch", arch.name(), "--kernel", &kernel];
+    admin(lab, words.into_iter().chain(["--initrd", &initrd, "--arguments", "panic=10"]))
 }
 
 /// True if the bytes of `pattern` are anywhere on the disk, which must not be in use. Holes of the file are skipped.
