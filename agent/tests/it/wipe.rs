@@ -92,10 +92,28 @@ async fn invariant_3_a_disk_that_says_that_it_was_wiped_is_not_believed() {
 #[tokio::test]
 async fn invariant_3_a_device_that_says_that_it_erased_itself_is_not_believed() {
     let cases = [
-        ("nvme-lies", "nvme-format", true, ""),
-        ("nvme-crypto", "nvme-sanitize, discard", true, ""),
+        // Whether the kernel's methods work, and what is told: as notes if the disk is verified, else as its problem.
+        ("nvme-lies", "nvme-format", true, "nvme-sanitize (block erase): what was written at "),
+        (
+            "nvme-crypto",
+            "nvme-sanitize, discard",
+            true,
+            "nvme-format: the device ended Format NVM with status 0x10a",
+        ),
         ("ata-secure-erase", "ata-secure-erase", true, ""),
-        ("ata-frozen", "discard", true, ""),
+        ("ata-frozen", "discard", true, "ata-secure-erase: the firmware has frozen the security settings"),
+        (
+            "ata-locked-by-others",
+            "discard",
+            true,
+            "ata: it is protected by a password that is not known here; ",
+        ),
+        (
+            "scsi-sanitize-fails",
+            "discard",
+            true,
+            "scsi-sanitize (block erase): the device says that it failed",
+        ),
         (
             "nvme-sanitize-fails",
             "overwrite",
@@ -122,15 +140,49 @@ async fn invariant_3_a_device_that_says_that_it_erased_itself_is_not_believed() 
     }
     let (_agent, mut session) = bench.ramdisk_session().await;
     let reports = wiped(&mut session, 1, WipeTask::default()).await;
-    for (report, (name, method, verified, problem)) in reports.iter().zip(cases) {
+    for (report, (name, method, verified, told)) in reports.iter().zip(cases) {
         let found = (report.serial.as_str(), report.method.as_str(), report.verified);
         assert_eq!(found, (name, method, verified), "{}", report.problem);
-        assert!(report.problem.starts_with(problem), "{name}: {}", report.problem);
-        assert_eq!(report.problem.is_empty(), verified, "{name}: {}", report.problem);
+        let (tells, silent) =
+            if verified { (&report.notes, &report.problem) } else { (&report.problem, &report.notes) };
+        assert_eq!((tells.starts_with(told), silent.as_str()), (true, ""), "{name}: {tells}");
+        assert_eq!(tells.is_empty(), told.is_empty(), "{name}: {tells}");
     }
     for device in devices {
         device.finish();
     }
+}
+
+/// Every method of the kernel works for this disk, but it will be locked when its power was off.
+#[tokio::test]
+async fn a_disk_that_keeps_the_password_of_the_erase_is_not_wiped() {
+    let mut bench = Bench::new().await;
+    bench.machine.add_disk("one", 8 << 20, false);
+    let device = Recorded::open("ata-password-left-set");
+    bench.machine.record("one", &device);
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    let found = (reports[0].method.as_str(), reports[0].verified, reports[0].verified_bytes);
+    assert_eq!(found, ("ata-secure-erase", false, 0));
+    let problem =
+        "ata-secure-erase: it failed, and the password \"hostler\" that it needed could not be taken off";
+    assert!(reports[0].problem.starts_with(problem), "{}", reports[0].problem);
+    device.finish();
+}
+
+/// That the kernel has no quick way to a disk is nothing to tell of one that was wiped.
+#[tokio::test]
+async fn what_a_disk_usually_cannot_do_is_no_note() {
+    let mut bench = Bench::new().await;
+    for (serial, discard) in [("old", Does::Refuse), ("lies", Does::Nothing)] {
+        bench.machine.add_disk(serial, 8 << 20, false);
+        let behaviour = Behaviour { discard, ..Behaviour::default() };
+        bench.machine.behaviours.lock().unwrap().insert(serial.to_owned(), behaviour);
+    }
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    assert_eq!((reports[0].verified, reports[0].notes.as_str()), (true, ""));
+    assert!(reports[1].notes.starts_with("discard: what was written at "), "{}", reports[1].notes);
 }
 
 #[tokio::test]
