@@ -57,8 +57,8 @@ fn info(block: &Path, name: &str) -> DiskInfo {
     let disk = block.join(name);
     DiskInfo {
         path: format!("/dev/{name}"),
-        serial: serial(&disk),
-        model: line(disk.join("device/model")),
+        serial: plain(&serial(&disk)),
+        model: plain(&line(disk.join("device/model"))),
         size_bytes: size(block, name),
         rotational: line(disk.join("queue/rotational")) == "1",
         remote: is_remote(&disk, name),
@@ -70,6 +70,11 @@ fn serial(disk: &Path) -> String {
     let scsi = unit_serial(&fs::read(disk.join("device/vpd_pg80")).unwrap_or_default());
     let world_wide = ["wwid", "device/wwid"].map(|file| line(disk.join(file)));
     plain.into_iter().chain([scsi]).chain(world_wide).find(|serial| !serial.is_empty()).unwrap_or_default()
+}
+
+/// The text as the controller keeps it and sends it back to name the disk by it.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Namespaces of one NVMe controller have its serial number in common, the two actuators of a SAS disk that of the
@@ -172,7 +177,7 @@ mod tests {
         tree.file(&format!("{sda}/device/vpd_pg80"), b"\0\x80\0\x08  WD-1234\0");
         tree.file(&format!("{sda}/queue/rotational"), "1\n");
         let vda = tree.disk("vda", "pci0/virtio1");
-        tree.file(&format!("{vda}/serial"), "disk0");
+        tree.file(&format!("{vda}/serial"), "disk\x010");
         for name in ["loop0", "ram1", "zram0", "dm-0", "md127", "sr0", "mmcblk0boot0", "mmcblk0rpmb"] {
             tree.disk(name, &format!("virtual/{name}"));
         }
@@ -186,7 +191,7 @@ mod tests {
             [
                 ("/dev/nvme0n1", "S4EV", false, false),
                 ("/dev/sda", "WD-1234", true, false),
-                ("/dev/vda", "disk0", false, false)
+                ("/dev/vda", "disk 0", false, false)
             ]
         );
         assert_eq!((disks[0].model.as_str(), disks[0].size_bytes), ("Fast 1", 1 << 20));

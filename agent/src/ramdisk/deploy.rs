@@ -1,7 +1,7 @@
 //! The task Deploy: an image on a disk, and an identity for its agent.
 
 use super::image::{ImageError, disk_bytes, write_image};
-use super::task::{StepError, Watch, Workshop, is_kept};
+use super::task::{StepError, Watch, Workshop, is_kept, must_be_inspected};
 use crate::clock::elapsed_ms;
 use crate::disk::DiskInfo;
 use crate::identity::{DeployedIdentity, KeyAndRequest};
@@ -17,6 +17,8 @@ pub(crate) async fn deploy(
 ) -> Result<Deployed, StepError> {
     let start = Instant::now();
     let disks = workshop.machine.disks().await.map_err(StepError::Disks)?;
+    // All of them: the firmware may start what is on one that came later.
+    must_be_inspected(disks.iter().filter(|disk| !is_kept(disk, &task.keep_disks)), &task.inspected)?;
     let info = choose(&disks, &task)?;
     let disk = workshop
         .machine

@@ -7,14 +7,14 @@ use hostler_core::catalogue::{Content, Encoding};
 use hostler_core::ids::{NodeId, RunId};
 use hostler_core::input::Profile;
 use hostler_core::lease::Lease;
-use hostler_core::node::Start;
+use hostler_core::node::{Disk, Inventory, Start};
 use hostler_core::order::{self, Order, RunOrder};
 use hostler_core::run::Run;
 use hostler_core::world::World;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Work;
 use hostler_proto::agent::v1::{
-    BootDeployedTask, DeployTask, Hello, InspectTask, StartRun, StopRun, Task, WipeTask,
+    BootDeployedTask, DeployTask, Hello, InspectTask, InspectedDisk, StartRun, StopRun, Task, WipeTask,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tonic::Status;
@@ -52,7 +52,7 @@ impl Told {
     /// The next thing that the agent has to be told now.
     ///
     /// # Errors
-    /// If its boot is over.
+    /// If its boot is over, or it is to write to disks of which nothing is known.
     pub(super) fn news(&mut self, controller: &Controller, speaker: Speaker) -> Result<Option<News>, Status> {
         controller.published.read(|world| {
             if world.nodes.get(speaker.node).and_then(|n| n.current(speaker.boot)).is_none() {
@@ -62,20 +62,28 @@ impl Told {
                 )));
             }
             match speaker.profile {
-                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node).map(News::from)),
+                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node)?.map(News::from)),
                 Profile::Tenant => Ok(self.run(world, speaker.node)),
             }
         })
     }
 
-    fn task(&mut self, controller: &Controller, world: &World, node: NodeId) -> Option<ToAgent> {
-        let (id, order) = order::for_ramdisk(world, node)?;
+    fn task(
+        &mut self,
+        controller: &Controller,
+        world: &World,
+        node: NodeId,
+    ) -> Result<Option<ToAgent>, Status> {
+        let Some((id, order)) = order::for_ramdisk(world, node) else { return Ok(None) };
         if self.task.replace(id) == Some(id) {
-            return None;
+            return Ok(None);
         }
+        let inspected = || writable(world.nodes.get(node).and_then(|node| node.inventory.as_ref()));
         let work = match order {
             Order::Inspect => Work::Inspect(InspectTask {}),
-            Order::Wipe { keep } => Work::Wipe(WipeTask { keep_disks: keep, ..WipeTask::default() }),
+            Order::Wipe { keep } => {
+                Work::Wipe(WipeTask { keep_disks: keep, inspected: inspected()?, ..WipeTask::default() })
+            }
             Order::Deploy { image, hostname, keep, ssh_keys } => {
                 let Content { sha256, size_bytes, encoding, disk_bytes } = image.content.clone();
                 Work::Deploy(DeployTask {
@@ -90,11 +98,12 @@ impl Told {
                     },
                     disk_bytes,
                     ssh_keys: ssh_keys.to_vec(),
+                    inspected: inspected()?,
                 })
             }
             Order::Start(start) => Work::BootDeployed(BootDeployedTask { restart: start == Start::Restart }),
         };
-        Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) }))
+        Ok(Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) })))
     }
 
     fn run(&mut self, world: &World, node: NodeId) -> Option<News> {
@@ -129,6 +138,24 @@ impl Told {
     }
 }
 
+/// The disks that the inspection found to be the machine's own. What was reached by several paths then is not sent: with
+/// one path left it looks like the machine's own.
+///
+/// # Errors
+/// If there was no inspection.
+fn writable(inventory: Option<&Inventory>) -> Result<Vec<InspectedDisk>, Status> {
+    let inventory = inventory.ok_or_else(|| {
+        Status::failed_precondition("the machine was never inspected, so its disks may not be written")
+    })?;
+    let local = inventory.disks.iter().filter(|disk| !disk.remote);
+    let inspected = |disk: &Disk| InspectedDisk {
+        path: disk.path.clone(),
+        serial: disk.serial.clone(),
+        size_bytes: disk.size_bytes,
+    };
+    Ok(local.map(inspected).collect())
+}
+
 /// What a payload knows of where it runs: its own name, role and address, and those of the other members.
 fn surroundings(world: &World, lease: &Lease, node: NodeId, run: RunId) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::from([
@@ -160,4 +187,26 @@ fn surroundings(world: &World, lease: &Lease, node: NodeId, run: RunId) -> BTree
     }
     variables.insert("HOSTLER_PEERS".into(), peers.join(" "));
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_local_disks_that_were_inspected_may_be_written() {
+        let disk = |serial: &str, remote| Disk {
+            path: format!("/dev/{serial}"),
+            serial: serial.to_owned(),
+            size_bytes: 1 << 30,
+            remote,
+            ..Disk::default()
+        };
+        let inventory =
+            Inventory { disks: vec![disk("own", false), disk("far", true)], ..Inventory::default() };
+        let own = InspectedDisk { path: "/dev/own".into(), serial: "own".into(), size_bytes: 1 << 30 };
+        assert_eq!(writable(Some(&inventory)).unwrap(), [own]);
+        assert_eq!(writable(Some(&Inventory::default())).unwrap(), []);
+        assert_eq!(writable(None).unwrap_err().code(), tonic::Code::FailedPrecondition);
+    }
 }
