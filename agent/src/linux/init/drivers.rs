@@ -10,25 +10,14 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Loaded without any device that would ask for them. The kernel asks for checksums and character sets by starting
-/// modprobe, which is not here.
-const ALWAYS: [&str; 11] = [
-    "crc32c_generic",
-    "crct10dif_generic",
-    "crc64_rocksoft_generic",
-    "ext4",
-    "xfs",
-    "vfat",
-    "nls_ascii",
-    "nls_cp437",
-    "nls_iso8859_1",
-    "nls_utf8",
-    "sd_mod",
+/// What is loaded after another module, which asks for it by starting modprobe, or not at all: what makes /dev/ipmi0 of
+/// a BMC's system interface, and Ethernet of an adapter that can do more.
+const FOLLOWED_BY: [(&str, &str); 4] = [
+    ("ipmi_si", "ipmi_devintf"),
+    ("ipmi_ssif", "ipmi_devintf"),
+    ("ipmi_powernv", "ipmi_devintf"),
+    ("mlx4_core", "mlx4_en"),
 ];
-
-/// Drivers of a BMC's system interface, and what makes /dev/ipmi0 of it.
-const IPMI: [&str; 3] = ["ipmi_si", "ipmi_ssif", "ipmi_powernv"];
-const IPMI_DEVICE: &str = "ipmi_devintf";
 
 /// With no news of devices for so long, those that are there have been found. The kernel waits by itself for the disks
 /// behind most controllers before it calls a module loaded.
@@ -96,8 +85,8 @@ impl Drivers {
 
     fn begin(&mut self) {
         self.look_at_all();
-        for name in ALWAYS {
-            self.load(name);
+        for name in self.index.always() {
+            self.load(&name);
         }
         if Path::new("/sys/firmware/efi").exists() {
             self.load("efivarfs");
@@ -138,8 +127,8 @@ impl Drivers {
                 _ => tracing::warn!("cannot load {name}: {error}"),
             },
         }
-        if IPMI.contains(&name) {
-            self.load(IPMI_DEVICE);
+        for (_, next) in FOLLOWED_BY.iter().filter(|(first, _)| *first == name) {
+            self.load(next);
         }
     }
 }
