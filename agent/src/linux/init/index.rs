@@ -26,7 +26,7 @@ impl Index {
         Ok(Self::new(dir, index))
     }
 
-    fn new(dir: &Path, index: ModuleIndex) -> Self {
+    pub(super) fn new(dir: &Path, index: ModuleIndex) -> Self {
         let mut aliases = BTreeMap::<String, Vec<_>>::new();
         for module in &index.modules {
             for pattern in &module.aliases {
