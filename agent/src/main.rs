@@ -91,6 +91,9 @@ fn ramdisk(runtime: &Runtime, bring_up: bool) -> anyhow::Result<()> {
     let params = BootParams::parse(&command_line)?;
     // There is no deployed system yet, so nothing is spooled.
     let mut machine = LinuxMachine::new(PathBuf::from("/run/hostler-agent"));
+    if let Some(network) = &params.network {
+        machine = machine.booted_through(network.mac);
+    }
     if bring_up {
         machine = machine.after(init::bring_up(params.network.as_ref())?);
     }

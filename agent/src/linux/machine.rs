@@ -5,6 +5,7 @@ use super::{boot_order, deploy, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
 use crate::machine::{BoxedStream, Installed, Inventory, Load, Machine, dial_tcp};
+use crate::params::Mac;
 use async_trait::async_trait;
 use rustix::fs::OFlags;
 use rustix::system::RebootCommand;
@@ -29,6 +30,8 @@ pub struct LinuxMachine {
     spool: PathBuf,
     /// The kernel of the deployed system waits for the restart of this one.
     kernel_loaded: AtomicBool,
+    /// Of the interface that it was booted through, where that is known.
+    boot: Option<Mac>,
     /// Of drivers for this machine's devices, where that is the agent's business.
     search: Option<Search>,
 }
@@ -41,8 +44,15 @@ impl LinuxMachine {
             root: PathBuf::from("/"),
             spool,
             kernel_loaded: AtomicBool::new(false),
+            boot: None,
             search: None,
         }
+    }
+
+    /// Booted through the interface of this address.
+    #[must_use]
+    pub fn booted_through(self, mac: Mac) -> Self {
+        Self { boot: Some(mac), ..self }
     }
 
     /// Says nothing of disks before this search is over.
@@ -153,8 +163,10 @@ impl Machine for LinuxMachine {
     }
 
     async fn restore_boot_order(&self) -> io::Result<()> {
-        let root = self.root.clone();
-        tokio::task::spawn_blocking(move || boot_order::restore(&root)).await.map_err(io::Error::other)?
+        let (root, boot) = (self.root.clone(), self.boot);
+        tokio::task::spawn_blocking(move || boot_order::restore(&root, boot))
+            .await
+            .map_err(io::Error::other)?
     }
 
     async fn start_deployed(&self, restart: bool) -> io::Result<()> {

@@ -51,10 +51,11 @@ pub enum NetworkError {
 /// Meanwhile drivers may be loaded.
 pub(super) fn bring_up(network: &Network, drivers: &Search) -> Result<(), NetworkError> {
     let Network { mac, address, prefix, gateway } = network;
+    let mac = mac.to_string();
     let failed = |action: String| move |source| NetworkError::Configure { action, source };
     let interfaces = Interfaces::open().map_err(failed("open a socket".to_owned()))?;
     interfaces.set_up("lo").map_err(failed("switch on lo".to_owned()))?;
-    let name = wait_for_interface(mac, drivers)?;
+    let name = wait_for_interface(&mac, drivers)?;
     interfaces.set_up(&name).map_err(failed(format!("switch on {name}")))?;
     interfaces
         .set_address(&name, *address, *prefix)
