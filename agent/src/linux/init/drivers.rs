@@ -44,7 +44,10 @@ fn follow(told: &Sender<io::Result<()>>) -> io::Result<()> {
     // First, so that nothing that appears while the rest is looked at is missed.
     let events = Uevents::open()?;
     let mut drivers = match Index::read(Path::new(hostler_proto::RAMDISK_MODULES)) {
-        Ok(index) => Drivers::new(index, Path::new("/sys/devices"), Box::new(insert)),
+        Ok(index) => {
+            must_be_for(&index, &rustix::system::uname().release().to_string_lossy())?;
+            Drivers::new(index, Path::new("/sys/devices"), Box::new(insert))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             tracing::info!("this ramdisk has no modules: every driver has to be in the kernel");
             let _ = told.send(Ok(()));
@@ -52,7 +55,6 @@ fn follow(told: &Sender<io::Result<()>>) -> io::Result<()> {
         }
         Err(error) => return Err(error),
     };
-    drivers.warn_of_another_kernel();
     drivers.begin();
     let mut bound = Some(QUIET);
     loop {
@@ -68,6 +70,16 @@ fn follow(told: &Sender<io::Result<()>>) -> io::Result<()> {
             }
         }
     }
+}
+
+/// Kernel and ramdisk are fetched one after the other, and may have been built anew in between. The kernel refuses the
+/// modules of another one, so disks would be missed whose drivers are not built in.
+fn must_be_for(index: &Index, running: &str) -> io::Result<()> {
+    if index.kernel() == running {
+        return Ok(());
+    }
+    let text = format!("the modules are for Linux {}, but Linux {running} is running", index.kernel());
+    Err(io::Error::other(text))
 }
 
 /// Has the kernel take a module.
@@ -86,16 +98,6 @@ struct Drivers {
 impl Drivers {
     fn new(index: Index, devices: &Path, insert: Insert) -> Self {
         Self { index, devices: devices.to_owned(), insert, tried: BTreeSet::new(), loaded: 0 }
-    }
-
-    fn warn_of_another_kernel(&self) {
-        let running = rustix::system::uname().release().to_string_lossy().into_owned();
-        if running != self.index.kernel() {
-            tracing::warn!(
-                "the modules are for Linux {}, but Linux {running} is running",
-                self.index.kernel()
-            );
-        }
     }
 
     fn begin(&mut self) {
@@ -272,6 +274,15 @@ mod tests {
             "ext4",
         ];
         assert_eq!(order(&devices, modules), expected);
+    }
+
+    #[test]
+    fn a_kernel_and_a_ramdisk_of_two_builds_do_not_go_together() {
+        let index = ModuleIndex { kernel: "6.1.0-50-amd64".into(), modules: Vec::new() };
+        let index = Index::new(Path::new("/m"), index);
+        must_be_for(&index, "6.1.0-50-amd64").unwrap();
+        let error = must_be_for(&index, "6.1.0-56-amd64").unwrap_err().to_string();
+        assert_eq!(error, "the modules are for Linux 6.1.0-50-amd64, but Linux 6.1.0-56-amd64 is running");
     }
 
     #[test]
