@@ -89,11 +89,15 @@ fn ramdisk(runtime: &Runtime, bring_up: bool) -> anyhow::Result<()> {
     let command_line =
         std::fs::read_to_string("/proc/cmdline").context("cannot read the kernel command line")?;
     let params = BootParams::parse(&command_line)?;
-    if bring_up {
-        init::bring_up(params.network.as_ref())?;
-    }
     // There is no deployed system yet, so nothing is spooled.
-    let machine: Arc<dyn Machine> = Arc::new(LinuxMachine::new(PathBuf::from("/run/hostler-agent")));
+    let mut machine = LinuxMachine::new(PathBuf::from("/run/hostler-agent"));
+    if let Some(network) = &params.network {
+        machine = machine.booted_through(network.mac);
+    }
+    if bring_up {
+        machine = machine.after(init::bring_up(params.network.as_ref())?);
+    }
+    let machine: Arc<dyn Machine> = Arc::new(machine);
     let exit = runtime.block_on(run_ramdisk(machine, params))?;
     tracing::info!("ends: {exit:?}");
     Ok(())

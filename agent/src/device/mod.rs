@@ -35,7 +35,7 @@ pub mod nvme;
 mod poll;
 pub mod scsi;
 
-pub use error::EraseError;
+pub use error::{EraseError, PasswordError};
 pub use health::health;
 pub use method::{Action, EraseMethod};
 pub use poll::Progress;

@@ -1,7 +1,8 @@
 //! The order in which UEFI firmware tries its boot entries, in the variables that `efivarfs` shows.
 
 use super::load_option::LoadOption;
-use super::{line, names};
+use super::names;
+use crate::params::Mac;
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,31 +16,41 @@ const VENDOR: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const ATTRIBUTES: usize = 4;
 const KEPT_AND_SEEN: [u8; ATTRIBUTES] = [7, 0, 0, 0];
 
-/// Puts the entry that boots over IPv4 from the interface that the kernel command line names first, and drops what the
+/// Puts the entry that boots over IPv4 from the interface that the machine was booted through first, and drops what the
 /// system before this has ordered for the next start alone. Does nothing where the firmware is not UEFI.
-pub(super) fn restore(root: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The first, when both have been tried: either could let the machine start what a tenant has left.
+pub(super) fn restore(root: &Path, boot: Option<Mac>) -> io::Result<()> {
     let directory = root.join("sys/firmware/efi/efivars");
     if !directory.is_dir() {
         return Ok(());
     }
-    let command_line = line(root.join("proc/cmdline"));
-    let word = command_line.split_ascii_whitespace().find_map(|word| word.strip_prefix("hostler.mac="));
-    let mac = word.and_then(parse_mac).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::NotFound, "the kernel command line does not tell the boot interface")
-    })?;
-    let next = variable(&directory, "BootNext");
-    if next.exists() {
-        make_mutable(&next);
-        fs::remove_file(&next)?;
+    let dropped = drop_next(&directory);
+    let ordered = put_network_first(&directory, boot);
+    if let (Err(_), Err(error)) = (&dropped, &ordered) {
+        tracing::warn!("cannot put the network first in the firmware's boot order: {error}");
     }
-    let order_file = variable(&directory, "BootOrder");
+    dropped.and(ordered)
+}
+
+fn drop_next(directory: &Path) -> io::Result<()> {
+    let next = variable(directory, "BootNext");
+    if !next.exists() {
+        return Ok(());
+    }
+    make_mutable(&next);
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot remove BootNext: {error}"));
+    fs::remove_file(&next).map_err(failed)
+}
+
+fn put_network_first(directory: &Path, boot: Option<Mac>) -> io::Result<()> {
+    let not_found = |why| io::Error::new(io::ErrorKind::NotFound, why);
+    let mac = boot.ok_or_else(|| not_found("the kernel command line does not tell the boot interface"))?;
+    let order_file = variable(directory, "BootOrder");
     let order = read_order(&order_file)?;
-    let Some(first) = network_entry(&entries(&directory), mac) else {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            "the firmware has no entry that boots this interface over IPv4",
-        ));
-    };
+    let first = network_entry(&entries(directory), mac)
+        .ok_or_else(|| not_found("the firmware has no entry that boots this interface over IPv4"))?;
     let wanted = with_first(&order, first);
     if wanted != order {
         make_mutable(&order_file);
@@ -51,18 +62,9 @@ pub(super) fn restore(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// "52:54:00:12:34:56".
-fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let byte = |part: &str| {
-        let digits = part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit());
-        digits.then(|| u8::from_str_radix(part, 16).ok()).flatten()
-    };
-    text.split(':').map(byte).collect::<Option<Vec<u8>>>()?.try_into().ok()
-}
-
 /// The entry to try first: over TFTP before the adapter's own program before HTTP, as the first is how the controller is
 /// found.
-fn network_entry(entries: &BTreeMap<u16, LoadOption>, mac: [u8; 6]) -> Option<u16> {
+fn network_entry(entries: &BTreeMap<u16, LoadOption>, Mac(mac): Mac) -> Option<u16> {
     let fits = |option: &LoadOption| option.active && !option.ipv6 && option.mac == Some(mac);
     let found = entries.iter().filter(|(_, option)| fits(option));
     found.min_by_key(|(number, option)| (option.http, !option.ipv4, **number)).map(|(number, _)| *number)
@@ -123,9 +125,6 @@ mod tests {
         fn new(entries: &[(u16, Vec<u8>)], order: &[u16]) -> Self {
             let firmware = Self(tempfile::tempdir().unwrap());
             fs::create_dir_all(firmware.directory()).unwrap();
-            fs::create_dir_all(firmware.0.path().join("proc")).unwrap();
-            let command_line = "quiet hostler.mac=52:54:00:12:34:56 panic=10\n";
-            fs::write(firmware.0.path().join("proc/cmdline"), command_line).unwrap();
             for (number, data) in entries {
                 firmware.set(&format!("Boot{number:04X}"), data);
             }
@@ -139,6 +138,10 @@ mod tests {
 
         fn set(&self, name: &str, data: &[u8]) {
             fs::write(variable(&self.directory(), name), [&KEPT_AND_SEEN, data].concat()).unwrap();
+        }
+
+        fn restore(&self) -> io::Result<()> {
+            restore(self.0.path(), Some(Mac(MAC_ADDRESS)))
         }
 
         fn order(&self) -> Vec<u16> {
@@ -157,7 +160,7 @@ mod tests {
         ];
         let firmware = Firmware::new(&entries, &[0x000a, 0x0001, 0x0002, 0x0003, 0x0004]);
         firmware.set("BootNext", &[0x0a, 0]);
-        restore(firmware.0.path()).unwrap();
+        firmware.restore().unwrap();
         assert_eq!(firmware.order(), [0x0004, 0x000a, 0x0001, 0x0002, 0x0003]);
         assert!(!variable(&firmware.directory(), "BootNext").exists());
         let data = fs::read(variable(&firmware.directory(), "BootOrder")).unwrap();
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn an_entry_that_somebody_took_out_of_the_order_comes_back() {
         let firmware = Firmware::new(&[(0x0001, http(MAC_ADDRESS)), (0x000a, disk())], &[0x000a]);
-        restore(firmware.0.path()).unwrap();
+        firmware.restore().unwrap();
         assert_eq!(firmware.order(), [0x0001, 0x000a]);
     }
 
@@ -175,7 +178,7 @@ mod tests {
     fn an_adapters_own_program_is_better_than_http() {
         let entries = [(0x0001, http(MAC_ADDRESS)), (0x0002, adapter(MAC_ADDRESS)), (0x000a, disk())];
         let firmware = Firmware::new(&entries, &[0x000a, 0x0001, 0x0002]);
-        restore(firmware.0.path()).unwrap();
+        firmware.restore().unwrap();
         assert_eq!(firmware.order(), [0x0002, 0x000a, 0x0001]);
     }
 
@@ -183,7 +186,7 @@ mod tests {
     fn without_such_an_entry_the_order_stays_and_there_is_an_error() {
         let entries = [(0x0003, pxe(OTHER)), (0x0004, pxe6(MAC_ADDRESS)), (0x0005, vec![1, 2, 3])];
         let firmware = Firmware::new(&entries, &[0x0005, 0x0003]);
-        let error = restore(firmware.0.path()).unwrap_err();
+        let error = firmware.restore().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert_eq!(firmware.order(), [0x0005, 0x0003]);
     }
@@ -191,29 +194,23 @@ mod tests {
     #[test]
     fn without_a_boot_interface_nothing_is_changed() {
         let firmware = Firmware::new(&[(0x0004, pxe(MAC_ADDRESS))], &[0x0005, 0x0004]);
-        fs::write(firmware.0.path().join("proc/cmdline"), "quiet hostler.mac=none\n").unwrap();
-        let error = restore(firmware.0.path()).unwrap_err();
+        let error = restore(firmware.0.path(), None).unwrap_err();
         assert_eq!(error.to_string(), "the kernel command line does not tell the boot interface");
         assert_eq!(firmware.order(), [0x0005, 0x0004]);
     }
 
     #[test]
     fn without_uefi_there_is_nothing_to_do() {
-        restore(tempfile::tempdir().unwrap().path()).unwrap();
+        restore(tempfile::tempdir().unwrap().path(), Some(Mac(MAC_ADDRESS))).unwrap();
     }
 
+    /// A directory in its place stands for a variable that the firmware does not let go.
     #[test]
-    fn an_address_has_six_parts() {
-        assert_eq!(parse_mac("52:54:00:12:34:56"), Some(MAC_ADDRESS));
-        for wrong in [
-            "",
-            "52:54:00:12:34",
-            "52:54:00:12:34:56:78",
-            "52:54:0:12:34:56",
-            "52:54:00:12:34:xx",
-            "+1:54:00:12:34:56",
-        ] {
-            assert_eq!(parse_mac(wrong), None, "{wrong}");
-        }
+    fn the_order_is_restored_although_the_next_start_cannot_be() {
+        let firmware = Firmware::new(&[(0x0004, pxe(MAC_ADDRESS)), (0x000a, disk())], &[0x000a, 0x0004]);
+        fs::create_dir(variable(&firmware.directory(), "BootNext")).unwrap();
+        let error = firmware.restore().unwrap_err().to_string();
+        assert!(error.starts_with("cannot remove BootNext: "), "{error}");
+        assert_eq!(firmware.order(), [0x0004, 0x000a]);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{line, names};
 use crate::disk::DiskInfo;
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -24,10 +23,21 @@ pub(super) fn list(root: &Path) -> io::Result<Vec<DiskInfo>> {
     let block = root.join("sys/block");
     // Without the directory there may be disks that are not seen.
     fs::read_dir(&block)?;
-    let mut disks: Vec<DiskInfo> =
-        names(&block).iter().filter(|name| is_disk(&block, name)).map(|name| info(&block, name)).collect();
+    let mut disks: Vec<Found> =
+        names(&block).iter().filter(|name| is_disk(&block, name)).map(|name| find(&block, name)).collect();
     mark_several_paths(&mut disks);
-    Ok(disks)
+    Ok(disks.into_iter().map(|found| found.info).collect())
+}
+
+/// A disk, and what tells it from others in the same device.
+struct Found {
+    info: DiskInfo,
+    /// World-wide name of the namespace or logical unit; empty if there is nothing of the kind.
+    unit: String,
+}
+
+fn find(block: &Path, name: &str) -> Found {
+    Found { info: info(block, name), unit: unit(&block.join(name)) }
 }
 
 fn is_disk(block: &Path, name: &str) -> bool {
@@ -47,8 +57,8 @@ fn info(block: &Path, name: &str) -> DiskInfo {
     let disk = block.join(name);
     DiskInfo {
         path: format!("/dev/{name}"),
-        serial: serial(&disk),
-        model: line(disk.join("device/model")),
+        serial: plain(&serial(&disk)),
+        model: plain(&line(disk.join("device/model"))),
         size_bytes: size(block, name),
         rotational: line(disk.join("queue/rotational")) == "1",
         remote: is_remote(&disk, name),
@@ -60,6 +70,21 @@ fn serial(disk: &Path) -> String {
     let scsi = unit_serial(&fs::read(disk.join("device/vpd_pg80")).unwrap_or_default());
     let world_wide = ["wwid", "device/wwid"].map(|file| line(disk.join(file)));
     plain.into_iter().chain([scsi]).chain(world_wide).find(|serial| !serial.is_empty()).unwrap_or_default()
+}
+
+/// The text as the controller keeps it and sends it back to name the disk by it.
+fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// Namespaces of one NVMe controller have its serial number in common, the two actuators of a SAS disk that of the
+/// disk. The kernel's `wwid` is the best name that the device has for one of them, and the same by every path; before
+/// Linux 4.8 there are only its parts.
+fn unit(disk: &Path) -> String {
+    let names = ["wwid", "device/wwid", "uuid", "nguid", "eui", "nsid"].map(|file| line(disk.join(file)));
+    // Some devices fill with zeros what they have no name for.
+    let tells = |name: &String| name.bytes().any(|b| !matches!(b, b'0' | b'-' | b' '));
+    names.into_iter().find(tells).unwrap_or_default()
 }
 
 /// The Unit Serial Number page: four bytes of header, then text (SPC-4 section 7.8.19).
@@ -93,14 +118,16 @@ fn is_multipath(disk: &Path) -> bool {
     names(&holders).iter().any(|holder| line(holders.join(holder).join("dm/uuid")).starts_with("mpath-"))
 }
 
-/// Two disks of one serial number are two paths to one disk.
-fn mark_several_paths(disks: &mut [DiskInfo]) {
-    let mut paths: BTreeMap<String, u32> = BTreeMap::new();
-    for disk in disks.iter().filter(|disk| !disk.serial.is_empty()) {
-        *paths.entry(disk.serial.clone()).or_default() += 1;
-    }
-    for disk in disks {
-        disk.remote |= paths.get(&disk.serial).is_some_and(|&paths| paths > 1);
+/// Two disks of one serial number are two paths to one disk, unless they have different names besides.
+fn mark_several_paths(disks: &mut [Found]) {
+    let same = |a: &Found, b: &Found| {
+        let unknown = a.unit.is_empty() || b.unit.is_empty();
+        !a.info.serial.is_empty() && a.info.serial == b.info.serial && (unknown || a.unit == b.unit)
+    };
+    let several: Vec<bool> =
+        disks.iter().map(|disk| disks.iter().filter(|other| same(disk, other)).count() > 1).collect();
+    for (disk, several) in disks.iter_mut().zip(several) {
+        disk.info.remote |= several;
     }
 }
 
@@ -150,7 +177,7 @@ mod tests {
         tree.file(&format!("{sda}/device/vpd_pg80"), b"\0\x80\0\x08  WD-1234\0");
         tree.file(&format!("{sda}/queue/rotational"), "1\n");
         let vda = tree.disk("vda", "pci0/virtio1");
-        tree.file(&format!("{vda}/serial"), "disk0");
+        tree.file(&format!("{vda}/serial"), "disk\x010");
         for name in ["loop0", "ram1", "zram0", "dm-0", "md127", "sr0", "mmcblk0boot0", "mmcblk0rpmb"] {
             tree.disk(name, &format!("virtual/{name}"));
         }
@@ -164,7 +191,7 @@ mod tests {
             [
                 ("/dev/nvme0n1", "S4EV", false, false),
                 ("/dev/sda", "WD-1234", true, false),
-                ("/dev/vda", "disk0", false, false)
+                ("/dev/vda", "disk 0", false, false)
             ]
         );
         assert_eq!((disks[0].model.as_str(), disks[0].size_bytes), ("Fast 1", 1 << 20));
@@ -204,6 +231,73 @@ mod tests {
             ("sdf", true),
         ];
         assert_eq!(found, expected.map(|(name, remote)| (name.to_owned(), remote)));
+    }
+
+    /// Files of sysfs as Linux 6.1 has them.
+    #[test]
+    fn namespaces_and_logical_units_of_one_device_are_disks_and_not_paths() {
+        let tree = Tree::new();
+        for (name, device, files) in [
+            (
+                "nvme0n1",
+                "pci0/nvme/nvme0",
+                &[("device/serial", "S4EV"), ("wwid", "eui.0025388b71b2e1a1")][..],
+            ),
+            ("nvme0n2", "pci0/nvme/nvme0", &[("device/serial", "S4EV"), ("wwid", "eui.0025388b71b2e1a2")]),
+            // Without a name of their own the kernel makes one of serial and namespace number.
+            (
+                "nvme1n1",
+                "pci1/nvme/nvme1",
+                &[("device/serial", "A"), ("wwid", "nvme.1b36-41-51454d55-00000001")],
+            ),
+            (
+                "nvme1n2",
+                "pci1/nvme/nvme1",
+                &[("device/serial", "A"), ("wwid", "nvme.1b36-41-51454d55-00000002")],
+            ),
+            // An old kernel.
+            ("nvme2n1", "pci2/nvme/nvme2", &[("device/serial", "B"), ("eui", "00 00 00 00"), ("nsid", "1")]),
+            ("nvme2n2", "pci2/nvme/nvme2", &[("device/serial", "B"), ("eui", "00 00 00 00"), ("nsid", "2")]),
+            // Two ports of one controller.
+            ("nvme3n1", "pci3/nvme/nvme3", &[("device/serial", "C"), ("wwid", "eui.0025388b71b2e1a3")]),
+            ("nvme4n1", "pci4/nvme/nvme4", &[("device/serial", "C"), ("wwid", "eui.0025388b71b2e1a3")]),
+            // Two actuators, then two ports of a disk with one.
+            (
+                "sda",
+                "pci5/target0:0:0/0:0:0:0",
+                &[("serial", "ZR5"), ("device/wwid", "naa.6000c500d9d5f6df")],
+            ),
+            (
+                "sdb",
+                "pci5/target0:0:0/0:0:0:1",
+                &[("serial", "ZR5"), ("device/wwid", "naa.6000c500d9d5f6e0")],
+            ),
+            (
+                "sdc",
+                "pci5/target0:0:1/0:0:1:0",
+                &[("serial", "ZR6"), ("device/wwid", "naa.5000c500d9d5f6e7")],
+            ),
+            (
+                "sdd",
+                "pci5/target0:0:2/0:0:2:0",
+                &[("serial", "ZR6"), ("device/wwid", "naa.5000c500d9d5f6e7")],
+            ),
+            // Whose name could be read by one path only.
+            (
+                "sde",
+                "pci5/target0:0:3/0:0:3:0",
+                &[("serial", "ZR7"), ("device/wwid", "naa.5000c500d9d5f6ff")],
+            ),
+            ("sdf", "pci5/target0:0:4/0:0:4:0", &[("serial", "ZR7")]),
+        ] {
+            let disk = tree.disk(name, device);
+            for (file, text) in files {
+                tree.file(&format!("{disk}/{file}"), format!("{text}\n"));
+            }
+        }
+        let disks = list(tree.0.path()).unwrap();
+        let remote: Vec<_> = disks.iter().filter(|disk| disk.remote).map(|disk| &disk.path[5..]).collect();
+        assert_eq!(remote, ["nvme3n1", "nvme4n1", "sdc", "sdd", "sde", "sdf"]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What `Machine` asks, answered by the system.
 
 use super::deploy::{InstallError, Prepared};
+use super::init::Search;
 use super::{boot_order, deploy, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
 use crate::machine::{BoxedStream, DisklessSystem, Installed, Inventory, Load, Machine, dial_tcp};
+use crate::params::Mac;
 use async_trait::async_trait;
 use rustix::fs::OFlags;
 use rustix::system::RebootCommand;
@@ -16,6 +18,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long it is waited for drivers when disks are asked for; less than the controller waits for an inspection, so that
+/// it hears what is the matter.
+const DRIVERS: Duration = Duration::from_secs(180);
 
 /// The machine that this process runs on.
 #[derive(Debug)]
@@ -26,18 +33,38 @@ pub struct LinuxMachine {
     kernel_loaded: AtomicBool,
     /// The deployed system is nowhere else than there.
     diskless: AtomicBool,
+    /// Of the interface that it was booted through, where that is known.
+    boot: Option<Mac>,
+    /// Of drivers for this machine's devices, where that is the agent's business.
+    search: Option<Search>,
 }
 
 impl LinuxMachine {
     /// With the agent's own directory in the deployed system.
     #[must_use]
     pub fn new(spool: PathBuf) -> Self {
-        let root = PathBuf::from("/");
-        Self { root, spool, kernel_loaded: AtomicBool::new(false), diskless: AtomicBool::new(false) }
+        Self {
+            root: PathBuf::from("/"),
+            spool,
+            kernel_loaded: AtomicBool::new(false),
+            diskless: AtomicBool::new(false),
+            boot: None,
+            search: None,
+        }
     }
-}
 
-impl LinuxMachine {
+    /// Booted through the interface of this address.
+    #[must_use]
+    pub fn booted_through(self, mac: Mac) -> Self {
+        Self { boot: Some(mac), ..self }
+    }
+
+    /// Says nothing of disks before this search is over.
+    #[must_use]
+    pub fn after(self, search: Search) -> Self {
+        Self { search: Some(search), ..self }
+    }
+
     /// Has a system ready to be started.
     async fn prepare(
         &self,
@@ -51,6 +78,18 @@ impl LinuxMachine {
         let prepared = installed.map_err(|error| io::Error::new(error.kind(), error))?;
         self.kernel_loaded.store(prepared.kernel_loaded, Ordering::Relaxed);
         Ok(Installed { ssh_host_keys: prepared.ssh_host_keys })
+    }
+}
+
+/// A disk that a driver has yet to find must not be missed by an inspection or a wipe.
+fn must_be_quiet(search: &Search, bound: Duration) -> io::Result<()> {
+    match search.wait(bound) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "drivers are still looking for devices, so there may be more disks than are seen",
+        )),
+        Err(ended) => Err(io::Error::other(ended)),
     }
 }
 
@@ -80,8 +119,12 @@ impl Machine for LinuxMachine {
     }
 
     async fn disks(&self) -> io::Result<Vec<DiskInfo>> {
-        let root = self.root.clone();
-        tokio::task::spawn_blocking(move || disks::list(&root)).await.map_err(io::Error::other)?
+        let (root, search) = (self.root.clone(), self.search.clone());
+        let list = move || {
+            search.map_or(Ok(()), |search| must_be_quiet(&search, DRIVERS))?;
+            disks::list(&root)
+        };
+        tokio::task::spawn_blocking(list).await.map_err(io::Error::other)?
     }
 
     async fn open_disk(&self, disk: &DiskInfo) -> io::Result<Arc<dyn Disk>> {
@@ -143,8 +186,10 @@ impl Machine for LinuxMachine {
     }
 
     async fn restore_boot_order(&self) -> io::Result<()> {
-        let root = self.root.clone();
-        tokio::task::spawn_blocking(move || boot_order::restore(&root)).await.map_err(io::Error::other)?
+        let (root, boot) = (self.root.clone(), self.boot);
+        tokio::task::spawn_blocking(move || boot_order::restore(&root, boot))
+            .await
+            .map_err(io::Error::other)?
     }
 
     async fn start_deployed(&self, restart: bool) -> io::Result<()> {
@@ -174,5 +219,21 @@ impl Machine for LinuxMachine {
         rustix::fs::sync();
         rustix::system::reboot(RebootCommand::Restart)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn disks_are_not_listed_before_their_drivers_are_loaded() {
+        let (told, search) = Search::new();
+        let error = must_be_quiet(&search, Duration::from_millis(1)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(told);
+        let machine = LinuxMachine::new(PathBuf::from("/run")).after(search);
+        let error = machine.disks().await.unwrap_err().to_string();
+        assert!(error.starts_with("the search for devices has ended before all were found"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod network;
 
+pub(crate) use network::Mac;
 pub use network::Network;
 
 use crate::identity::Secret;

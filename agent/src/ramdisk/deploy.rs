@@ -2,7 +2,7 @@
 
 use super::image::{ImageError, disk_bytes, write_image};
 use super::memory::keep_image;
-use super::task::{StepError, Watch, Workshop, is_kept};
+use super::task::{StepError, Watch, Workshop, is_kept, must_be_inspected};
 use crate::clock::elapsed_ms;
 use crate::disk::DiskInfo;
 use crate::identity::{DeployedIdentity, KeyAndRequest};
@@ -18,6 +18,8 @@ pub(crate) async fn deploy(
 ) -> Result<Deployed, StepError> {
     let start = Instant::now();
     let disks = workshop.machine.disks().await.map_err(StepError::Disks)?;
+    // All of them: the firmware may start what is on one that came later.
+    must_be_inspected(disks.iter().filter(|disk| !is_kept(disk, &task.keep_disks)), &task.inspected)?;
     let info = choose(&disks, &task)?;
     let disk = workshop
         .machine

@@ -2,7 +2,7 @@
 
 use super::readback::{ReadBack, Unclean};
 use super::task::{StepError, Watch};
-use crate::device::{self, EraseError, EraseMethod, Passthrough, Survey};
+use crate::device::{self, EraseError, EraseMethod, Passthrough, PasswordError, Survey};
 use crate::disk::Disk;
 use crate::error::chain;
 use crate::random::Sequence;
@@ -104,6 +104,18 @@ enum Problem {
     Unreadable(Unclean),
 }
 
+impl Problem {
+    /// True if no other method makes up for it: what reads as zero now is locked when the power was off.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Device(EraseError::Password(PasswordError::LeftSet { .. })))
+    }
+
+    /// True for what only says that the kernel has no such way to this disk.
+    fn is_usual(&self) -> bool {
+        matches!(self, Self::Erase { source, .. } if source.kind() == io::ErrorKind::Unsupported)
+    }
+}
+
 /// Erases a disk, and says in the report how that came out.
 pub(super) async fn erase(
     disk: &dyn Disk,
@@ -112,6 +124,7 @@ pub(super) async fn erase(
     report: &mut DiskWipe,
 ) -> Result<(), StepError> {
     let (methods, mut problems) = methods(disk, watch).await?;
+    let mut notes = problems.clone();
     // A device that has erased itself and does not read as zero gets zeros from the kernel.
     let mut by_device: Option<&str> = None;
     for method in methods {
@@ -123,13 +136,21 @@ pub(super) async fn erase(
             Ok(read) => {
                 report.verified_bytes = read;
                 report.verified = true;
+                report.notes = notes.join("; ");
                 return Ok(());
             }
             Err(problem) => {
                 tracing::warn!(disk = report.path, "{method}: {}", chain(&problem));
-                problems.push(format!("{method}: {}", chain(&problem)));
-                if let (Method::Device(..), Problem::NotZero(_)) = (&method, &problem) {
-                    by_device = Some(method.as_str());
+                let told = format!("{method}: {}", chain(&problem));
+                problems.push(told.clone());
+                if problem.is_final() {
+                    break;
+                }
+                match (&method, &problem) {
+                    // The two names of the method say it.
+                    (Method::Device(..), Problem::NotZero(_)) => by_device = Some(method.as_str()),
+                    _ if problem.is_usual() => {}
+                    _ => notes.push(told),
                 }
             }
         }

@@ -8,9 +8,9 @@ use crate::disk::DiskInfo;
 use crate::error::chain;
 use crate::machine::Machine;
 use crate::url::ControllerUrl;
-use hostler_proto::agent::v1::StepFailed;
 use hostler_proto::agent::v1::agent_message::Message as Up;
 use hostler_proto::agent::v1::task::Task as Kind;
+use hostler_proto::agent::v1::{InspectedDisk, StepFailed};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +44,10 @@ pub(crate) enum StepError {
     ReadBackTooLarge { ranges: usize, longest: u64, allowed: &'static str },
     #[error("a range of the disk with serial {0:?} is to be read back, but no such disk is wiped here")]
     ReadBackUnknown(String),
+    #[error(
+        "{path} (serial {serial:?}, {size_bytes} bytes) appeared after the inspection, so nothing was written"
+    )]
+    NotInspected { path: String, serial: String, size_bytes: u64 },
     #[error("no disk can take an image of {image} bytes: {disks}")]
     NoDisk { image: u64, disks: String },
     #[error("cannot open {path}")]
@@ -183,4 +187,25 @@ async fn start(workshop: &Workshop, deployed: bool, restart: bool) -> Result<Out
 /// True if the agent must not write this disk.
 pub(crate) fn is_kept(disk: &DiskInfo, keep: &[String]) -> bool {
     disk.remote || (!disk.serial.is_empty() && keep.contains(&disk.serial))
+}
+
+/// Nobody has agreed to lose what is on a disk that the inspection did not see, nor can it be told from one of another
+/// machine.
+pub(crate) fn must_be_inspected<'a>(
+    disks: impl IntoIterator<Item = &'a DiskInfo>,
+    inspected: &[InspectedDisk],
+) -> Result<(), StepError> {
+    let is_known = |disk: &DiskInfo| {
+        inspected.iter().any(|known| {
+            (&known.path, &known.serial, known.size_bytes) == (&disk.path, &disk.serial, disk.size_bytes)
+        })
+    };
+    match disks.into_iter().find(|disk| !is_known(disk)) {
+        Some(DiskInfo { path, serial, size_bytes, .. }) => Err(StepError::NotInspected {
+            path: path.clone(),
+            serial: serial.clone(),
+            size_bytes: *size_bytes,
+        }),
+        None => Ok(()),
+    }
 }

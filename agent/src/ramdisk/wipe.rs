@@ -1,7 +1,7 @@
 //! The task Wipe: every local disk reads as zero afterwards, or the report says why it is not known to.
 
 use super::erase::erase;
-use super::task::{StepError, Watch, Workshop, is_kept};
+use super::task::{StepError, Watch, Workshop, is_kept, must_be_inspected};
 use crate::clock::elapsed_ms;
 use crate::disk::{Disk, DiskInfo};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -24,6 +24,7 @@ pub(crate) async fn wipe(
 ) -> Result<Wiped, StepError> {
     let disks = workshop.machine.disks().await.map_err(StepError::Disks)?;
     let (kept, wiped): (Vec<_>, Vec<_>) = disks.into_iter().partition(|disk| is_kept(disk, &task.keep_disks));
+    must_be_inspected(&wiped, &task.inspected)?;
     check_ranges(&task.read_back, &wiped)?;
     let mut reports: Vec<DiskWipe> = kept.iter().map(report_kept).collect();
     let wiped: Vec<DiskWipe> = stream::iter(wiped)

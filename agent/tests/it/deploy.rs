@@ -10,7 +10,7 @@ use hostler_agent::{Exit, run_deployed};
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
-use hostler_proto::agent::v1::{BootDeployedTask, DeployTask, InspectTask, Signed, WipeTask};
+use hostler_proto::agent::v1::{BootDeployedTask, DeployTask, InspectTask, Signed};
 use std::io::Write as _;
 
 const TENANT: &str = "hostler://node/1/boot/1/tenant";
@@ -29,6 +29,11 @@ fn deploy(url: String, image: &[u8]) -> DeployTask {
         keep_disks: vec!["keep".into()],
         ..DeployTask::default()
     }
+}
+
+/// Told to an agent whose inspection found the disks that there are now.
+fn order(bench: &Bench, id: u64, deploy: DeployTask) -> ToAgent {
+    task(id, Kind::Deploy(DeployTask { inspected: bench.machine.inspected(), ..deploy }))
 }
 
 fn gzip(image: &[u8]) -> Vec<u8> {
@@ -73,7 +78,7 @@ async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
     let (agent, mut session) = bench.ramdisk_session().await;
     let keys = vec!["ssh-ed25519 AAAA ci".to_owned()];
     let deploy = DeployTask { ssh_keys: keys.clone(), ..deploy(url, &image) };
-    session.send(task(1, Kind::Deploy(deploy))).await;
+    session.send(order(&bench, 1, deploy)).await;
     sign(&bench, &mut session).await;
     let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
     assert_eq!((deployed.task_id, deployed.size_bytes, deployed.sha256), (1, 2_500_001, hex(&image)));
@@ -101,13 +106,29 @@ async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
     }
 }
 
+/// The firmware might start what is on it, and the tenant could read it.
+#[tokio::test]
+async fn nothing_is_deployed_beside_a_disk_that_appeared_after_the_inspection() {
+    let mut bench = bench().await;
+    let image = image();
+    let url = bench.web.put("/image", [Answer::file(image.clone())]);
+    let order = order(&bench, 1, deploy(url, &image));
+    bench.machine.add_disk("late", 8 << 20, false);
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    session.send(order).await;
+    let FromAgent::StepFailed(failed) = session.next().await else { panic!("no failure") };
+    let told = "(serial \"late\", 8388608 bytes) appeared after the inspection, so nothing was written";
+    assert!(failed.reason.ends_with(told) && !failed.image_fault, "{}", failed.reason);
+    assert_eq!(*bench.machine.opened.lock().unwrap(), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_request_to_sign_is_repeated_on_the_next_link_and_a_certificate_for_another_key_passed_over() {
     let mut bench = bench().await;
     let image = image();
     let url = bench.web.put("/image", [Answer::file(image.clone())]);
     let (_agent, mut session) = bench.ramdisk_session().await;
-    session.send(task(1, Kind::Deploy(deploy(url, &image)))).await;
+    session.send(order(&bench, 1, deploy(url, &image))).await;
     let FromAgent::SignRequest(first) = session.next().await else { panic!("no request") };
     drop(session);
     let mut session = bench.controller.welcomed().await;
@@ -174,7 +195,7 @@ async fn images_that_are_not_what_was_announced_do_not_count() {
     ];
     let (_agent, mut session) = bench.ramdisk_session().await;
     for (id, (deploy, expected)) in cases.into_iter().enumerate() {
-        session.send(task(id as u64, Kind::Deploy(deploy))).await;
+        session.send(order(&bench, id as u64, deploy)).await;
         let FromAgent::StepFailed(failed) = session.next().await else { panic!("{expected}: no failure") };
         assert!(failed.reason.contains(expected), "{}: {expected}", failed.reason);
     }
@@ -198,7 +219,7 @@ async fn an_encoded_image_is_decoded_on_its_way() {
         let url = bench.web.put("/image", [Answer::file(data.clone())]);
         let task_of = deploy(url, &data);
         let deploy = DeployTask { encoding: encoding.into(), disk_bytes: image.len() as u64, ..task_of };
-        session.send(task(id, Kind::Deploy(deploy))).await;
+        session.send(order(&bench, id, deploy)).await;
         sign(&bench, &mut session).await;
         let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
         assert_eq!((deployed.size_bytes, deployed.sha256), (data.len() as u64, hex(&data)));
@@ -221,7 +242,7 @@ async fn a_transfer_that_breaks_off_is_begun_anew() {
     ];
     let url = bench.web.put("/image", answers);
     let (_agent, mut session) = bench.ramdisk_session().await;
-    session.send(task(1, Kind::Deploy(deploy(url, &good)))).await;
+    session.send(order(&bench, 1, deploy(url, &good))).await;
     sign(&bench, &mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
     assert_eq!(bench.machine.read("disk", 0, good.len()), good);
@@ -233,8 +254,8 @@ async fn a_newer_task_replaces_one_that_hangs() {
     let good = image();
     let url = bench.web.put("/image", [Answer::announcing(good.len(), &good[..1000]).stalls()]);
     let (_agent, mut session) = bench.ramdisk_session().await;
-    session.send(task(1, Kind::Deploy(deploy(url.clone(), &good)))).await;
-    session.send(task(1, Kind::Deploy(deploy(url, &good)))).await;
+    session.send(order(&bench, 1, deploy(url.clone(), &good))).await;
+    session.send(order(&bench, 1, deploy(url, &good))).await;
     loop {
         if let Some(FromAgent::Progress(progress)) = session.any().await
             && progress.done_bytes > 0
@@ -254,10 +275,10 @@ async fn what_was_deployed_is_not_started_after_a_wipe() {
     let good = image();
     let url = bench.web.put("/image", [Answer::file(good.clone())]);
     let (_agent, mut session) = bench.ramdisk_session().await;
-    session.send(task(1, Kind::Deploy(deploy(url, &good)))).await;
+    session.send(order(&bench, 1, deploy(url, &good))).await;
     sign(&bench, &mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
-    session.send(task(2, Kind::Wipe(WipeTask::default()))).await;
+    session.send(task(2, Kind::Wipe(bench.machine.wipe()))).await;
     assert!(matches!(session.next().await, FromAgent::Wiped(_)));
     session.send(task(3, Kind::BootDeployed(BootDeployedTask::default()))).await;
     assert!(matches!(session.next().await, FromAgent::StepFailed(_)));

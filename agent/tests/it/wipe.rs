@@ -30,7 +30,7 @@ async fn everything_but_what_is_kept_and_what_is_remote_is_wiped() {
         bench.machine.soil(serial, 77_777_777, b"secret");
     }
     let (_agent, mut session) = bench.ramdisk_session().await;
-    let wipe = WipeTask { keep_disks: vec!["keep".into(), "elsewhere".into()], ..WipeTask::default() };
+    let wipe = WipeTask { keep_disks: vec!["keep".into(), "elsewhere".into()], ..bench.machine.wipe() };
     let mut reports = wiped(&mut session, 3, wipe).await;
     reports.sort_by(|a, b| a.serial.cmp(&b.serial));
     let found: Vec<_> = reports
@@ -79,7 +79,7 @@ async fn invariant_3_a_disk_that_says_that_it_was_wiped_is_not_believed() {
         bench.machine.resize_disk(serial, 8 << 20);
     }
     let (_agent, mut session) = bench.ramdisk_session().await;
-    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    let reports = wiped(&mut session, 1, bench.machine.wipe()).await;
     for (report, (serial, _, method, verified, problem)) in reports.iter().zip(cases) {
         assert_eq!((report.serial.as_str(), report.method.as_str()), (serial, method), "{}", report.problem);
         assert_eq!(report.verified, verified, "{serial}: {}", report.problem);
@@ -92,10 +92,28 @@ async fn invariant_3_a_disk_that_says_that_it_was_wiped_is_not_believed() {
 #[tokio::test]
 async fn invariant_3_a_device_that_says_that_it_erased_itself_is_not_believed() {
     let cases = [
-        ("nvme-lies", "nvme-format", true, ""),
-        ("nvme-crypto", "nvme-sanitize, discard", true, ""),
+        // Whether the kernel's methods work, and what is told: as notes if the disk is verified, else as its problem.
+        ("nvme-lies", "nvme-format", true, "nvme-sanitize (block erase): what was written at "),
+        (
+            "nvme-crypto",
+            "nvme-sanitize, discard",
+            true,
+            "nvme-format: the device ended Format NVM with status 0x10a",
+        ),
         ("ata-secure-erase", "ata-secure-erase", true, ""),
-        ("ata-frozen", "discard", true, ""),
+        ("ata-frozen", "discard", true, "ata-secure-erase: the firmware has frozen the security settings"),
+        (
+            "ata-locked-by-others",
+            "discard",
+            true,
+            "ata: it is protected by a password that is not known here; ",
+        ),
+        (
+            "scsi-sanitize-fails",
+            "discard",
+            true,
+            "scsi-sanitize (block erase): the device says that it failed",
+        ),
         (
             "nvme-sanitize-fails",
             "overwrite",
@@ -121,16 +139,50 @@ async fn invariant_3_a_device_that_says_that_it_erased_itself_is_not_believed() 
         }
     }
     let (_agent, mut session) = bench.ramdisk_session().await;
-    let reports = wiped(&mut session, 1, WipeTask::default()).await;
-    for (report, (name, method, verified, problem)) in reports.iter().zip(cases) {
+    let reports = wiped(&mut session, 1, bench.machine.wipe()).await;
+    for (report, (name, method, verified, told)) in reports.iter().zip(cases) {
         let found = (report.serial.as_str(), report.method.as_str(), report.verified);
         assert_eq!(found, (name, method, verified), "{}", report.problem);
-        assert!(report.problem.starts_with(problem), "{name}: {}", report.problem);
-        assert_eq!(report.problem.is_empty(), verified, "{name}: {}", report.problem);
+        let (tells, silent) =
+            if verified { (&report.notes, &report.problem) } else { (&report.problem, &report.notes) };
+        assert_eq!((tells.starts_with(told), silent.as_str()), (true, ""), "{name}: {tells}");
+        assert_eq!(tells.is_empty(), told.is_empty(), "{name}: {tells}");
     }
     for device in devices {
         device.finish();
     }
+}
+
+/// Every method of the kernel works for this disk, but it will be locked when its power was off.
+#[tokio::test]
+async fn a_disk_that_keeps_the_password_of_the_erase_is_not_wiped() {
+    let mut bench = Bench::new().await;
+    bench.machine.add_disk("one", 8 << 20, false);
+    let device = Recorded::open("ata-password-left-set");
+    bench.machine.record("one", &device);
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    let reports = wiped(&mut session, 1, bench.machine.wipe()).await;
+    let found = (reports[0].method.as_str(), reports[0].verified, reports[0].verified_bytes);
+    assert_eq!(found, ("ata-secure-erase", false, 0));
+    let problem =
+        "ata-secure-erase: it failed, and the password \"hostler\" that it needed could not be taken off";
+    assert!(reports[0].problem.starts_with(problem), "{}", reports[0].problem);
+    device.finish();
+}
+
+/// That the kernel has no quick way to a disk is nothing to tell of one that was wiped.
+#[tokio::test]
+async fn what_a_disk_usually_cannot_do_is_no_note() {
+    let mut bench = Bench::new().await;
+    for (serial, discard) in [("old", Does::Refuse), ("lies", Does::Nothing)] {
+        bench.machine.add_disk(serial, 8 << 20, false);
+        let behaviour = Behaviour { discard, ..Behaviour::default() };
+        bench.machine.behaviours.lock().unwrap().insert(serial.to_owned(), behaviour);
+    }
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    let reports = wiped(&mut session, 1, bench.machine.wipe()).await;
+    assert_eq!((reports[0].verified, reports[0].notes.as_str()), (true, ""));
+    assert!(reports[1].notes.starts_with("discard: what was written at "), "{}", reports[1].notes);
 }
 
 #[tokio::test]
@@ -141,7 +193,7 @@ async fn after_a_wipe_partitions_are_forgotten_and_the_network_is_first() {
     bench.machine.add_disk("far", SIZE, true);
     let (_agent, mut session) = bench.ramdisk_session().await;
     // The machine's order cannot be changed, which does not fail the wipe.
-    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    let reports = wiped(&mut session, 1, bench.machine.wipe()).await;
     assert_eq!(reports.iter().filter(|report| report.verified).count(), 2);
     assert_eq!(bench.machine.reread.load(Ordering::Relaxed), 2);
     assert_eq!(bench.machine.boot_order.load(Ordering::Relaxed), 1);
@@ -154,7 +206,7 @@ async fn what_the_task_names_is_read_back_as_well() {
     let (_agent, mut session) = bench.ramdisk_session().await;
     let range = |serial: &str, offset, length| DiskRange { serial: serial.into(), offset, length };
     let read_back = vec![range("one", 100 << 20, 40 << 20), range("", 200 << 20, 64 << 20)];
-    let reports = wiped(&mut session, 1, WipeTask { read_back, ..WipeTask::default() }).await;
+    let reports = wiped(&mut session, 1, WipeTask { read_back, ..bench.machine.wipe() }).await;
     assert!(reports[0].verified && reports[0].verified_bytes >= (32 + 40 + 64) << 20);
 
     for (ranges, expected) in [
@@ -171,7 +223,7 @@ async fn what_the_task_names_is_read_back_as_well() {
         session
             .send(task(
                 2 + expected.len() as u64,
-                Kind::Wipe(WipeTask { read_back: ranges, ..WipeTask::default() }),
+                Kind::Wipe(WipeTask { read_back: ranges, ..bench.machine.wipe() }),
             ))
             .await;
         let FromAgent::StepFailed(failed) = session.next().await else { panic!("no failure") };
@@ -186,7 +238,7 @@ async fn a_disk_that_cannot_be_opened_is_reported_as_not_verified() {
     bench.machine.add_disk("gone", SIZE, false);
     std::fs::remove_file(bench.machine.disk_path("gone")).unwrap();
     let (_agent, mut session) = bench.ramdisk_session().await;
-    let reports = wiped(&mut session, 1, WipeTask::default()).await;
+    let reports = wiped(&mut session, 1, bench.machine.wipe()).await;
     assert_eq!((reports[0].verified, reports[1].verified), (true, false));
     assert!(reports[1].problem.starts_with("cannot open it: "), "{}", reports[1].problem);
 }
@@ -195,5 +247,33 @@ async fn a_disk_that_cannot_be_opened_is_reported_as_not_verified() {
 async fn a_machine_without_disks_has_nothing_to_wipe() {
     let mut bench = Bench::new().await;
     let (_agent, mut session) = bench.ramdisk_session().await;
-    assert_eq!(wiped(&mut session, 1, WipeTask::default()).await, []);
+    assert_eq!(wiped(&mut session, 1, bench.machine.wipe()).await, []);
+}
+
+/// A slow adapter's disk, or one that somebody plugged in: nobody has agreed to lose what is on it.
+#[tokio::test]
+async fn a_disk_that_appeared_after_the_inspection_ends_the_wipe_before_it_begins() {
+    let mut bench = Bench::new().await;
+    for serial in ["one", "keep", "other"] {
+        bench.machine.add_disk(serial, 8 << 20, false);
+        bench.machine.soil(serial, 0, b"secret");
+    }
+    let (_agent, mut session) = bench.ramdisk_session().await;
+    let all = WipeTask { keep_disks: vec!["keep".into()], ..bench.machine.wipe() };
+    let without = |serial: &str| {
+        let mut task = all.clone();
+        task.inspected.retain(|disk| disk.serial != serial);
+        task
+    };
+    let mut grown = all.clone();
+    grown.inspected[2].size_bytes *= 2;
+    for (id, refused) in [(1, WipeTask::default()), (2, without("other")), (3, grown)] {
+        session.send(task(id, Kind::Wipe(refused))).await;
+        let FromAgent::StepFailed(failed) = session.next().await else { panic!("no failure") };
+        let told = "appeared after the inspection, so nothing was written";
+        assert!(failed.reason.ends_with(told), "{}", failed.reason);
+    }
+    assert_eq!(*bench.machine.opened.lock().unwrap(), Vec::<String>::new());
+    let reports = wiped(&mut session, 4, without("keep")).await;
+    assert_eq!(reports.iter().filter(|report| report.verified).count(), 2);
 }

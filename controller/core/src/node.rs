@@ -455,6 +455,9 @@ pub struct DiskWipe {
     pub duration_ms: u64,
     /// Why it is not verified; empty if it is.
     pub problem: String,
+    /// What was noticed before a method worked, of a disk that is verified; empty if nothing.
+    #[serde(default)]
+    pub notes: String,
 }
 
 /// A network interface.

@@ -118,6 +118,7 @@ fn private_key(public: &[u8], seed: &[u8], check: [u8; 4], comment: &str) -> Zer
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::peers::peer;
     use super::super::tree::tests::Image;
     use super::*;
     use std::process::Command;
@@ -145,19 +146,17 @@ mod tests {
         assert!(image.tree().names("").is_empty());
     }
 
-    /// The program that reads the file in the end, where there is one.
+    /// The program that reads the file in the end.
     #[test]
     fn openssh_reads_it() {
+        let Some(keygen) = peer("openssh_reads_it", "ssh-keygen") else { return };
         let image = Image::new();
         image.file("etc/ssh/sshd_config", "");
         for comment in ["n", "no", "node", "node-with-a-long-name"] {
             let keys = install_host_keys(&image.tree(), comment).unwrap();
-            let mut command = Command::new("ssh-keygen");
-            let Ok(output) =
-                command.arg("-y").arg("-f").arg(image.path("etc/ssh/ssh_host_ed25519_key")).output()
-            else {
-                return;
-            };
+            let mut command = Command::new(&keygen);
+            let key = image.path("etc/ssh/ssh_host_ed25519_key");
+            let output = command.arg("-y").arg("-f").arg(key).output().unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
             assert_eq!(text.trim_end(), format!("{} {comment}", keys[0]), "{output:?}");
         }

@@ -26,7 +26,7 @@ impl Index {
         Ok(Self::new(dir, index))
     }
 
-    fn new(dir: &Path, index: ModuleIndex) -> Self {
+    pub(super) fn new(dir: &Path, index: ModuleIndex) -> Self {
         let mut aliases = BTreeMap::<String, Vec<_>>::new();
         for module in &index.modules {
             for pattern in &module.aliases {
@@ -48,6 +48,11 @@ impl Index {
     /// A module's file and the modules that it needs.
     pub(super) fn get(&self, name: &str) -> Option<(PathBuf, &[String])> {
         self.modules.get(name).map(|module| (self.dir.join(&module.file), module.depends.as_slice()))
+    }
+
+    /// The modules that are loaded without any device.
+    pub(super) fn always(&self) -> Vec<String> {
+        self.modules.values().filter(|module| module.always).map(|module| module.name.clone()).collect()
     }
 
     /// The modules that drive a device.
@@ -75,6 +80,7 @@ mod tests {
             file: format!("{name}.ko"),
             depends: depends.iter().map(|s| (*s).to_owned()).collect(),
             aliases: aliases.iter().map(|s| (*s).to_owned()).collect(),
+            always: name == "failover",
         };
         let modules = vec![
             module("failover", &[], &[]),
@@ -92,5 +98,6 @@ mod tests {
         let (file, depends) = index.get("virtio_net").unwrap();
         assert_eq!((file, depends), (dir.path().join("virtio_net.ko"), &["failover".to_owned()][..]));
         assert!(index.get("none").is_none());
+        assert_eq!(index.always(), ["failover"]);
     }
 }

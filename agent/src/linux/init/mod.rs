@@ -12,6 +12,7 @@
 //! * [`supervisor`]: the first process.
 //! * [`mounts`], [`console`]: what every process expects to find.
 //! * [`drivers`], [`index`], [`alias`], [`uevents`]: kernel modules for the devices that are there or appear.
+//! * [`search`]: what is heard of that.
 //! * [`network`]: the interface that the kernel command line names.
 
 mod alias;
@@ -20,15 +21,18 @@ mod drivers;
 mod index;
 mod mounts;
 mod network;
+mod search;
 mod supervisor;
 mod uevents;
 
+pub use search::{Search, SearchEnded};
 pub use supervisor::{is_first_of_ramdisk, run};
 
 use crate::params::Network;
 use std::time::Duration;
 
-/// How long drivers may take to find their devices before the agent looks at what there is.
+/// How long drivers may take to find their devices before the agent speaks to the controller. It says nothing of disks
+/// before the search is over.
 const SETTLE: Duration = Duration::from_secs(60);
 
 /// Why the machine could not be brought up.
@@ -37,6 +41,9 @@ pub enum BringUpError {
     /// No thread for drivers.
     #[error("cannot look for devices")]
     Devices(#[source] std::io::Error),
+    /// Nobody loads drivers any more.
+    #[error(transparent)]
+    Search(#[from] SearchEnded),
     /// No network.
     #[error("cannot set up the network")]
     Network(#[from] network::NetworkError),
@@ -46,17 +53,22 @@ pub enum BringUpError {
 /// by a thread that stays.
 ///
 /// # Errors
-/// If the network cannot be set up: nothing can be told to the controller then.
-pub fn bring_up(network: Option<&Network>) -> Result<(), BringUpError> {
-    let settled = drivers::start().map_err(BringUpError::Devices)?;
-    match network {
-        Some(network) => network::bring_up(network)?,
-        None => tracing::warn!("the kernel command line has no hostler.mac=: the network stays as it is"),
-    }
-    // A disk that a driver has yet to find must not be missed by a wipe.
-    if settled.recv_timeout(SETTLE).is_err() {
-        tracing::warn!("devices are still appearing after {} s; goes on", SETTLE.as_secs());
+/// If the network cannot be set up: nothing can be told to the controller then. Or if devices cannot be looked for.
+pub fn bring_up(network: Option<&Network>) -> Result<Search, BringUpError> {
+    let search = drivers::start().map_err(BringUpError::Devices)?;
+    let connected = match network {
+        Some(network) => network::bring_up(network, &search),
+        None => {
+            tracing::warn!("the kernel command line has no hostler.mac=: the network stays as it is");
+            Ok(())
+        }
+    };
+    // That drivers are not looked for may be why there is no network.
+    search.wait(Duration::ZERO)?;
+    connected?;
+    if !search.wait(SETTLE)? {
+        tracing::warn!("devices are still appearing after {} s", SETTLE.as_secs());
     }
     mounts::late();
-    Ok(())
+    Ok(search)
 }

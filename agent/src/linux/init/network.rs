@@ -1,14 +1,18 @@
 //! The interface through which the machine was booted.
 
 use super::super::{line, names};
+use super::search::Search;
 use crate::params::Network;
 use hostler_sys::net::Interfaces;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long a driver may take to find the interface.
+/// How long the interface may take to appear when the drivers of all that is there are loaded.
 const APPEARS: Duration = Duration::from_secs(30);
+
+/// How long it is waited for while drivers are being loaded: one that hangs must not keep the console silent.
+const LOADING: Duration = Duration::from_secs(300);
 
 /// How long a switch may take to speak, spanning tree included.
 const CARRIER: Duration = Duration::from_secs(60);
@@ -23,10 +27,12 @@ const PCI_NETWORK: &str = "0x02";
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// No driver, or another machine.
-    #[error("no network interface has the MAC address {mac} after {} s; {found}", APPEARS.as_secs())]
+    #[error("no network interface has the MAC address {mac} after {seconds} s; {found}")]
     NoSuchInterface {
         /// What was looked for.
         mac: String,
+        /// How long.
+        seconds: u64,
         /// What there is instead.
         found: String,
     },
@@ -42,12 +48,14 @@ pub enum NetworkError {
 }
 
 /// Switches on the loopback and the interface of that MAC, gives it its address and the default route.
-pub(super) fn bring_up(network: &Network) -> Result<(), NetworkError> {
+/// Meanwhile drivers may be loaded.
+pub(super) fn bring_up(network: &Network, drivers: &Search) -> Result<(), NetworkError> {
     let Network { mac, address, prefix, gateway } = network;
+    let mac = mac.to_string();
     let failed = |action: String| move |source| NetworkError::Configure { action, source };
     let interfaces = Interfaces::open().map_err(failed("open a socket".to_owned()))?;
     interfaces.set_up("lo").map_err(failed("switch on lo".to_owned()))?;
-    let name = wait_for_interface(mac)?;
+    let name = wait_for_interface(&mac, drivers)?;
     interfaces.set_up(&name).map_err(failed(format!("switch on {name}")))?;
     interfaces
         .set_address(&name, *address, *prefix)
@@ -64,14 +72,38 @@ pub(super) fn bring_up(network: &Network) -> Result<(), NetworkError> {
     Ok(())
 }
 
-fn wait_for_interface(mac: &str) -> Result<String, NetworkError> {
-    let mut found = None;
-    wait_for(APPEARS, || {
-        found = interface(Path::new("/"), mac);
-        found.is_some()
-    });
-    found
-        .ok_or_else(|| NetworkError::NoSuchInterface { mac: mac.to_owned(), found: describe(Path::new("/")) })
+fn wait_for_interface(mac: &str, drivers: &Search) -> Result<String, NetworkError> {
+    let began = Instant::now();
+    let mut patience = Patience::default();
+    loop {
+        if let Some(found) = interface(Path::new("/"), mac) {
+            return Ok(found);
+        }
+        // A search that has failed loads nothing any more either.
+        let loading = drivers.wait(POLL) == Ok(false);
+        if patience.is_over(began.elapsed(), loading) {
+            let (seconds, found) = (began.elapsed().as_secs(), describe(Path::new("/")));
+            return Err(NetworkError::NoSuchInterface { mac: mac.to_owned(), seconds, found });
+        }
+        if !loading {
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+/// How long to wait for the interface: its time runs from when the drivers are loaded.
+#[derive(Debug, Default)]
+struct Patience {
+    loaded: Option<Duration>,
+}
+
+impl Patience {
+    fn is_over(&mut self, waited: Duration, loading: bool) -> bool {
+        if loading {
+            return waited >= LOADING;
+        }
+        waited.saturating_sub(*self.loaded.get_or_insert(waited)) >= APPEARS
+    }
 }
 
 /// True as soon as it is; false if it is not in that time.
@@ -138,6 +170,18 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         root
+    }
+
+    #[test]
+    fn the_time_of_the_interface_does_not_run_while_drivers_are_loaded() {
+        let over = |loaded_after: Option<u64>| {
+            let mut patience = Patience::default();
+            (0..1000).find(|&second| {
+                let loading = loaded_after.is_none_or(|loaded| second < loaded);
+                patience.is_over(Duration::from_secs(second), loading)
+            })
+        };
+        assert_eq!([Some(0), Some(100), None].map(over), [Some(30), Some(130), Some(300)]);
     }
 
     #[test]

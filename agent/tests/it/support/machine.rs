@@ -7,6 +7,7 @@ use hostler_agent::{
     BoxedStream, DeployedIdentity, Disk, DiskInfo, DisklessSystem, FileDisk, Installed, Inventory, Load,
     Machine, Nic, dial_tcp,
 };
+use hostler_proto::agent::v1::{InspectedDisk, WipeTask};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -78,6 +79,22 @@ impl TestMachine {
             rotational: false,
             remote,
         });
+    }
+
+    /// The local disks, as an inspection now would find them.
+    pub(crate) fn inspected(&self) -> Vec<InspectedDisk> {
+        let disks = self.disks.lock().unwrap();
+        let inspected = |disk: &DiskInfo| InspectedDisk {
+            path: disk.path.clone(),
+            serial: disk.serial.clone(),
+            size_bytes: disk.size_bytes,
+        };
+        disks.iter().filter(|disk| !disk.remote).map(inspected).collect()
+    }
+
+    /// To wipe all of them.
+    pub(crate) fn wipe(&self) -> WipeTask {
+        WipeTask { inspected: self.inspected(), ..WipeTask::default() }
     }
 
     /// Has a device with a recorded conversation behind a disk.

@@ -123,6 +123,8 @@ pub(crate) struct DiskWipe {
     pub(crate) duration_ms: u64,
     /// Why it is not verified.
     pub(crate) problem: Option<String>,
+    /// What was noticed before a method worked, of a disk that is verified.
+    pub(crate) notes: Option<String>,
 }
 
 /// A network interface.
@@ -255,6 +257,7 @@ impl From<pb::DiskWipe> for DiskWipe {
             verified_bytes: wipe.verified_bytes,
             duration_ms: wipe.duration_ms,
             problem: optional(&wipe.problem),
+            notes: optional(&wipe.notes),
         }
     }
 }

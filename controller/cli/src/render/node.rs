@@ -193,7 +193,10 @@ fn wipe_line(wipe: &DiskWipe, look: &Look) -> String {
     let took = span(Duration::from_millis(wipe.duration_ms));
     let head = format!("{} by {} in {took}", wipe.path, wipe.method);
     match (&wipe.problem, wipe.verified) {
-        (None, true) => format!("{head}, {} read back, all zero", bytes(wipe.verified_bytes)),
+        (None, true) => {
+            let notes = wipe.notes.as_ref().map_or(String::new(), |notes| format!("; note: {notes}"));
+            format!("{head}, {} read back, all zero{notes}", bytes(wipe.verified_bytes))
+        }
         (problem, _) => {
             let problem = problem.as_deref().unwrap_or("nothing was read back");
             look.paint(Tone::Warn, &format!("{head}: {problem}"))
@@ -313,6 +316,7 @@ mod tests {
             verified_bytes: 68 << 20,
             duration_ms: 412,
             problem: problem.map(str::to_owned),
+            notes: problem.is_none().then(|| "ata-secure-erase: a password is set".to_owned()),
         };
         let evidence = |kind: &str, detail: &str, after| Evidence {
             kind: kind.to_owned(),
@@ -426,7 +430,7 @@ mod tests {
 
         Last wipe
           /dev/vda left alone: to be kept
-          /dev/vdb by discard in 0.4s, 68.0 MiB read back, all zero
+          /dev/vdb by discard in 0.4s, 68.0 MiB read back, all zero; note: ata-secure-erase: a password is set
 
         Boot 17 to prepare, try 2, ordered 40s ago
              +0.0s  ordered    BMC: on

@@ -54,7 +54,12 @@ pub(super) fn inspected(node: &Node, wipes: Vec<DiskWipe>) -> Vec<DiskWipe> {
     let report = |d: &Disk| wipes.iter().find(|w| w.path == d.path && w.serial == d.serial);
     disks
         .filter_map(report)
-        .map(|w| DiskWipe { method: clip(&w.method), problem: clip(&w.problem), ..w.clone() })
+        .map(|w| DiskWipe {
+            method: clip(&w.method),
+            problem: clip(&w.problem),
+            notes: clip(&w.notes),
+            ..w.clone()
+        })
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use crate::given::{disk, is_leased, spec};
 use crate::rack::{Rack, SECOND};
 use hostler_core::attempt::Stage;
-use hostler_core::catalogue::Content;
+use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Refusal, Report};
 use hostler_core::lease::{CloseReason, LeaseState};
@@ -81,7 +81,8 @@ fn a_substitute_gets_the_image_of_the_group() {
 #[test]
 fn a_substitute_has_room_for_the_image_of_the_group() {
     let mut rack = Rack::with(&["a", "b"]);
-    let content = Content { disk_bytes: 2 << 40, ..Content::raw("h1".into(), 7) };
+    let kind = Kind::Disk { encoding: Encoding::Raw, disk_bytes: 2 << 40 };
+    let content = Content { kind, ..Content::raw("h1".into(), 7) };
     rack.accept(Input::AddImage { name: "huge".into(), arch: Arch::X86_64, content });
     rack.register(spec("c"));
     let large = Disk { size_bytes: 4 << 40, ..disk("D9", true) };

@@ -65,6 +65,7 @@ pub(super) fn disk_wipe(wipe: wire::DiskWipe) -> DiskWipe {
         verified_bytes: wipe.verified_bytes,
         duration_ms: wipe.duration_ms,
         problem: text(wipe.problem),
+        notes: text(wipe.notes),
     }
 }
 

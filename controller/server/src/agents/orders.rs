@@ -7,14 +7,15 @@ use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::ids::{NodeId, RunId};
 use hostler_core::input::Profile;
 use hostler_core::lease::Lease;
-use hostler_core::node::Start;
+use hostler_core::node::{Disk, Inventory, Start};
 use hostler_core::order::{self, Order, RunOrder};
 use hostler_core::run::Run;
 use hostler_core::world::World;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Work;
 use hostler_proto::agent::v1::{
-    BootDeployedTask, DeployDisklessTask, DeployTask, Hello, InspectTask, StartRun, StopRun, Task, WipeTask,
+    BootDeployedTask, DeployDisklessTask, DeployTask, Hello, InspectTask, InspectedDisk, StartRun, StopRun,
+    Task, WipeTask,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tonic::Status;
@@ -52,7 +53,7 @@ impl Told {
     /// The next thing that the agent has to be told now.
     ///
     /// # Errors
-    /// If its boot is over.
+    /// If its boot is over, or it is to write to disks of which nothing is known.
     pub(super) fn news(&mut self, controller: &Controller, speaker: Speaker) -> Result<Option<News>, Status> {
         controller.published.read(|world| {
             if world.nodes.get(speaker.node).and_then(|n| n.current(speaker.boot)).is_none() {
@@ -62,27 +63,35 @@ impl Told {
                 )));
             }
             match speaker.profile {
-                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node).map(News::from)),
+                Profile::Ramdisk => Ok(self.task(controller, world, speaker.node)?.map(News::from)),
                 Profile::Tenant => Ok(self.run(world, speaker.node)),
             }
         })
     }
 
-    fn task(&mut self, controller: &Controller, world: &World, node: NodeId) -> Option<ToAgent> {
-        let (id, order) = order::for_ramdisk(world, node)?;
+    fn task(
+        &mut self,
+        controller: &Controller,
+        world: &World,
+        node: NodeId,
+    ) -> Result<Option<ToAgent>, Status> {
+        let Some((id, order)) = order::for_ramdisk(world, node) else { return Ok(None) };
         if self.task.replace(id) == Some(id) {
-            return None;
+            return Ok(None);
         }
+        let inspected = || writable(world.nodes.get(node).and_then(|node| node.inventory.as_ref()));
         let work = match order {
             Order::Inspect => Work::Inspect(InspectTask {}),
-            Order::Wipe { keep } => Work::Wipe(WipeTask { keep_disks: keep, ..WipeTask::default() }),
+            Order::Wipe { keep } => {
+                Work::Wipe(WipeTask { keep_disks: keep, inspected: inspected()?, ..WipeTask::default() })
+            }
             Order::Deploy { image, hostname, keep, ssh_keys } => {
                 let url = controller.boot_url(&format!("images/{}", image.content.sha256));
-                deployment(url, &image.content, hostname, keep, ssh_keys)
+                deployment(url, &image.content, hostname, ssh_keys, Target { keep, inspected: inspected()? })
             }
             Order::Start(start) => Work::BootDeployed(BootDeployedTask { restart: start == Start::Restart }),
         };
-        Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) }))
+        Ok(Some(ToAgent::Task(Task { id, epoch: self.epoch, task: Some(work) })))
     }
 
     fn run(&mut self, world: &World, node: NodeId) -> Option<News> {
@@ -117,8 +126,14 @@ impl Told {
     }
 }
 
+/// Which disks of a machine may be written.
+struct Target {
+    keep: Vec<String>,
+    inspected: Vec<InspectedDisk>,
+}
+
 /// The task that makes an image a machine's system.
-fn deployment(url: String, content: &Content, hostname: &str, keep: Vec<String>, keys: &[String]) -> Work {
+fn deployment(url: String, content: &Content, hostname: &str, keys: &[String], target: Target) -> Work {
     let (sha256, size_bytes) = (content.sha256.clone(), content.size_bytes);
     let (hostname, ssh_keys) = (hostname.to_owned(), keys.to_vec());
     match &content.kind {
@@ -127,7 +142,7 @@ fn deployment(url: String, content: &Content, hostname: &str, keep: Vec<String>,
                 Encoding::Raw => String::new(),
                 Encoding::Zstd | Encoding::Gzip => encoding.as_str().to_owned(),
             };
-            let (keep_disks, disk_bytes) = (keep, *disk_bytes);
+            let Target { keep: keep_disks, inspected } = target;
             Work::Deploy(DeployTask {
                 url,
                 sha256,
@@ -135,8 +150,9 @@ fn deployment(url: String, content: &Content, hostname: &str, keep: Vec<String>,
                 hostname,
                 keep_disks,
                 encoding,
-                disk_bytes,
+                disk_bytes: *disk_bytes,
                 ssh_keys,
+                inspected,
             })
         }
         Kind::Diskless { kernel_bytes, arguments } => {
@@ -152,6 +168,24 @@ fn deployment(url: String, content: &Content, hostname: &str, keep: Vec<String>,
             })
         }
     }
+}
+
+/// The disks that the inspection found to be the machine's own. What was reached by several paths then is not sent: with
+/// one path left it looks like the machine's own.
+///
+/// # Errors
+/// If there was no inspection.
+fn writable(inventory: Option<&Inventory>) -> Result<Vec<InspectedDisk>, Status> {
+    let inventory = inventory.ok_or_else(|| {
+        Status::failed_precondition("the machine was never inspected, so its disks may not be written")
+    })?;
+    let local = inventory.disks.iter().filter(|disk| !disk.remote);
+    let inspected = |disk: &Disk| InspectedDisk {
+        path: disk.path.clone(),
+        serial: disk.serial.clone(),
+        size_bytes: disk.size_bytes,
+    };
+    Ok(local.map(inspected).collect())
 }
 
 /// What a payload knows of where it runs: its own name, role and address, and those of the other members.
@@ -185,4 +219,26 @@ fn surroundings(world: &World, lease: &Lease, node: NodeId, run: RunId) -> BTree
     }
     variables.insert("HOSTLER_PEERS".into(), peers.join(" "));
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_local_disks_that_were_inspected_may_be_written() {
+        let disk = |serial: &str, remote| Disk {
+            path: format!("/dev/{serial}"),
+            serial: serial.to_owned(),
+            size_bytes: 1 << 30,
+            remote,
+            ..Disk::default()
+        };
+        let inventory =
+            Inventory { disks: vec![disk("own", false), disk("far", true)], ..Inventory::default() };
+        let own = InspectedDisk { path: "/dev/own".into(), serial: "own".into(), size_bytes: 1 << 30 };
+        assert_eq!(writable(Some(&inventory)).unwrap(), [own]);
+        assert_eq!(writable(Some(&Inventory::default())).unwrap(), []);
+        assert_eq!(writable(None).unwrap_err().code(), tonic::Code::FailedPrecondition);
+    }
 }

@@ -133,6 +133,7 @@ fn disk_wipe(wipe: &DiskWipe) -> wire::DiskWipe {
         verified_bytes: wipe.verified_bytes,
         duration_ms: wipe.duration_ms,
         problem: wipe.problem.clone(),
+        notes: wipe.notes.clone(),
     }
 }
 

@@ -86,7 +86,10 @@ pub(super) fn build(args: &BuildArgs) -> anyhow::Result<Built> {
     let kernel = Kernel::find(&args.root, args.kernel.as_deref())?;
     let image = kernel.load(args.arch)?;
     let library = Library::open(&kernel.modules)?;
-    let selection = library.select(args.arch, drivers::DEFAULT, &args.drivers)?;
+    let defaults = [drivers::ALWAYS, drivers::DEFAULT].concat();
+    let mut selection = library.select(args.arch, &defaults, &args.drivers)?;
+    // What somebody has named may be for no device that there is.
+    selection.load_always(drivers::ALWAYS.iter().copied().chain(args.drivers.iter().map(String::as_str)));
     let mut archive = skeleton();
     archive.file("init", 0o755, static_program(&args.agent, args.arch)?);
     add_modules(&mut archive, &kernel.version, &selection);

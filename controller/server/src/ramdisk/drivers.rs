@@ -1,6 +1,7 @@
 //! The drivers that a ramdisk has without being told: what servers have between the kernel and disks, network and BMC.
 
-/// Names of modules. Those that a kernel does not have, or has built in, are left out.
+/// Names of modules that a device asks for, or that are loaded after another. Those that a kernel does not have, or has
+/// built in, are left out.
 pub(super) const DEFAULT: &[&str] = &[
     // Virtual machines.
     "virtio_pci",
@@ -11,7 +12,6 @@ pub(super) const DEFAULT: &[&str] = &[
     "virtio_rng",
     // Disks and what they hang on.
     "nvme",
-    "sd_mod",
     "ses",
     "ahci",
     "ahci_platform",
@@ -48,21 +48,10 @@ pub(super) const DEFAULT: &[&str] = &[
     "hns3",
     "hclge",
     "atlantic",
-    // File systems of what is deployed.
-    "ext4",
-    "xfs",
-    "vfat",
-    "nls_ascii",
-    "nls_cp437",
-    "nls_iso8859_1",
-    "nls_utf8",
     "efivarfs",
-    // Checksums, which file systems and disks ask for by another name.
-    "crc32c_generic",
+    // Checksums of processors.
     "crc32c_intel",
     "crc32c_vpmsum",
-    "crct10dif_generic",
-    "crc64_rocksoft_generic",
     // The BMC from inside.
     "ipmi_si",
     "ipmi_ssif",
@@ -70,4 +59,25 @@ pub(super) const DEFAULT: &[&str] = &[
     "ipmi_devintf",
     // Watchdogs.
     "i6300esb",
+];
+
+/// Names of modules that no device asks for, in the same way. The kernel asks for checksums, character sets and file
+/// systems by starting modprobe, which is not in the ramdisk.
+pub(super) const ALWAYS: &[&str] = &[
+    "sd_mod",
+    // File systems of what is deployed.
+    "ext4",
+    "xfs",
+    "btrfs",
+    "vfat",
+    "nls_ascii",
+    "nls_cp437",
+    "nls_iso8859_1",
+    "nls_utf8",
+    // Checksums, which file systems and disks ask for by another name.
+    "crc32c_generic",
+    "crct10dif_generic",
+    "crc64_rocksoft_generic",
+    "xxhash_generic",
+    "blake2b_generic",
 ];

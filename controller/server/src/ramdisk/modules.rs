@@ -38,6 +38,17 @@ pub(super) struct Selection {
     pub(super) missing: Vec<String>,
 }
 
+impl Selection {
+    /// Has these loaded whether a device asks for them or not, as far as they are modules.
+    pub(super) fn load_always<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            if let Some(packed) = self.modules.get_mut(&normal(name)) {
+                packed.module.always = true;
+            }
+        }
+    }
+}
+
 impl Library {
     /// Looks for modules in a directory like lib/modules/VERSION.
     ///
@@ -103,24 +114,20 @@ impl Library {
         let what = file.display().to_string();
         let elf = Elf::parse(&bytes).with_context(|| format!("{what} is no kernel module"))?;
         elf.must_be_for(arch, &what)?;
-        let depends: Vec<String> = list(&elf, "depends");
+        let needed: Vec<String> = list(&elf, "depends");
+        // What it works better with: an algorithm, a driver of the other half. It may be called by an alias, which is
+        // not looked for.
+        let soft = soft_dependencies(&elf).into_iter().filter(|name| self.files.contains_key(name));
+        let depends: Vec<String> = soft.chain(needed.iter().cloned()).collect();
         let firmware = elf.values("firmware").map(str::to_owned).collect();
         let packed = Packed { module: entry(name, &elf, &depends), bytes, firmware };
         // Before what it needs, so that a circle ends.
         selection.modules.insert(name.to_owned(), packed);
-        for depend in &depends {
-            if !self.files.contains_key(depend) && !self.builtin.contains(depend) {
-                bail!("{what} needs the module {depend}, which is not there");
-            }
-            self.take(arch, depend, selection)?;
+        if let Some(gone) = needed.iter().find(|n| !self.files.contains_key(*n) && !self.builtin.contains(*n))
+        {
+            bail!("{what} needs the module {gone}, which is not there");
         }
-        // What it works better with: an algorithm, say. It may be called by an alias, which is not looked for.
-        for soft in soft_dependencies(&elf) {
-            if self.files.contains_key(&soft) {
-                self.take(arch, &soft, selection)?;
-            }
-        }
-        Ok(())
+        depends.iter().try_for_each(|depend| self.take(arch, depend, selection))
     }
 }
 
@@ -131,6 +138,7 @@ fn entry(name: &str, elf: &Elf, depends: &[String]) -> Module {
         depends: depends.to_vec(),
         // Others name file systems, algorithms and protocols, not devices.
         aliases: elf.values("alias").filter(|alias| alias.contains(':')).map(str::to_owned).collect(),
+        always: false,
     }
 }
 

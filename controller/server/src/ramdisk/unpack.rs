@@ -1,6 +1,6 @@
 //! Files that distributions compress, or not.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use std::io::Read;
 use std::path::Path;
 
@@ -24,18 +24,32 @@ pub(super) fn is_gzip(bytes: &[u8]) -> bool {
 /// The names end in .ko, .ko.gz, .ko.xz or .ko.zst, but the first bytes are what counts.
 pub(super) fn unpack(bytes: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     if is_gzip(&bytes) {
-        drain(flate2::read::MultiGzDecoder::new(bytes.as_slice()))
+        drain(flate2::read::MultiGzDecoder::new(bytes.as_slice()), MOST)
     } else if bytes.starts_with(b"\xfd7zXZ\0") {
-        drain(lzma_rust2::XzReader::new(bytes.as_slice(), true))
+        drain(lzma_rust2::XzReader::new(bytes.as_slice(), true), MOST)
     } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        drain(zstd::stream::read::Decoder::new(bytes.as_slice())?)
+        drain(zstd::stream::read::Decoder::new(bytes.as_slice())?, MOST)
     } else {
         Ok(bytes)
     }
 }
 
-fn drain(reader: impl Read) -> anyhow::Result<Vec<u8>> {
+fn drain(reader: impl Read, most: u64) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    reader.take(MOST).read_to_end(&mut bytes)?;
+    reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() as u64 <= most, "it unpacks to more than {most} bytes");
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_unpacks_to_more_than_is_allowed_is_refused_and_not_cut() {
+        let packed = zstd::encode_all(&[7; 1000][..], 1).unwrap();
+        let unpack = |most| drain(zstd::stream::read::Decoder::new(packed.as_slice()).unwrap(), most);
+        assert_eq!(unpack(1000).unwrap(), [7; 1000]);
+        assert_eq!(unpack(999).unwrap_err().to_string(), "it unpacks to more than 999 bytes");
+    }
 }

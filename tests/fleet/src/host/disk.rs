@@ -49,6 +49,11 @@ impl SimDisk {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
+    /// True for one that the machine does not see.
+    pub(super) fn is_absent(&self) -> bool {
+        self.faults().absent
+    }
+
     /// Waits for what was under way when the machine lost its power.
     pub(super) async fn settle(&self) {
         self.disk.idle().await;

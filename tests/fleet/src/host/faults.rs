@@ -25,6 +25,8 @@ pub struct Faults {
     pub unreadable: Option<Range<u64>>,
     /// Writing anything of it fails.
     pub unwritable: Option<Range<u64>>,
+    /// It is not plugged in, or has not come up yet.
+    pub absent: bool,
 }
 
 impl Faults {

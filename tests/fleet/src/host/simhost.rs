@@ -145,7 +145,7 @@ impl Machine for SimHost {
     }
 
     async fn disks(&self) -> io::Result<Vec<DiskInfo>> {
-        Ok(self.disks.iter().map(|disk| disk.info().clone()).collect())
+        Ok(self.disks.iter().filter(|disk| !disk.is_absent()).map(|disk| disk.info().clone()).collect())
     }
 
     async fn open_disk(&self, disk: &DiskInfo) -> io::Result<Arc<dyn Disk>> {

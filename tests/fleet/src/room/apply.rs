@@ -28,9 +28,11 @@ pub struct RegisteredNode {
     pub mac: String,
     /// That DHCP is to give it.
     pub address: String,
-    /// That its firmware is expected to tell.
+    /// That its firmware is expected to tell; empty if nobody knows.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub serial: String,
-    /// That its firmware is expected to tell.
+    /// That its firmware is expected to tell; empty if nobody knows.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub uuid: String,
     /// Its controller.
     pub bmc: RegisteredBmc,
