@@ -8,7 +8,7 @@ use hostler_agent::Exit;
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
-use hostler_proto::agent::v1::{BootDeployedTask, DeployDisklessTask, Signed, WipeTask};
+use hostler_proto::agent::v1::{BootDeployedTask, DeployDisklessTask, Signed};
 use std::sync::atomic::Ordering;
 
 const TENANT: &str = "hostler://node/1/boot/1/tenant";
@@ -100,7 +100,7 @@ async fn it_is_not_started_after_a_wipe() {
     session.send(task(1, Kind::DeployDiskless(deploy(url, &good)))).await;
     sign(&bench, &mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
-    session.send(task(2, Kind::Wipe(WipeTask::default()))).await;
+    session.send(task(2, Kind::Wipe(bench.machine.wipe()))).await;
     assert!(matches!(session.next().await, FromAgent::Wiped(_)));
     session.send(task(3, Kind::BootDeployed(BootDeployedTask::default()))).await;
     assert!(matches!(session.next().await, FromAgent::StepFailed(_)));

@@ -70,6 +70,7 @@ fn append(
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::peers::peer;
     use super::*;
     use std::io::Read as _;
     use std::process::{Command, Stdio};
@@ -98,26 +99,27 @@ mod tests {
         let mut bytes = Vec::new();
         initrd.rewind().unwrap();
         initrd.read_to_end(&mut bytes).unwrap();
-        assert_eq!(&bytes[..10], b"abc\0070701");
+        assert_eq!(&bytes[..10], b"abc\x00070701");
         assert_eq!(bytes.len() % 4, 0);
         bytes.split_off(4)
     }
 
-    /// What others make of it, where cpio(1) is installed.
+    /// What others make of it.
     #[test]
     fn everything_of_the_node_is_behind_the_ramdisk() {
+        let Some(cpio) = peer("everything_of_the_node_is_behind_the_ramdisk", "cpio") else { return };
         let dir = tempfile::tempdir().unwrap();
         let cpio = |arguments: &[&str]| {
-            let mut cpio = Command::new("cpio");
+            let mut cpio = Command::new(&cpio);
             cpio.args(arguments).arg("--quiet").current_dir(dir.path()).env("TZ", "UTC");
             cpio.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let mut cpio = cpio.spawn().ok()?;
-            cpio.stdin.take()?.write_all(&appended()).unwrap();
+            let mut cpio = cpio.spawn().unwrap();
+            cpio.stdin.take().unwrap().write_all(&appended()).unwrap();
             let output = cpio.wait_with_output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            Some(String::from_utf8(output.stdout).unwrap())
+            String::from_utf8(output.stdout).unwrap()
         };
-        let Some(listed) = cpio(&["-tv", "--numeric-uid-gid"]) else { return };
+        let listed = cpio(&["-tv", "--numeric-uid-gid"]);
         let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
         let found: Vec<_> = lines.iter().map(|line| (line[0], line[8])).collect();
         for expected in [
@@ -143,7 +145,7 @@ mod tests {
             before("var/lib", "var/lib/hostler-agent") && before("etc/ssh", "etc/ssh/ssh_host_ed25519_key")
         );
 
-        cpio(&["-i", "--no-preserve-owner"]).unwrap();
+        cpio(&["-i", "--no-preserve-owner"]);
         let read = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
         assert_eq!(read("etc/hostname"), "node-1\n");
         assert_eq!(read("root/.ssh/authorized_keys"), "ssh-ed25519 AAAA ci\n");
