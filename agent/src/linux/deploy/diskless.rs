@@ -98,7 +98,7 @@ mod tests {
         let mut bytes = Vec::new();
         initrd.rewind().unwrap();
         initrd.read_to_end(&mut bytes).unwrap();
-        assert_eq!(&bytes[..10], b"abc\0070701");
+        assert_eq!(&bytes[..10], b"abc\x00070701");
         assert_eq!(bytes.len() % 4, 0);
         bytes.split_off(4)
     }

@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex};
 /// What the deployed system's SSH server is said to have.
 pub(crate) const HOST_KEY: &str = "ssh-ed25519 AAAAC3Nz";
 
+/// Kernel, ramdisk and arguments of a system in memory.
+pub(crate) type InMemory = (Vec<u8>, Vec<u8>, String);
+
 pub(crate) struct TestMachine {
     directory: tempfile::TempDir,
     spool: PathBuf,
@@ -34,8 +37,7 @@ pub(crate) struct TestMachine {
     /// Each disk that was opened, by path.
     pub(crate) opened: Mutex<Vec<String>>,
     pub(crate) installed: Mutex<Option<DeployedIdentity>>,
-    /// Kernel, ramdisk and arguments of a system in memory.
-    pub(crate) diskless: Mutex<Option<(Vec<u8>, Vec<u8>, String)>>,
+    pub(crate) diskless: Mutex<Option<InMemory>>,
     pub(crate) memory_available_bytes: AtomicU64,
     /// Serial number of the disk.
     pub(crate) installed_on: Mutex<String>,
