@@ -31,6 +31,10 @@ fn brought_back(boot: &Boot, lease: LeaseId) -> String {
     let begun = format!("in the hands of lease {lease}; it restarted, and its system was in memory");
     match &boot.because {
         Some(reason) => format!("{begun} and cannot be deployed again: {reason}"),
+        // What firmware does is the tenant's affair, and not followed.
+        None if boot.stage == Stage::Firmware => {
+            format!("{begun} and is deployed again: waits for its agent to enrol")
+        }
         None => format!("{begun} and is deployed again: waits for {}", awaited(boot)),
     }
 }

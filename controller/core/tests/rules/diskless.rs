@@ -86,7 +86,7 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
         explain::node(rack.node("a")),
         format!(
             "in the hands of lease {lease}; it restarted, and its system was in memory and is deployed again: waits for \
-             its firmware to ask for an address"
+             its agent to enrol"
         )
     );
     // Asked as often as it likes, it gets the same.

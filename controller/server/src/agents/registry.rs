@@ -1,9 +1,10 @@
 //! Which agents are connected, and when each was last heard. Heartbeats stay here: only edges become inputs.
 
 use crate::controller::Controller;
+use hostler_core::attempt::Stage;
 use hostler_core::ids::{BootId, NodeId};
 use hostler_core::input::{Input, Profile, Report};
-use hostler_core::node::{Node, NodeState, Presence};
+use hostler_core::node::{Node, Presence};
 use hostler_proto::node::v1::Health;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -126,7 +127,6 @@ pub(crate) async fn watch_silence(controller: Arc<Controller>) {
 /// The agent that should be heard, and by the core's account is.
 fn expected(node: &Node) -> Option<(NodeId, BootId, Profile)> {
     let boot = node.state.boot()?;
-    let profile =
-        if matches!(node.state, NodeState::Leased { .. }) { Profile::Tenant } else { Profile::Ramdisk };
+    let profile = if boot.stage == Stage::Deployed { Profile::Tenant } else { Profile::Ramdisk };
     (node.agent == Presence::Heard).then_some((node.id, boot.id, profile))
 }

@@ -1,8 +1,9 @@
 //! Leases as they are shown.
 
+use hostler_core::attempt::Stage;
 use hostler_core::explain;
 use hostler_core::lease::{Assigned, CloseReason, Lease, LeaseState};
-use hostler_core::node::{Node, NodeState};
+use hostler_core::node::Node;
 use hostler_core::run::TaskState;
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
@@ -79,7 +80,7 @@ fn leased_node(world: &World, lease: &Lease, assigned: &Assigned) -> Option<wire
         arch: node.spec.arch.to_string(),
         address: node.spec.address.to_string(),
         image: member.image.clone(),
-        up: mine && matches!(node.state, NodeState::Leased { .. }),
+        up: mine && node.state.boot().is_some_and(|boot| boot.stage == Stage::Deployed),
         status: if mine { explain::node(node) } else { "given back".into() },
         phases: if mine { phases(node).chain(payloads(world, lease, node)).collect() } else { Vec::new() },
         ssh_host_keys: node.state.boot().filter(|_| mine).map(|b| b.host_keys.clone()).unwrap_or_default(),
