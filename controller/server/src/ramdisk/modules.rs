@@ -25,6 +25,10 @@ pub(super) struct Packed {
     pub(super) bytes: Vec<u8>,
     /// Names below lib/firmware of what it may load.
     pub(super) firmware: Vec<String>,
+    /// What it works better with, or cannot start without, as it calls them.
+    soft: Vec<String>,
+    /// What it is called besides its name: an algorithm, say.
+    provides: Vec<String>,
 }
 
 /// What became of the drivers that were asked for.
@@ -39,6 +43,23 @@ pub(super) struct Selection {
 }
 
 impl Selection {
+    /// Of a soft dependency all are loaded that are called so: an algorithm may have several modules. Without one of
+    /// them libcrc32c refuses to be loaded, though it says that it only works better so.
+    fn put_soft_dependencies_first(&mut self) {
+        let mut providers = BTreeMap::<String, Vec<String>>::new();
+        for (name, packed) in &self.modules {
+            for called in packed.provides.iter().chain([name]) {
+                providers.entry(called.clone()).or_default().push(name.clone());
+            }
+        }
+        for packed in self.modules.values_mut() {
+            let soft = packed.soft.iter().filter_map(|name| providers.get(name)).flatten();
+            let mut depends: Vec<String> = soft.cloned().collect();
+            depends.append(&mut packed.module.depends);
+            packed.module.depends = depends;
+        }
+    }
+
     /// Has these loaded whether a device asks for them or not, as far as they are modules.
     pub(super) fn load_always<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
         for name in names {
@@ -95,6 +116,7 @@ impl Library {
             self.take(arch, name, &mut selection)?;
         }
         selection.builtin.sort_unstable();
+        selection.put_soft_dependencies_first();
         Ok(selection)
     }
 
@@ -114,20 +136,28 @@ impl Library {
         let what = file.display().to_string();
         let elf = Elf::parse(&bytes).with_context(|| format!("{what} is no kernel module"))?;
         elf.must_be_for(arch, &what)?;
-        let needed: Vec<String> = list(&elf, "depends");
-        // What it works better with: an algorithm, a driver of the other half. It may be called by an alias, which is
-        // not looked for.
-        let soft = soft_dependencies(&elf).into_iter().filter(|name| self.files.contains_key(name));
-        let depends: Vec<String> = soft.chain(needed.iter().cloned()).collect();
-        let firmware = elf.values("firmware").map(str::to_owned).collect();
-        let packed = Packed { module: entry(name, &elf, &depends), bytes, firmware };
+        let depends: Vec<String> = list(&elf, "depends");
+        let soft = soft_dependencies(&elf);
+        let packed = Packed {
+            module: entry(name, &elf, &depends),
+            firmware: elf.values("firmware").map(str::to_owned).collect(),
+            soft: soft.clone(),
+            provides: elf.values("alias").filter(|alias| !alias.contains(':')).map(normal).collect(),
+            bytes,
+        };
         // Before what it needs, so that a circle ends.
         selection.modules.insert(name.to_owned(), packed);
-        if let Some(gone) = needed.iter().find(|n| !self.files.contains_key(*n) && !self.builtin.contains(*n))
-        {
-            bail!("{what} needs the module {gone}, which is not there");
+        for depend in &depends {
+            if !self.files.contains_key(depend) && !self.builtin.contains(depend) {
+                bail!("{what} needs the module {depend}, which is not there");
+            }
+            self.take(arch, depend, selection)?;
         }
-        depends.iter().try_for_each(|depend| self.take(arch, depend, selection))
+        // Those that are called by another name are packed only if they are in a list.
+        for soft in soft.iter().filter(|name| self.files.contains_key(*name)) {
+            self.take(arch, soft, selection)?;
+        }
+        Ok(())
     }
 }
 

@@ -62,6 +62,7 @@ impl Distribution {
         new.module("kernel/sound/snd.ko", "depends=\0alias=pci:v*\0");
         new.module("kernel/fs/btrfs/btrfs.ko", "depends=raid6-pq\0softdep=pre: xxhash64\0");
         new.module("kernel/lib/raid6_pq.ko", "depends=\0");
+        new.module("kernel/crypto/xxhash_generic.ko", "depends=\0alias=crypto-xxhash64\0alias=xxhash64\0");
         new.module("kernel/net/r8169.ko", "softdep=pre: realtek\0depends=failover\0alias=pci:v000010EC*\0");
         new.module("kernel/net/realtek.ko", "depends=\0alias=mdio:0000000000000001*\0");
         new.file("usr/lib/firmware/ext4.bin", b"firmware");
@@ -142,7 +143,17 @@ fn a_ramdisk_has_the_agent_and_the_drivers_with_what_they_need() {
     let names: Vec<_> = index.modules.iter().map(|m| m.name.as_str()).collect();
     assert_eq!(
         names,
-        ["btrfs", "ext4", "failover", "net_failover", "r8169", "raid6_pq", "realtek", "virtio_net"]
+        [
+            "btrfs",
+            "ext4",
+            "failover",
+            "net_failover",
+            "r8169",
+            "raid6_pq",
+            "realtek",
+            "virtio_net",
+            "xxhash_generic"
+        ]
     );
     for module in &index.modules {
         assert!(files.contains_key(&format!("lib/hostler/modules/{}", module.file)), "{}", module.file);
@@ -150,7 +161,8 @@ fn a_ramdisk_has_the_agent_and_the_drivers_with_what_they_need() {
     assert_eq!(index.modules[7].depends, ["failover", "net_failover"]);
     assert_eq!(index.modules[7].aliases, ["virtio:d00000001v*"]);
     assert!(index.modules[1].aliases.is_empty(), "a file system is no device");
-    assert_eq!(always(&index), ["btrfs", "ext4"], "no device asks for a file system");
+    assert_eq!(always(&index), ["btrfs", "ext4", "xxhash_generic"], "no device asks for a file system");
+    assert_eq!(index.modules[0].depends, ["xxhash_generic", "raid6_pq"], "by another name");
     assert_eq!(index.modules[4].depends, ["realtek", "failover"], "what it works better with comes first");
     assert_eq!(
         fs::read(distribution.path("out/kernels/x86_64")).unwrap(),
@@ -182,9 +194,9 @@ fn drivers_by_name_and_a_shell() {
     let files = contents(&distribution.path("out/ramdisks/x86_64"));
     assert!(files.contains_key("lib/hostler/modules/snd.ko"));
     let index = ModuleIndex::decode(files["lib/hostler/modules/index"].as_slice()).unwrap();
-    assert_eq!(always(&index), ["btrfs", "ext4", "snd"]);
+    assert_eq!(always(&index), ["btrfs", "ext4", "snd", "xxhash_generic"]);
     assert_eq!(files["bin/sh"], b"busybox");
-    assert!(built.contains("9 modules, 1 drivers built in") && built.ends_with("; with a shell"), "{built}");
+    assert!(built.contains("10 modules, 1 drivers built in") && built.ends_with("; with a shell"), "{built}");
 }
 
 #[test]
