@@ -18,6 +18,21 @@ pub(super) fn missing<'a>(node: &'a Node, now: &Inventory) -> Option<&'a Disk> {
     written_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d)))
 }
 
+/// A disk that has another size than it had when the node was last inspected, for people: it is another one, or hides a
+/// part of itself. Without a serial number, it may be any other of the machine's.
+pub(super) fn resized(node: &Node, now: &Inventory) -> Option<String> {
+    written_disks(node).filter(|known| !known.serial.is_empty()).find_map(|known| {
+        let found =
+            now.disks.iter().find(|d| d.serial == known.serial && d.size_bytes != known.size_bytes)?;
+        Some(format!(
+            "{} has {} bytes, and had {} before",
+            describe(found),
+            found.size_bytes,
+            known.size_bytes
+        ))
+    })
+}
+
 /// Disks with data that came after the last verified wipe of the node, or all with data if there was none.
 pub(super) fn unwiped<'a>(node: &'a Node, now: &'a Inventory) -> impl Iterator<Item = &'a Disk> {
     to_wipe(node, now).filter(|d| !d.blank && !node.wiped.contains(key(d)))

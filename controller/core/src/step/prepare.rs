@@ -1,7 +1,7 @@
 //! Inspection and wipe: whether this is the registered machine, whether its disks may be wiped, and whether they were.
 
 use super::Result;
-use super::disks::{describe, inspected, key, missing, unwiped, was_verified, written_disks};
+use super::disks::{describe, inspected, key, missing, resized, unwiped, was_verified, written_disks};
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
 use crate::input::Reply;
@@ -28,6 +28,7 @@ impl World {
                 self.other_machine(id, mismatch);
             }
             Finding::DiskLost(disk) => self.escalate(id, &format!("the machine has lost a disk: {disk}")),
+            Finding::DiskResized(evidence) => self.fail(id, "inspection", evidence, HoldKind::Quarantine),
             Finding::DiskAppeared(disk) => {
                 let evidence = format!("not there when the node was wiped: {disk}");
                 self.fail(id, "inspection", evidence, HoldKind::Quarantine);
@@ -140,6 +141,7 @@ enum Finding {
     AsRegistered,
     OtherMachine(String),
     DiskLost(String),
+    DiskResized(String),
     DiskAppeared(String),
 }
 
@@ -149,6 +151,8 @@ fn look(node: &Node, read: &Inventory) -> Finding {
         Finding::OtherMachine(mismatch)
     } else if let Some(disk) = missing(node, read) {
         Finding::DiskLost(describe(disk))
+    } else if let Some(evidence) = resized(node, read) {
+        Finding::DiskResized(evidence)
     } else if let Some(disk) = unwiped(node, read).next().filter(|_| deploying) {
         Finding::DiskAppeared(describe(disk))
     } else {

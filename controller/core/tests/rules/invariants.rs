@@ -6,7 +6,7 @@ use hostler_core::attempt::Stage;
 use hostler_core::explain;
 use hostler_core::input::{Blame, Input, Profile, Refusal, Report};
 use hostler_core::lease::LeaseState;
-use hostler_core::node::{Inventory, NodeState, StateName};
+use hostler_core::node::{Disk, Inventory, NodeState, StateName};
 use hostler_core::order;
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::World;
@@ -83,6 +83,34 @@ fn invariant_3_a_disk_that_hides_from_the_wipe_is_not_handed_out() {
     rack.work("a", StateName::Failed);
     let NodeState::Failed { evidence, .. } = &rack.node("a").state else { panic!("not failed") };
     assert!(evidence.starts_with("not there when the node was wiped: /dev/disk/D2"), "{evidence}");
+}
+
+/// A disk that was exchanged for a smaller one of the same serial number, or of which a tenant has hidden a part.
+#[test]
+fn invariant_3_a_disk_of_another_size_is_not_handed_out() {
+    for (bytes, released) in [(1 << 20, true), (8 << 40, false)] {
+        let mut rack = Rack::with(&["a"]);
+        if released {
+            let lease = rack.active("1 any");
+            rack.release(lease);
+        } else {
+            rack.lease("1 any");
+        }
+        let other = Disk { size_bytes: bytes, ..disk("D1", true) };
+        let had = rack.node("a").inventory.as_ref().unwrap().disks[0].clone();
+        assert_eq!(had.serial, other.serial);
+        let inventory = Inventory { disks: vec![other], ..rack.inventory("a") };
+        rack.inventories.insert("a".into(), inventory);
+        rack.work("a", StateName::Failed);
+        let NodeState::Failed { evidence, .. } = &rack.node("a").state else { panic!("not failed") };
+        assert!(
+            evidence.ends_with(&format!("has {bytes} bytes, and had {} before", had.size_bytes)),
+            "{evidence}"
+        );
+        // Somebody says that this is the disk now.
+        rack.admin("a", hostler_core::input::AdminAction::Repair).unwrap();
+        rack.work("a", if released { StateName::Ready } else { StateName::Deploying });
+    }
 }
 
 #[test]
