@@ -4,6 +4,7 @@
 //! * [`kernel`]: finds a distribution's kernel and knows its kinds of file.
 //! * [`modules`], [`drivers`]: which of its modules are wanted, with what they need.
 //! * [`program`]: a program with its shared libraries.
+//! * [`served`]: whether what is served is for the machines that it is served to.
 //! * [`elf`], [`unpack`], [`cpio`]: the formats.
 
 mod build;
@@ -13,9 +14,12 @@ mod elf;
 mod kernel;
 mod modules;
 mod program;
+mod served;
 #[cfg(test)]
 mod tests;
 mod unpack;
+
+pub(crate) use served::problems;
 
 use clap::Subcommand;
 
