@@ -1,7 +1,7 @@
 //! The life of machines with real firmware, real kernels and BMCs that nobody here wrote: from a registration by label
 //! to a tenant, and clean again.
 
-use crate::support::{BOOT, can_run, plan};
+use crate::support::{BOOT, can_run, full, plan};
 use crate::tenant::{PATTERN, Tenant, is_on_disk};
 use hostler_lab::image::Kind;
 use hostler_lab::room::{Arch, DiskKind, MachineSpec, Platform};
@@ -104,28 +104,24 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
 }
 
 #[test]
-fn four_machines_are_provisioned_again_and_again() {
-    let room = RoomSpec::x86(4);
-    if !can_run("four_machines_are_provisioned_again_and_again", &room) {
+fn machines_are_provisioned_again_and_again() {
+    let (machines, rounds) = if full() { (8, 10) } else { (4, 2) };
+    let room = RoomSpec::x86(machines);
+    if !can_run("machines_are_provisioned_again_and_again", &room) {
         return;
     }
     let lab = Lab::up(&plan("rounds", room)).unwrap();
     let ci = Tenant::new(&lab, &[(Kind::Tiny, Arch::X86_64)]).unwrap();
-    for round in 0..rounds() {
+    for round in 1..=rounds {
         assert_clean(&lab);
-        let lease = ci.lease_of("4:x86_64 --image tiny").unwrap();
+        let lease = ci.lease_of(&format!("{machines}:x86_64 --image tiny")).unwrap();
         for node in ci.lease(lease).unwrap()["nodes"].as_array().unwrap() {
             assert_phases(node, &DEPLOYED);
         }
         ci.run_payload(lease).unwrap();
         ci.ok(&format!("lease release {lease}")).unwrap();
-        eprintln!("round {round} is over");
+        eprintln!("round {round} of {rounds} with {machines} machines is over");
     }
     assert_clean(&lab);
     assert_eq!(disks_with_pattern(&lab), Vec::<String>::new());
-}
-
-/// With `--full`, as many as fit into an hour.
-fn rounds() -> u32 {
-    if std::env::var_os("HOSTLER_FULL").is_some() { 10 } else { 2 }
 }
