@@ -8,9 +8,9 @@
 //!
 //! * [`table`]: the runs of this agent, and what the controller is to hear of them next.
 //! * [`cursor`]: how much of one run was sent on this link.
-//! * [`supervise`]: one run from its start to its result. [`process`]: its process group. [`environment`]: what it
-//!   finds there. [`live`]: what the two
-//!   sides of a run share. [`pump`]: from its pipe to its spool.
+//! * [`supervise`]: one run from its start to its result. [`process`]: its process group. [`orphan`]: what becomes of
+//!   that when the agent is killed. [`environment`]: what it finds there. [`live`]: what the two sides of a run share.
+//!   [`pump`]: from its pipe to its spool.
 //! * [`spool`]: the directory of a run, which outlives a restart of the machine.
 //! * [`collect`], [`glob`], [`junit`]: which files a payload leaves behind, and what they count.
 //! * [`limits`]: how much of everything.
@@ -22,6 +22,7 @@ mod glob;
 mod junit;
 mod limits;
 mod live;
+mod orphan;
 mod process;
 mod pump;
 mod spool;

@@ -62,6 +62,11 @@ impl Process {
         Ok((Self { child, group, end: group.and_then(watch_end) }, output))
     }
 
+    /// The first process of the group, until it has been waited for.
+    pub(crate) const fn leader(&self) -> Option<Pid> {
+        self.group
+    }
+
     /// Sends a signal to every process of the group. Nothing if the payload has been waited for.
     pub(crate) fn signal(&self, signal: Signal) {
         let Some(group) = self.group else { return };

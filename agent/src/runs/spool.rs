@@ -3,6 +3,7 @@
 //! ```text
 //!   runs/7/work/      the payload's working directory; left alone until the disk is wiped
 //!   runs/7/stdin      what the payload reads
+//!   runs/7/group      which processes it is
 //!   runs/7/output     what it has said
 //!   runs/7/files/0    what was collected, in the order of the result's list
 //!   runs/7/result     RunFinished, once it is over
@@ -11,6 +12,7 @@
 //!
 //! The working directory is never removed: a payload runs as root and may have mounted anything below it.
 
+use super::orphan::Group;
 use crate::atomic;
 use hostler_proto::agent::v1::RunFinished;
 use prost::Message as _;
@@ -69,6 +71,15 @@ impl Spool {
         File::open(path).map(Some)
     }
 
+    /// Remembers the payload for an agent that starts after this one was killed.
+    pub(super) fn write_group(&self, group: &Group) -> io::Result<()> {
+        atomic::write(&self.0.join("group"), group.to_text().as_bytes())
+    }
+
+    pub(super) fn read_group(&self) -> Option<Group> {
+        Group::parse(&fs::read_to_string(self.0.join("group")).ok()?)
+    }
+
     pub(crate) fn open_output(&self) -> io::Result<File> {
         File::options().create(true).append(true).open(self.0.join("output"))
     }
@@ -106,7 +117,7 @@ impl Spool {
     /// The controller has everything: keeps only the mark that says so, and the working directory.
     pub(crate) fn finish(&self) -> io::Result<()> {
         File::create(self.0.join("done"))?.sync_all()?;
-        for name in ["stdin", "output", "result"] {
+        for name in ["stdin", "group", "output", "result"] {
             match fs::remove_file(self.0.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}

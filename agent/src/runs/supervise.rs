@@ -5,6 +5,7 @@ use super::environment::compose;
 use super::glob::Pattern;
 use super::limits::Limits;
 use super::live::Live;
+use super::orphan::Group;
 use super::process::{Payload, Process};
 use super::pump::{Output, drain, pump};
 use super::spool::Spool;
@@ -96,6 +97,11 @@ async fn begin(assignment: &Assignment) -> io::Result<(Process, pipe::Receiver, 
         directory: &assignment.spool.work(),
         stdin,
     })?;
+    if let Some(leader) = process.leader() {
+        let spool = assignment.spool.clone();
+        let remembered = blocking(move || spool.write_group(&Group::of(leader)?)).await;
+        remembered.unwrap_or_else(|error| tracing::warn!("a payload would outlive this agent: {error}"));
+    }
     Ok((process, pipe, file))
 }
 

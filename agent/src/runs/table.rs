@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
-/// What a run ends with when the machine restarts under it: 128 + SIGKILL.
+/// What a run ends with when the machine or the agent restarts under it: 128 + SIGKILL.
 const LOST: i32 = 137;
 
 /// Every run that the controller has not acknowledged as finished.
@@ -278,11 +278,14 @@ fn restore(directory: &std::path::Path, changed: &Arc<Notify>) -> io::Result<BTr
 }
 
 fn lost(run_id: u32, spool: &Spool) -> io::Result<RunFinished> {
+    let orphaned = spool.read_group().is_some_and(|group| group.kill());
+    let who = if orphaned { "its agent" } else { "the machine" };
     let result = RunFinished {
         run_id,
         exit_code: LOST,
-        killed: "the machine restarted while the payload ran".to_owned(),
+        killed: format!("{who} restarted while the payload ran"),
         output_bytes: spool.output_length()?,
+        lost: true,
         ..RunFinished::default()
     };
     spool.write_result(&result)?;
@@ -317,5 +320,20 @@ mod tests {
                 .collect();
             assert_eq!(found, [(1, 4, LOST), (2, 0, LOST), (4, 9, 5)]);
         }
+    }
+    #[test]
+    fn a_payload_whose_agent_was_killed_is_ended() {
+        use super::super::orphan::Group;
+        use std::os::unix::process::CommandExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::of(directory.path(), 1);
+        spool.create().unwrap();
+        let mut payload = std::process::Command::new("sleep").arg("600").process_group(0).spawn().unwrap();
+        spool.write_group(&Group::of(rustix::process::Pid::from_child(&payload)).unwrap()).unwrap();
+        let runs = restore(directory.path(), &Arc::default()).unwrap();
+        assert!(!payload.wait().unwrap().success());
+        let result = runs[&1].result.as_ref().unwrap();
+        assert!(result.lost && result.exit_code == LOST);
+        assert_eq!(result.killed, "its agent restarted while the payload ran");
     }
 }

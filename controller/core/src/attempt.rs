@@ -174,7 +174,8 @@ pub enum EvidenceKind {
     Deployed,
     /// The agent of the deployed system said hello.
     DeployedHello,
-    /// The boot script was asked for again after its token was used.
+    /// The firmware ran again: it asked for an address after the boot script was read, or for the boot script after
+    /// its token was used.
     UnexpectedRestart,
 }
 

@@ -67,6 +67,9 @@ fn waits_of_firmware(boot: &Boot) -> &'static str {
         Some(EvidenceKind::Dhcp) => "its boot loader",
         Some(EvidenceKind::Tftp) => "its boot script",
         Some(EvidenceKind::Script) => "kernel and ramdisk",
+        Some(EvidenceKind::UnexpectedRestart) => {
+            "its agent to enrol, though it has begun again from its firmware since it read its boot script"
+        }
         Some(_) => "its agent to enrol",
     }
 }

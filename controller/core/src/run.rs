@@ -93,6 +93,9 @@ pub struct TaskResult {
     pub exit_code: i32,
     /// Who ended it and why; empty if it ended by itself.
     pub killed: String,
+    /// True if nobody saw it end: `killed` says what happened to it.
+    #[serde(default)]
+    pub lost: bool,
     /// Why it could not be started; empty if it was.
     pub start_error: String,
     /// Bytes of output.

@@ -12,6 +12,7 @@ use crate::netboot::{Common, NetBoot};
 use crate::pki::Authority;
 use crate::power::Power;
 use crate::published::Published;
+use crate::ramdisk;
 use crate::record::{self, Record};
 use crate::storage::{Blobs, RunStore};
 use crate::tls::{self, Credentials};
@@ -55,6 +56,8 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     SealKey::load(&config.path(&config.keys.seal))?;
     TokenKey::load(&config.path(&config.keys.token))?;
     catalogue(&config)?;
+    let problems = ramdisk::problems(&config.path(&config.boot.files));
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     println!("{} is valid", path.display());
     println!("  gRPC   {} as {}", config.api.listen, config.api.url);
     println!("  store  {}", config.path(&config.store.path).display());
@@ -212,6 +215,10 @@ async fn bind_boot_server(
     let (console, boot) = (config.boot.console.clone(), &config.boot);
     let common = Common { args, console, netmask: boot.netmask, router: boot.router };
     let source = NetBoot::new(published.clone(), tokens.clone(), clock, common, inbox.clone(), tasks);
+    // Machines of the other architectures boot all the same.
+    for problem in ramdisk::problems(&config.path(&config.boot.files)) {
+        tracing::error!("{problem}");
+    }
     let catalogue = catalogue(config)?.ca(authority.pem().as_bytes().to_vec());
     Ok(BootServer::bind(settings(config), catalogue, Arc::new(source)).await?)
 }

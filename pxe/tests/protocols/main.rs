@@ -3,5 +3,6 @@
 
 mod dhcp;
 mod http;
+mod recorded;
 mod support;
 mod tftp;

@@ -26,8 +26,11 @@ impl Nodes {
     }
 
     pub(crate) fn at(address: Ipv4Addr, arch: Arch, firmware: Firmware) -> Self {
-        let client =
-            Client { node: NodeId(1), name: "node-1".to_owned(), mac: Mac(MAC), address, arch, firmware };
+        let (node, name, mac) = (NodeId(1), "node-1".to_owned(), Mac(MAC));
+        Self::new(Client { node, name, mac, address, arch, firmware })
+    }
+
+    pub(crate) fn new(client: Client) -> Self {
         Self { client, seen: Mutex::default(), count: watch::Sender::default() }
     }
 

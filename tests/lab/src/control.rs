@@ -9,10 +9,11 @@ use crate::room::{Arch, Identity, SERVER};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// What is recorded of the boot network: DHCP, TFTP requests, and the beginnings of connections. Whole loaders would
-/// only make the record long.
-const CAPTURED: &str =
-    "udp port 67 or udp port 68 or udp dst port 69 or (tcp port 80 and tcp[tcpflags] & tcp-syn != 0)";
+/// What is recorded of the boot network: DHCP, TFTP requests with what is accepted or refused of them (RFC 2347: OACK
+/// and ERROR are the operations 6 and 5), and the beginnings of connections. Whole loaders would only make the record
+/// long.
+const CAPTURED: &str = "udp port 67 or udp port 68 or udp dst port 69 or udp[8:2] = 6 or udp[8:2] = 5 \
+                        or (tcp port 80 and tcp[tcpflags] & tcp-syn != 0)";
 
 /// Starts the servers, which serve `boot`, and the recording into `capture.pcap` in `dir`.
 pub(crate) fn start(

@@ -5,6 +5,7 @@
 //! * [`lab`] a lab as a whole: made, looked at, disturbed, taken down.
 //! * [`machine`], [`bmc`], [`network`] its parts.
 //! * [`setup`] what it needs of this host.
+//! * [`record`] what machines ask a boot server, for tests.
 //! * [`image`] disk images for its machines.
 
 pub mod bmc;
@@ -20,8 +21,10 @@ mod loaders;
 pub mod machine;
 pub mod namespace;
 pub mod network;
+pub mod pcap;
 pub mod process;
 pub mod ramdisks;
+pub mod record;
 pub mod registration;
 pub mod room;
 pub mod setup;

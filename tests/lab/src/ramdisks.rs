@@ -46,6 +46,16 @@ impl Ramdisks {
     }
 }
 
+/// The directory with `kernels/ARCH` and `ramdisks/ARCH` of `arch`, which are built unless they are there.
+///
+/// # Errors
+/// If a part is missing, or the build fails.
+pub fn cached(arch: Arch, layout: &Layout, programs: &Programs) -> anyhow::Result<PathBuf> {
+    let boot = layout.cache().join("boot");
+    build(arch, &boot, layout, &Foreign::new(layout), programs)?;
+    Ok(boot)
+}
+
 /// Builds those of one architecture, unless they are newer than all that they are made of.
 fn build(
     arch: Arch,

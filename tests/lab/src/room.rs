@@ -317,7 +317,13 @@ impl Identity {
     /// Of its network interface.
     #[must_use]
     pub fn mac(&self) -> String {
-        format!("52:54:00:77:00:{:02x}", self.index)
+        self.mac_bytes().map(|byte| format!("{byte:02x}")).join(":")
+    }
+
+    /// The same, as it is on the wire.
+    #[must_use]
+    pub const fn mac_bytes(&self) -> [u8; 6] {
+        [0x52, 0x54, 0x00, 0x77, 0x00, self.index]
     }
 
     /// In the boot network.

@@ -8,7 +8,7 @@ use hostler_lab::ramdisks::Ramdisks;
 use hostler_lab::room::{Arch, RoomSpec};
 use hostler_lab::setup::foreign::Foreign;
 use hostler_lab::setup::tools;
-use hostler_lab::{Lab, Plan, Server, status};
+use hostler_lab::{Lab, Plan, Server, record, status};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::PathBuf;
@@ -30,6 +30,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         lab: Name,
     },
+    /// Boot machines with dnsmasq, and write what they ask and are answered into files that tests of our own boot
+    /// server replay.
+    Record(Record),
     /// Run the tests of the emulated lab.
     Test {
         /// Install and fetch first what is missing.
@@ -46,6 +49,22 @@ pub(crate) struct Name {
     /// Which lab.
     #[arg(long, default_value = "dev", value_name = "LAB")]
     name: String,
+}
+
+#[derive(Debug, Parser)]
+pub(crate) struct Record {
+    /// Install and fetch what is missing, on Debian or Ubuntu, as root.
+    #[arg(long)]
+    setup: bool,
+    /// What the lab is called that is made for it, and taken down afterwards.
+    #[arg(long, default_value = "record", value_name = "LAB")]
+    name: String,
+    /// Take kernels/ARCH and ramdisks/ARCH from here instead of building them.
+    #[arg(long, value_name = "DIR")]
+    ramdisks: Option<PathBuf>,
+    /// Where the files go.
+    #[arg(long, value_name = "DIR", default_value_os_t = workspace().join("pxe/tests/protocols/recorded"))]
+    output: PathBuf,
 }
 
 #[derive(Debug, Parser)]
@@ -74,18 +93,27 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<bool> {
         Command::Down(lab) => Lab::down(&lab.name)?,
         Command::Status(lab) => print!("{}", status::table(&Lab::open(&lab.name)?)),
         Command::Console { machine, lab } => follow(&Lab::open(&lab.name)?, machine)?,
+        Command::Record(args) => record(args)?,
         Command::Test { setup, args } => return test(*setup, args),
     }
     Ok(true)
 }
 
-fn make(up: &Up) -> anyhow::Result<()> {
-    let room = RoomSpec::parse(&up.machines)?;
-    prepare(up.setup, &room.architectures(), up.ramdisks.is_none())?;
-    let mut plan = Plan::new(&up.lab.name, room)?;
-    if let Some(dir) = &up.ramdisks {
+fn record(args: &Record) -> anyhow::Result<()> {
+    record::boots(plan(args.setup, &args.name, RoomSpec::default(), args.ramdisks.as_ref())?, &args.output)
+}
+
+fn plan(setup: bool, name: &str, room: RoomSpec, ramdisks: Option<&PathBuf>) -> anyhow::Result<Plan> {
+    prepare(setup, &room.architectures(), ramdisks.is_none())?;
+    let mut plan = Plan::new(name, room)?;
+    if let Some(dir) = ramdisks {
         plan.ramdisks = Ramdisks::Given(dir.clone());
     }
+    Ok(plan)
+}
+
+fn make(up: &Up) -> anyhow::Result<()> {
+    let mut plan = plan(up.setup, &up.lab.name, RoomSpec::parse(&up.machines)?, up.ramdisks.as_ref())?;
     if up.control {
         plan.server = Server::Control;
     }

@@ -12,11 +12,11 @@ fn to_wipe<'a>(node: &'a Node, inventory: &'a Inventory) -> impl Iterator<Item =
     inventory.disks.iter().filter(|d| !d.remote && !node.spec.keep_disks.contains(&d.serial))
 }
 
-/// A disk that was there when the node was last inspected, and is not any more, or not as it was: what is hidden of it
-/// (a tenant can do that, with a host protected area for one) may come back, with what a tenant left there.
+/// A disk that was there when the node was last inspected and is not any more, or passes for somebody else's. It may
+/// come back, with what a tenant left on it.
 pub(super) fn missing<'a>(node: &'a Node, now: &Inventory) -> Option<&'a Disk> {
-    let as_it_was = |known: &Disk, d: &Disk| !d.remote && d.size_bytes >= known.size_bytes;
-    written_disks(node).find(|known| !now.disks.iter().any(|d| key(known) == key(d) && as_it_was(known, d)))
+    let is_known = |known: &Disk, d: &Disk| key(known) == key(d) && !d.remote;
+    written_disks(node).find(|known| !now.disks.iter().any(|d| is_known(known, d)))
 }
 
 /// Bytes per second that a disk writes at least: what a large one that rotates does at its inner tracks.
@@ -30,6 +30,21 @@ pub(super) fn one_pass_ms(node: &Node) -> u64 {
     let count = written_disks(node).count() as u64;
     let largest = written_disks(node).map(|d| d.size_bytes).max().unwrap_or_default();
     (largest / SLOW_DISK).saturating_mul(1000).saturating_mul(count.div_ceil(WIPED_AT_ONCE))
+}
+
+/// A disk that has another size than it had when the node was last inspected, for people: it is another one, or hides a
+/// part of itself. Without a serial number, it may be any other of the machine's.
+pub(super) fn resized(node: &Node, now: &Inventory) -> Option<String> {
+    written_disks(node).filter(|known| !known.serial.is_empty()).find_map(|known| {
+        let found =
+            now.disks.iter().find(|d| d.serial == known.serial && d.size_bytes != known.size_bytes)?;
+        Some(format!(
+            "{} has {} bytes, and had {} before",
+            describe(found),
+            found.size_bytes,
+            known.size_bytes
+        ))
+    })
 }
 
 /// Disks with data that came after the last verified wipe of the node, or all with data if there was none.

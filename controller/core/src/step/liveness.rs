@@ -1,7 +1,7 @@
 //! Silence, incidents, restarts of the controller, and everything that time alone brings about.
 
 use super::Result;
-use crate::attempt::{PowerOutcome, Stage};
+use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId};
 use crate::input::Reply;
@@ -96,8 +96,10 @@ impl World {
             return;
         }
         match boot.stage {
-            Stage::Firmware if !boot.was_seen() => self.escalate(id, "no sign of the machine's firmware"),
-            Stage::Firmware => self.escalate(id, "the firmware was seen, the agent was not"),
+            Stage::Firmware => {
+                let stuck = how_far(boot);
+                self.escalate(id, stuck);
+            }
             Stage::Enrolled => self.escalate(id, "the agent enrolled and never said hello"),
             Stage::Idle if !silent => {
                 let text = "nobody approved the first wipe in time".to_owned();
@@ -255,6 +257,21 @@ const fn silent_since(node: &Node) -> Option<Timestamp> {
     match node.agent {
         Presence::Silent { since } => Some(since),
         _ => None,
+    }
+}
+
+/// How far a machine came whose agent was not seen.
+fn how_far(boot: &Boot) -> &'static str {
+    let seen = |kind| boot.seen(kind).is_some();
+    if !boot.was_seen() {
+        "no sign of the machine's firmware"
+    } else if seen(EvidenceKind::UnexpectedRestart) {
+        "its boot script was read, then the machine began again from its firmware: kernel or ramdisk do not run on it, \
+         its console says why"
+    } else if seen(EvidenceKind::Script) {
+        "its boot script was read, the agent was not seen"
+    } else {
+        "the firmware was seen, its boot script was not read"
     }
 }
 

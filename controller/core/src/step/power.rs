@@ -113,6 +113,12 @@ impl World {
             None => {
                 let first = !boot.was_seen();
                 record(boot, evidence, began, now, detail);
+                // No loader asks for an address once it has its script: the firmware does, which runs again.
+                if evidence == NetworkEvidence::Dhcp
+                    && boot.seen(EvidenceKind::Script).is_some_and(|read| read < began)
+                {
+                    boot.witness(EvidenceKind::UnexpectedRestart, &clip(detail), now);
+                }
                 if first {
                     node.deadline = enrol;
                 }

@@ -1,7 +1,9 @@
 //! Inspection and wipe: whether this is the registered machine, whether its disks may be wiped, and whether they were.
 
 use super::Result;
-use super::disks::{describe, inspected, key, missing, one_pass_ms, unwiped, was_verified, written_disks};
+use super::disks::{
+    describe, inspected, key, missing, one_pass_ms, resized, unwiped, was_verified, written_disks,
+};
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
 use crate::input::Reply;
@@ -27,9 +29,8 @@ impl World {
                 node.inventory = Some(inventory);
                 self.other_machine(id, mismatch);
             }
-            Finding::DiskLost(disk) => {
-                self.escalate(id, &format!("the machine has lost a disk, or a part of it: {disk}"))
-            }
+            Finding::DiskLost(disk) => self.escalate(id, &format!("the machine has lost a disk: {disk}")),
+            Finding::DiskResized(evidence) => self.fail(id, "inspection", evidence, HoldKind::Quarantine),
             Finding::DiskAppeared(disk) => {
                 let evidence = format!("not there when the node was wiped: {disk}");
                 self.fail(id, "inspection", evidence, HoldKind::Quarantine);
@@ -143,6 +144,7 @@ enum Finding {
     AsRegistered,
     OtherMachine(String),
     DiskLost(String),
+    DiskResized(String),
     DiskAppeared(String),
 }
 
@@ -152,6 +154,8 @@ fn look(node: &Node, read: &Inventory) -> Finding {
         Finding::OtherMachine(mismatch)
     } else if let Some(disk) = missing(node, read) {
         Finding::DiskLost(describe(disk))
+    } else if let Some(evidence) = resized(node, read) {
+        Finding::DiskResized(evidence)
     } else if let Some(disk) = unwiped(node, read).next().filter(|_| deploying) {
         Finding::DiskAppeared(describe(disk))
     } else {

@@ -85,6 +85,9 @@ impl World {
     pub(super) fn on_run_finished(&mut self, node: NodeId, run: RunId, result: TaskResult) -> Result {
         let (at, result) = (self.meta.now, bounded(result));
         self.move_task(run, node, |state| match state {
+            TaskState::Running { .. } | TaskState::Pending { .. } if result.lost => {
+                Some(TaskState::Lost { at, reason: result.killed })
+            }
             TaskState::Running { since } => Some(TaskState::Finished { since: *since, at, result }),
             TaskState::Pending { .. } => Some(TaskState::Finished { since: at, at, result }),
             TaskState::Finished { .. } | TaskState::Lost { .. } => None,

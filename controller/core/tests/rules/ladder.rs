@@ -4,6 +4,7 @@ use crate::given::{hello, spec, wiped};
 use crate::rack::Rack;
 use hostler_core::attempt::{PowerOutcome, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
+use hostler_core::explain;
 use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Report};
 use hostler_core::node::{BmcSpec, HoldKind, NodeState, Sealed, StateName};
 use hostler_core::order;
@@ -65,7 +66,7 @@ fn each_attempt_says_why_the_one_before_was_given_up() {
 #[test]
 fn every_stage_has_a_bound() {
     for (purpose, stage, because) in [
-        (StateName::Inspecting, Stage::Firmware, "the firmware was seen, the agent was not"),
+        (StateName::Inspecting, Stage::Firmware, "the firmware was seen, its boot script was not read"),
         (StateName::Inspecting, Stage::Enrolled, "the agent enrolled and never said hello"),
         (StateName::Inspecting, Stage::Inspect, "inspection took too long"),
         (StateName::Cleaning, Stage::Wipe, "wipe took too long"),
@@ -185,6 +186,30 @@ fn a_machine_that_restarts_by_itself_gets_a_new_attempt() {
     let because = rack.boot("a").because.clone().unwrap();
     assert_eq!(because, "the machine restarted by itself: its boot script was asked for again");
     assert_eq!(rack.boot("a").stage, Stage::Firmware);
+}
+
+/// What an administrator reads when kernel and ramdisk do not run on a machine, so that a panic restarts it.
+#[test]
+fn firmware_that_runs_again_before_the_agent_does_is_told() {
+    let mut rack = Rack::new();
+    rack.register(spec("a"));
+    let last = |rack: &mut Rack, kind| {
+        let seen = rack.network("a", kind);
+        rack.accept(seen);
+        (explain::node(rack.node("a")), rack.boot("a").id)
+    };
+    rack.word("a");
+    for kind in [NetworkEvidence::Dhcp, NetworkEvidence::Dhcp, NetworkEvidence::Script, NetworkEvidence::Http]
+    {
+        let (reason, _) = last(&mut rack, kind);
+        assert!(!reason.contains("begun again"), "{kind:?}: {reason}");
+    }
+    let (reason, boot) = last(&mut rack, NetworkEvidence::Dhcp);
+    assert!(reason.contains("begun again from its firmware"), "{reason}");
+    assert_eq!(rack.boot("a").id, boot, "it may yet come up");
+    rack.wait_for("a");
+    let because = rack.boot("a").because.clone().unwrap();
+    assert!(because.ends_with("kernel or ramdisk do not run on it, its console says why"), "{because}");
 }
 
 /// The script was rendered before the agent enrolled; that this is heard afterwards means nothing.

@@ -48,6 +48,22 @@ fn a_run_is_ordered_started_and_finished() {
     );
 }
 
+/// A payload that a restart has ended is not one that took too long: another try may succeed.
+#[test]
+fn a_payload_that_nobody_saw_end_is_lost() {
+    for started in [true, false] {
+        let (mut rack, _, run) = running();
+        if started {
+            say(&mut rack, "a", Report::RunStarted { run });
+        }
+        let killed = "its agent restarted while the payload ran".to_owned();
+        let result =
+            TaskResult { exit_code: 137, killed: killed.clone(), lost: true, ..TaskResult::default() };
+        say(&mut rack, "a", Report::RunFinished { run, result });
+        assert_eq!(task(&rack, run, "a"), TaskState::Lost { at: rack.now, reason: killed });
+    }
+}
+
 /// What happened between the order and the next hello, and what becomes of the task.
 #[test]
 fn a_payload_is_started_at_most_once() {

@@ -84,6 +84,7 @@ pub(super) fn task_result(finished: wire::RunFinished) -> Result<TaskResult, Sta
     Ok(TaskResult {
         exit_code: finished.exit_code,
         killed: text(finished.killed),
+        lost: finished.lost,
         start_error: text(finished.start_error),
         output_bytes: finished.output_bytes,
         junit: finished.junit.map(|j| [j.tests, j.failures, j.errors, j.skipped]),

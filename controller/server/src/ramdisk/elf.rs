@@ -30,13 +30,7 @@ impl Elf {
         }
         let header = FileHeader64::<Endianness>::parse(data)?;
         let endian = header.endian()?;
-        let little = endian == Endianness::Little;
-        let arch = match header.e_machine(endian) {
-            EM_X86_64 => Some(Arch::X86_64),
-            EM_AARCH64 if little => Some(Arch::Aarch64),
-            EM_PPC64 if little => Some(Arch::Ppc64le),
-            _ => None,
-        };
+        let arch = architecture(data);
         let mut interpreter = None;
         for program in header.program_headers(endian, data)? {
             interpreter = interpreter.or(program.interpreter(endian, data)?.map(text));
@@ -71,6 +65,18 @@ impl Elf {
             Some(found) => bail!("{what} is for {}, not for {}", found.as_str(), arch.as_str()),
             None => bail!("{what} is not for {}", arch.as_str()),
         }
+    }
+}
+
+/// The architecture of the 64-bit ELF file that begins so, if machines of that kind are known here.
+pub(super) fn architecture(head: &[u8]) -> Option<Arch> {
+    let header = FileHeader64::<Endianness>::parse(head).ok()?;
+    let endian = header.endian().ok()?;
+    match header.e_machine(endian) {
+        EM_X86_64 => Some(Arch::X86_64),
+        EM_AARCH64 if endian == Endianness::Little => Some(Arch::Aarch64),
+        EM_PPC64 if endian == Endianness::Little => Some(Arch::Ppc64le),
+        _ => None,
     }
 }
 

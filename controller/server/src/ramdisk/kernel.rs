@@ -1,7 +1,6 @@
 //! A distribution's kernel, as its package unpacks it.
 
-use super::elf::Elf;
-use super::unpack;
+use super::{elf, unpack};
 use anyhow::{Context as _, bail};
 use flate2::{Compression, write::GzEncoder};
 use hostler_core::hardware::Arch;
@@ -111,7 +110,7 @@ fn only_version(root: &Path) -> anyhow::Result<String> {
     }
 }
 
-/// Tells kernels apart by the heads that their loaders look at.
+/// Tells kernels apart by the heads that their loaders look at: all are in the first KiB.
 pub(crate) fn architecture(image: &[u8]) -> Option<Arch> {
     let at = |offset: usize, bytes: &[u8]| image.get(offset..).is_some_and(|rest| rest.starts_with(bytes));
     // Documentation/arch/x86/boot.rst: the magic, and bit 0 of xloadflags for a 64-bit kernel.
@@ -133,7 +132,7 @@ pub(crate) fn architecture(image: &[u8]) -> Option<Arch> {
         };
     }
     // POWER has no other head than that of ELF; a vmlinux of the others cannot be started by a loader.
-    Elf::parse(image).ok()?.arch.filter(|arch| *arch == Arch::Ppc64le)
+    elf::architecture(image).filter(|arch| *arch == Arch::Ppc64le)
 }
 
 #[cfg(test)]

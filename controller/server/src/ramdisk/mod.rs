@@ -4,6 +4,7 @@
 //! * [`kernel`]: finds a distribution's kernel and knows its kinds of file.
 //! * [`modules`], [`drivers`]: which of its modules are wanted, with what they need.
 //! * [`program`]: a program with its shared libraries.
+//! * [`served`]: whether what is served is for the machines that it is served to.
 //! * [`elf`], [`unpack`], [`cpio`]: the formats.
 
 mod build;
@@ -17,9 +18,12 @@ mod modules;
 #[path = "../../../../tests/e2e/src/peers.rs"]
 mod peers;
 mod program;
+mod served;
 #[cfg(test)]
 mod tests;
 mod unpack;
+
+pub(crate) use served::problems;
 
 use clap::Subcommand;
 

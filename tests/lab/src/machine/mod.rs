@@ -2,9 +2,11 @@
 //!
 //! * [`qemu`] the emulator's command line.
 //! * [`chassis`] what its BMC does to it.
+//! * [`disk`] what its disks are, and what is wrong with them.
 //! * [`qmp`] QEMU's machine protocol.
 
 pub mod chassis;
+pub mod disk;
 mod qemu;
 mod qmp;
 
@@ -13,6 +15,7 @@ use crate::process::Process;
 use crate::room::Identity;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// A machine of a lab: who it is, and where its files are. Its BMC finds it by its directory alone.
@@ -40,10 +43,7 @@ impl Machine {
         let machine = Self { identity, dir, sockets, program };
         layout::write(&machine.dir.join(DESCRIPTION), serde_json::to_vec_pretty(&machine)?)?;
         for (number, disk) in machine.identity.spec.disks.iter().enumerate() {
-            let path = machine.disk(number);
-            let file =
-                std::fs::File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
-            file.set_len(disk.mib << 20)?;
+            disk::replace(&machine, number, disk.mib)?;
         }
         Ok(machine)
     }
@@ -94,6 +94,15 @@ impl Machine {
     #[must_use]
     pub fn process(&self) -> Option<Process> {
         Process::load(&self.dir.join("qemu.json")).filter(|process| process.is_alive())
+    }
+
+    /// Pulls the cable out of its network card, or puts it in: its drivers see the carrier go and come.
+    ///
+    /// # Errors
+    /// If it has no power.
+    pub fn set_link(&self, up: bool) -> anyhow::Result<()> {
+        let arguments = json!({"name": qemu::NETWORK_CARD, "up": up});
+        qmp::execute(&self.qmp_socket(), "set_link", &arguments).map(|_| ())
     }
 
     /// Where the length of the console at the last power-on is.

@@ -1,11 +1,14 @@
 //! The emulator's command line. Everything runs under software emulation, so that it runs everywhere.
 
-use super::Machine;
+use super::{Machine, disk};
 use crate::command::run;
 use crate::room::{DiskKind, Platform};
 use anyhow::Context as _;
 use std::path::Path;
 use std::process::Command;
+
+/// What its network card is called in QEMU.
+pub(super) const NETWORK_CARD: &str = "nic0";
 
 /// What firmware tries first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,7 @@ fn arguments(machine: &Machine, first: First) -> Vec<String> {
     }
     network(machine, first, &mut add);
     for number in 0..spec.disks.len() {
-        disk(machine, number, first, &mut add);
+        attach_disk(machine, number, first, &mut add);
     }
     add("-device virtio-rng-pci".to_owned());
     serial_line(machine, &mut add);
@@ -108,16 +111,17 @@ fn network(machine: &Machine, first: First, add: &mut impl FnMut(String)) {
     };
     add(format!("-netdev tap,id=n0,ifname={},script=no,downscript=no,vhost=off", identity.tap()));
     let (head, tail) = device.split_once(',').map_or((device, String::new()), |(h, t)| (h, format!(",{t}")));
-    add(format!("-device {head},netdev=n0,mac={},bootindex={place}{tail}", identity.mac()));
+    let mac = identity.mac();
+    add(format!("-device {head},id={NETWORK_CARD},netdev=n0,mac={mac},bootindex={place}{tail}"));
 }
 
-fn disk(machine: &Machine, number: usize, first: First, add: &mut impl FnMut(String)) {
+fn attach_disk(machine: &Machine, number: usize, first: First, add: &mut impl FnMut(String)) {
     let place = number + if first == First::Disk { 1 } else { 2 };
-    let (file, serial) = (machine.disk(number), format!("{}-{number}", machine.name()));
+    let serial = format!("{}-{number}", machine.name());
     // Nothing of a lab has to survive the loss of the host's power.
     add(format!(
-        "-drive if=none,id=d{number},file={},format=raw,cache=unsafe,discard=unmap,detect-zeroes=unmap",
-        file.display()
+        "-drive if=none,id=d{number},{},cache=unsafe,discard=unmap,detect-zeroes=unmap",
+        disk::drive(machine, number)
     ));
     let device = match machine.identity.spec.disks[number].kind {
         DiskKind::VirtioBlk => format!("virtio-blk-pci,drive=d{number},serial={serial},bootindex={place}"),

@@ -44,6 +44,18 @@ impl Foreign {
         }
     }
 
+    /// The version of the GRUB with modules for a platform, which one of them says.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn grub_version(&self, platform: &str) -> anyhow::Result<String> {
+        let file = self.grub(platform).join("normal.mod");
+        let module = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let texts = module.split(|byte| !byte.is_ascii_graphic()).filter_map(|t| std::str::from_utf8(t).ok());
+        let version = |text: &&str| text.starts_with(|c: char| c.is_ascii_digit()) && text.contains("-");
+        texts.filter(|text| text.len() > 5).find(version).map(str::to_owned).context("GRUB names no version")
+    }
+
     /// A root with `kexec` and its libraries, for ramdisks of architectures whose kernels need it.
     #[must_use]
     pub fn kexec_root(&self, arch: Arch) -> Option<PathBuf> {

@@ -1,25 +1,14 @@
 //! Faults of real machines, and where each of them ends.
 
+use crate::scene::{Case, NODE, Scene, impatient, last_event, play, room};
 use crate::support::{BOOT, can_run};
-use crate::tenant::{Tenant, admin};
+use crate::tenant::admin;
 use anyhow::{Context as _, ensure};
 use hostler_lab::image::Kind;
 use hostler_lab::network::Fault;
-use hostler_lab::room::{Arch, MachineSpec, Platform};
-use hostler_lab::{Lab, Plan, RoomSpec, wait};
-use serde_json::Value;
+use hostler_lab::room::Arch;
+use hostler_lab::wait;
 use std::path::PathBuf;
-
-/// One fault: what is done, and what an administrator finds afterwards.
-struct Case {
-    name: &'static str,
-    /// Brings the fault about, and waits until all is over.
-    happen: fn(&Scene<'_>) -> anyhow::Result<()>,
-    /// The node's state then.
-    state: &'static str,
-    /// The kind of an event of that time, and a part of its text.
-    event: (&'static str, &'static str),
-}
 
 const CASES: [Case; 6] = [
     Case {
@@ -59,61 +48,6 @@ const CASES: [Case; 6] = [
         event: ("image-failed", "image damaged cannot be deployed"),
     },
 ];
-
-const NODE: &str = "bios1";
-
-struct Scene<'a> {
-    lab: &'a Lab,
-    ci: Tenant<'a>,
-}
-
-impl Scene<'_> {
-    /// Waits until the reason of the node's state has `text` in it.
-    fn wait_for_reason(&self, text: &str) -> anyhow::Result<()> {
-        let what = format!("{NODE} to say {text:?}");
-        let seen = wait::until(&what, BOOT, || {
-            // The controller may be down on purpose.
-            let reason = self.lab.node(NODE).map(|node| node["reason"].to_string()).unwrap_or_default();
-            Ok(reason.contains(text).then_some(()))
-        });
-        seen.with_context(|| self.lab.node(NODE).map_or_else(|e| format!("{e:#}"), |node| node.to_string()))
-    }
-
-    /// Waits for an event that is younger than `after`.
-    fn wait_for_event(&self, after: u64, kind: &str) -> anyhow::Result<()> {
-        wait::until(&format!("the event {kind}"), BOOT, || {
-            let events = events(self.lab, after).unwrap_or_default();
-            Ok(events.iter().any(|e| e["kind"] == kind).then_some(()))
-        })
-    }
-
-    fn settle(&self, state: &str) -> anyhow::Result<Value> {
-        self.lab.wait_for_state(NODE, &[state], BOOT)
-    }
-
-    /// The lease that the node is in is given back, and the node is clean.
-    fn give_back(&self) -> anyhow::Result<()> {
-        if let Some(lease) = self.lab.node(NODE)?["lease_id"].as_u64() {
-            self.ci.ok(&format!("lease release {lease}"))?;
-        }
-        self.settle("ready").map(|_| ())
-    }
-
-    fn request(&self) -> anyhow::Result<u64> {
-        self.ci.request("1:x86_64 --image tiny")
-    }
-}
-
-fn events(lab: &Lab, after: u64) -> anyhow::Result<Vec<Value>> {
-    let output = lab.hostler(["events", "--output", "json"]).output()?;
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    let all: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    Ok(all.into_iter().filter(|event| event["id"].as_u64() > Some(after)).collect())
-}
-
-fn last_event(lab: &Lab) -> anyhow::Result<u64> {
-    Ok(events(lab, 0)?.last().and_then(|event| event["id"].as_u64()).unwrap_or_default())
-}
 
 fn dhcp_is_withheld(scene: &Scene<'_>) -> anyhow::Result<()> {
     let after = last_event(scene.lab)?;
@@ -217,34 +151,7 @@ fn damaged_image(scene: &Scene<'_>) -> anyhow::Result<PathBuf> {
 
 #[test]
 fn each_fault_ends_where_the_table_says() {
-    let room = RoomSpec { machines: vec![MachineSpec::new(NODE, Platform::Bios)] };
-    if !can_run("each_fault_ends_where_the_table_says", &room) {
-        return;
+    if can_run("each_fault_ends_where_the_table_says", &room()) {
+        play(&impatient("faults", room()), &CASES);
     }
-    let lab = Lab::up(&impatient("faults", room)).unwrap();
-    let scene = Scene { lab: &lab, ci: Tenant::new(&lab, &[(Kind::Tiny, Arch::X86_64)]).unwrap() };
-    scene.settle("ready").unwrap();
-    for case in CASES {
-        eprintln!("fault: {}", case.name);
-        let after = last_event(&lab).unwrap();
-        (case.happen)(&scene).unwrap_or_else(|error| panic!("{}: {error:#}", case.name));
-        let node = lab.node(NODE).unwrap();
-        assert_eq!(node["state"], case.state, "{}: {node}", case.name);
-        let seen = events(&lab, after).unwrap();
-        let told = |e: &Value| {
-            e["kind"] == case.event.0 && e["message"].as_str().is_some_and(|m| m.contains(case.event.1))
-        };
-        assert!(seen.iter().any(told), "{}: {:?} is not among {seen:#?}", case.name, case.event);
-        scene.give_back().unwrap();
-    }
-}
-
-/// A controller that does not wait as long as real machines may need.
-fn impatient(name: &str, room: RoomSpec) -> Plan {
-    let mut plan = crate::support::plan(name, room);
-    let timing =
-        "[bmc]\nrequest_ms = 5000\n[timing]\nfirmware_ms = 60000\nenrol_ms = 240000\nsilence_ms = 30000\n";
-    let changes: toml::Table = timing.parse().unwrap();
-    plan.settings.extend(changes);
-    plan
 }

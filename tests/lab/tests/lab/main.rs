@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
 
 mod faults;
+mod full;
 mod room;
+mod scene;
 mod story;
 mod support;
 mod tenant;

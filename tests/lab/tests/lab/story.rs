@@ -1,7 +1,7 @@
 //! The life of machines with real firmware, real kernels and BMCs that nobody here wrote: from a registration by label
 //! to a tenant, and clean again.
 
-use crate::support::{BOOT, can_run, plan};
+use crate::support::{BOOT, can_run, full, plan};
 use crate::tenant::{PATTERN, Tenant, is_on_disk};
 use hostler_lab::image::Kind;
 use hostler_lab::room::{Arch, DiskKind, MachineSpec, Platform};
@@ -77,7 +77,7 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
 
     let key = ci.ssh_key().unwrap();
     // Of the machines whose kernels need the program kexec, one has its system on a disk and one in memory.
-    let arm = if is_full() { "tiny" } else { "live" };
+    let arm = if full() { "tiny" } else { "live" };
     let group = format!(
         "server=1:x86_64,nodes=bios1,image=debian client=1:x86_64,nodes=uefi1 arm=1:aarch64,image={arm} power=1:ppc64le"
     );
@@ -109,17 +109,19 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
 }
 
 #[test]
-fn four_machines_are_provisioned_again_and_again() {
-    let room = RoomSpec::x86(4);
-    if !can_run("four_machines_are_provisioned_again_and_again", &room) {
+fn machines_are_provisioned_again_and_again() {
+    let (machines, rounds) = if full() { (8, 10) } else { (4, 2) };
+    let room = RoomSpec::x86(machines);
+    if !can_run("machines_are_provisioned_again_and_again", &room) {
         return;
     }
     let lab = Lab::up(&plan("rounds", room)).unwrap();
     let ci = Tenant::new(&lab, &[(Kind::Tiny, Arch::X86_64), (Kind::Live, Arch::X86_64)]).unwrap();
-    for round in 0..rounds() {
+    for round in 1..=rounds {
         assert_clean(&lab);
-        let image = if round % 2 == 0 { "live" } else { "tiny" };
-        let lease = ci.lease_of(&format!("one=1:x86_64 others=3:x86_64 --image {image}")).unwrap();
+        let image = if round % 2 == 1 { "live" } else { "tiny" };
+        let others = machines - 1;
+        let lease = ci.lease_of(&format!("one=1:x86_64 others={others}:x86_64 --image {image}")).unwrap();
         for node in ci.lease(lease).unwrap()["nodes"].as_array().unwrap() {
             assert_phases(node, &DEPLOYED);
         }
@@ -128,7 +130,7 @@ fn four_machines_are_provisioned_again_and_again() {
             restart_in_memory(&lab, &ci, lease);
         }
         ci.ok(&format!("lease release {lease}")).unwrap();
-        eprintln!("round {round} is over");
+        eprintln!("round {round} of {rounds} with {machines} machines is over");
     }
     assert_clean(&lab);
     assert_eq!(disks_with_pattern(&lab), Vec::<String>::new());
@@ -156,13 +158,4 @@ fn restart_in_memory(lab: &Lab, ci: &Tenant<'_>, lease: u64) {
     });
     assert_eq!(again.unwrap()["state"], "leased");
     ci.ok(&format!("run {lease} --role one --timeout 1m -- test ! -e /root/secret")).unwrap();
-}
-
-/// With `--full`, as many as fit into an hour.
-fn rounds() -> u32 {
-    if is_full() { 10 } else { 2 }
-}
-
-fn is_full() -> bool {
-    std::env::var_os("HOSTLER_FULL").is_some()
 }

@@ -36,6 +36,19 @@ pub(crate) fn can_run(test: &str, room: &RoomSpec) -> bool {
     can_make(test, room)
 }
 
+/// True if there is time for what takes longer than every change can have.
+pub(crate) fn is_full(test: &str) -> bool {
+    if !full() {
+        eprintln!("left out {test}: it runs with HOSTLER_FULL=true");
+    }
+    full()
+}
+
+/// True with `cargo xtask test --full`.
+pub(crate) fn full() -> bool {
+    std::env::var_os("HOSTLER_FULL").is_some_and(|value| value == "true")
+}
+
 fn skip(test: &str, reason: &str) -> bool {
     assert!(std::env::var_os("CI").is_none_or(|v| v != "true"), "{test}: {reason}");
     eprintln!("skipped {test}: {reason}");

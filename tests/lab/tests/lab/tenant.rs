@@ -94,6 +94,18 @@ impl<'a> Tenant<'a> {
         Ok(results)
     }
 
+    /// A file with a script.
+    pub(crate) fn script(&self, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path("script.sh");
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// Runs a script on all members.
+    pub(crate) fn run_script(&self, lease: u64, text: &str) -> anyhow::Result<Output> {
+        self.say(&format!("run {lease} --timeout 5m --script {}", self.script(text)?.display()))
+    }
+
     /// An ssh key of the tenant's; returns the file of its public half.
     pub(crate) fn ssh_key(&self) -> anyhow::Result<PathBuf> {
         let mut keygen = Command::new("ssh-keygen");
