@@ -19,14 +19,11 @@ const BEFORE_INIT: usize = 1 << 20;
 pub(crate) fn problems(dir: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     for arch in Arch::ALL {
-        let files: [(&str, &str, fn(&[u8]) -> Option<Arch>); 2] = [
-            ("kernel", names::kernel(arch), kernel::architecture),
-            ("ramdisk", names::ramdisk(arch), of_init),
-        ];
-        for (what, name, architecture) in files {
-            let path = dir.join(name);
-            let head = head(&path).ok();
-            if let Some(found) = head.and_then(|head| architecture(&head)).filter(|found| *found != arch) {
+        let (kernel, ramdisk) = (dir.join(names::kernel(arch)), dir.join(names::ramdisk(arch)));
+        let kernel_for = head(&kernel).ok().and_then(|head| kernel::architecture(&head));
+        let ramdisk_for = head(&ramdisk).ok().and_then(|head| of_init(&head));
+        for (what, path, found) in [("kernel", kernel, kernel_for), ("ramdisk", ramdisk, ramdisk_for)] {
+            if let Some(found) = found.filter(|found| *found != arch) {
                 problems.push(format!("{} is a {what} for {found}, not for {arch}", path.display()));
             }
         }
