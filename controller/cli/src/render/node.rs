@@ -108,7 +108,11 @@ fn headline(node: &Node, now_ms: u64, look: &Look) -> String {
 }
 
 fn state(sheet: &mut Sheet<'_>, node: &Node, now_ms: u64) {
-    sheet.fact(if node.state == "failed" { "because" } else { "waits for" }, node.reason.as_deref());
+    let reason = node.reason.as_deref();
+    match reason.and_then(|reason| reason.strip_prefix("waits for ")) {
+        Some(what) => sheet.fact("waits for", Some(what)),
+        None => sheet.fact("because", reason),
+    }
     sheet.fact(
         "gives up",
         node.deadline_ms.map(|at| format!("in {} ({})", between(now_ms, at), stamp(at))).as_deref(),
@@ -441,6 +445,18 @@ mod tests {
           power  ████████                                  8.1s
           dhcp           ████████████████████████████████  32s so far
         ");
+    }
+
+    #[test]
+    fn what_a_node_waits_for_is_said_once() {
+        for (reason, expected) in [
+            ("waits for its agent to enrol", "\n  waits for  its agent to enrol\n"),
+            ("in the hands of lease 2", "\n  because    in the hands of lease 2\n"),
+        ] {
+            let node = Node { reason: Some(reason.to_owned()), ..ready() };
+            let text = show(&node, T, &Look::default());
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]

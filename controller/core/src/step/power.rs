@@ -195,14 +195,18 @@ impl World {
         }
     }
 
+    /// A BMC is not reset while a tenant has a machine that it serves, nor for what an agent reports: that one speaks
+    /// shows that the BMC does as it is told.
     fn next_rung(&self, node: &Node) -> Option<Rung> {
-        let next = node.state.boot()?.rung.next()?;
+        let boot = node.state.boot()?;
+        let next = boot.rung.next()?;
         let sibling_leased = || {
             self.nodes
                 .values()
                 .any(|n| n.bmc == node.bmc && n.id != node.id && matches!(n.state, NodeState::Leased { .. }))
         };
-        (next != Rung::BmcReset || !sibling_leased()).then_some(next)
+        let in_vain = || boot.seen(EvidenceKind::Hello).is_some() || sibling_leased();
+        (next != Rung::BmcReset || !in_vain()).then_some(next)
     }
 
     fn climb(&mut self, id: NodeId, rung: Rung, why: &str) {

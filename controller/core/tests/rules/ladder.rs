@@ -113,6 +113,12 @@ fn what_an_agent_cannot_do_drives_the_ladder() {
     rack.accept(failed);
     assert_eq!(rack.boot("a").because.as_deref(), Some("the agent reports: no space"));
     assert_eq!(rack.boot("a").rung, Rung::HardCycle);
+    rack.work_to("a", Stage::Deploy);
+    let task = order::task_id(rack.boot("a"));
+    let reason = "no space still".into();
+    let again = rack.agent("a", Profile::Ramdisk, Report::Failed { task, reason, blame: Blame::Machine });
+    rack.accept(again);
+    assert_eq!(rack.state("a"), StateName::Failed, "no reset of its BMC would help");
 }
 
 #[test]
@@ -264,7 +270,7 @@ fn a_machine_that_was_just_given_a_new_boot_is_not_overdue() {
     let mut rack = Rack::with(&["a", "b"]);
     rack.lease("2 any");
     for name in ["a", "b"] {
-        for _ in 0..3 {
+        for _ in 0..2 {
             rack.work_to(name, Stage::Enrolled);
             rack.accept(Input::Tick);
             let stale = rack.boot(name).id;
@@ -279,9 +285,9 @@ fn a_machine_that_was_just_given_a_new_boot_is_not_overdue() {
                 rack.accept(input);
             }
         }
-        rack.word(name);
+        rack.work_to(name, Stage::Inspect);
     }
-    // Both are on the last rung and run out of time together: `a` dissolves the group, and `b` goes to be wiped.
+    // Both are on the last rung that helps machines whose agents speak, and run out of time together: `a` dissolves the group, and `b` goes to be wiped.
     rack.wait_ms(24 * 3600 * 1000);
     assert_eq!((rack.state("a"), rack.state("b")), (StateName::Failed, StateName::Cleaning));
     assert_eq!(rack.boot("b").power, PowerOutcome::Outstanding);

@@ -1,8 +1,7 @@
 //! What lies in the directory of boot files, held against what it is served for. A kernel or ramdisk for another
 //! architecture would end in a panic on every machine, each of which climbs the whole ladder before it tells.
 
-use super::kernel::architecture;
-use super::{elf, unpack};
+use super::{elf, kernel, unpack};
 use hostler_core::hardware::Arch;
 use hostler_pxe::names;
 use std::fs::File;
@@ -20,13 +19,10 @@ const BEFORE_INIT: usize = 1 << 20;
 pub(crate) fn problems(dir: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     for arch in Arch::ALL {
-        let kernel = dir.join(names::kernel(arch));
-        let ramdisk = dir.join(names::ramdisk(arch));
-        let found = [
-            ("kernel", head(&kernel).ok().and_then(|head| architecture(&head)), kernel),
-            ("ramdisk", head(&ramdisk).ok().and_then(|head| of_init(&head)), ramdisk),
-        ];
-        for (what, found, path) in found {
+        let (kernel, ramdisk) = (dir.join(names::kernel(arch)), dir.join(names::ramdisk(arch)));
+        let kernel_for = head(&kernel).ok().and_then(|head| kernel::architecture(&head));
+        let ramdisk_for = head(&ramdisk).ok().and_then(|head| of_init(&head));
+        for (what, path, found) in [("kernel", kernel, kernel_for), ("ramdisk", ramdisk, ramdisk_for)] {
             if let Some(found) = found.filter(|found| *found != arch) {
                 problems.push(format!("{} is a {what} for {found}, not for {arch}", path.display()));
             }

@@ -13,6 +13,7 @@ use hostler_lab::room::{Arch, MachineSpec, Platform};
 use hostler_lab::wait;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 const CASES: [Case; 5] = [
     Case {
@@ -129,13 +130,16 @@ fn exchange_disk(scene: &Scene<'_>, mib: u64) -> anyhow::Result<()> {
     })
 }
 
+/// For as many boots as the ladder has rungs.
+const LADDER: Duration = Duration::from_secs(4 * BOOT.as_secs());
+
 /// A write that fails is noticed when the disk is to confirm what it has.
 fn sector_is_bad(scene: &Scene<'_>) -> anyhow::Result<()> {
     // Where the image for BIOS machines has its loader.
     let fault = disk::Fault::WritesAt(1 << 20);
     disk::set_fault(scene.lab.machine(NODE)?, 0, Some(fault))?;
     let lease = scene.request()?;
-    scene.settle("failed")?;
+    scene.lab.wait_for_state(NODE, &["failed"], LADDER)?;
     scene.ci.ok(&format!("lease release {lease}"))?;
     disk::set_fault(scene.lab.machine(NODE)?, 0, None)
 }
@@ -145,7 +149,7 @@ fn disk_is_dead(scene: &Scene<'_>) -> anyhow::Result<()> {
     // Emulated disks are broken when the machine gets power.
     scene.lab.power_off(NODE)?;
     admin(scene.lab, ["node", "repair", NODE])?;
-    scene.settle("failed")?;
+    scene.lab.wait_for_state(NODE, &["failed"], LADDER)?;
     disk::set_fault(scene.lab.machine(NODE)?, 0, None)
 }
 
@@ -157,7 +161,7 @@ fn ramdisk_is_of_another_architecture(scene: &Scene<'_>) -> anyhow::Result<()> {
     put(&served, &fs::read(boot.join("ramdisks/aarch64"))?)?;
     admin(scene.lab, ["node", "repair", NODE])?;
     scene.lab.wait_for_console(NODE, "No working init found", BOOT)?;
-    wait::until("the ladder", 2 * BOOT, || {
+    wait::until("the ladder", LADDER, || {
         Ok(events(scene.lab, after)?.iter().any(|event| event["kind"] == "ladder").then_some(()))
     })?;
     put(&served, &right)?;
