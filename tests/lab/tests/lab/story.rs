@@ -153,7 +153,8 @@ fn restart_in_memory(lab: &Lab, ci: &Tenant<'_>, lease: u64) {
     std::fs::write(&script, format!("{soil}\nsync\n")).unwrap();
     ci.ok(&format!("run {lease} --role one --timeout 1m --script {}", script.display())).unwrap();
     ci.say(&format!("run {lease} --role one --timeout 1m -- reboot")).unwrap();
-    let again = until("the system to be deployed again", BOOT, || {
+    // The firmware, the ramdisk, and another kernel.
+    let again = until("the system to be deployed again", BOOT * 2, || {
         let node = lab.node(name)?;
         let up = node["boot"]["id"] != boot && phases(&node).contains(&"deployed");
         Ok(up.then_some(node))
