@@ -76,11 +76,11 @@ pub(super) fn all(full: bool) -> Vec<Step> {
             "static agents of all architectures",
             Kind::IfPossible { missing: agent::missing, command: xtask(&["agent"]) },
         ),
-        // Emulated machines want both processors: one lab at a time.
+        // Much of a lab is waiting: two beside each other use both processors.
         step(
             "lab",
             "on emulated machines with real firmware",
-            Kind::Tests(with(lab, &["--", "--test-threads=1"])),
+            Kind::Tests(with(lab, &["--", "--test-threads=2"])),
         ),
         step("demo", "cargo xtask demo", Kind::Command(xtask(&["demo", "--json"]))),
     ]
