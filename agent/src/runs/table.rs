@@ -278,12 +278,13 @@ fn restore(directory: &std::path::Path, changed: &Arc<Notify>) -> io::Result<BTr
 }
 
 fn lost(run_id: u32, spool: &Spool) -> io::Result<RunFinished> {
-    let orphaned = spool.read_group().is_some_and(|group| group.kill());
-    let who = if orphaned { "its agent" } else { "the machine" };
+    if spool.read_group().is_some_and(|group| group.kill()) {
+        tracing::warn!(run = run_id, "ended what an agent before this one had left running");
+    }
     let result = RunFinished {
         run_id,
         exit_code: LOST,
-        killed: format!("{who} restarted while the payload ran"),
+        killed: "the machine or its agent restarted while the payload ran".to_owned(),
         output_bytes: spool.output_length()?,
         lost: true,
         ..RunFinished::default()
@@ -334,6 +335,6 @@ mod tests {
         assert!(!payload.wait().unwrap().success());
         let result = runs[&1].result.as_ref().unwrap();
         assert!(result.lost && result.exit_code == LOST);
-        assert_eq!(result.killed, "its agent restarted while the payload ran");
+        assert_eq!(result.killed, "the machine or its agent restarted while the payload ran");
     }
 }

@@ -162,7 +162,7 @@ async fn an_unknown_run_cannot_be_stopped_and_the_controller_hears_so() {
 }
 
 #[tokio::test]
-async fn a_machine_that_restarts_reports_what_it_interrupted() {
+async fn an_agent_that_restarts_reports_what_that_interrupted() {
     let mut bench = Bench::new().await;
     let (agent, mut session) = bench.deployed_session().await;
     assert_eq!(session.hello.incarnation, 0);
@@ -199,7 +199,7 @@ async fn a_machine_that_restarts_reports_what_it_interrupted() {
     }
     let lost = runs[&1].result();
     assert_eq!((runs[&1].text(), lost.exit_code), ("before\n", 137));
-    assert_eq!(lost.killed, "the machine restarted while the payload ran");
+    assert_eq!(lost.killed, "the machine or its agent restarted while the payload ran");
     assert_eq!((runs[&2].text(), runs[&2].result().exit_code), ("done\n", 0));
 }
 

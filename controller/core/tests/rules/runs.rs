@@ -56,7 +56,7 @@ fn a_payload_that_nobody_saw_end_is_lost() {
         if started {
             say(&mut rack, "a", Report::RunStarted { run });
         }
-        let killed = "its agent restarted while the payload ran".to_owned();
+        let killed = "the machine or its agent restarted while the payload ran".to_owned();
         let result =
             TaskResult { exit_code: 137, killed: killed.clone(), lost: true, ..TaskResult::default() };
         say(&mut rack, "a", Report::RunFinished { run, result });

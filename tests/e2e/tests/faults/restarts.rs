@@ -46,7 +46,7 @@ async fn what_tenants_do_to_their_machines_touches_no_power_and_ends_with_the_le
     let (code, lines) = stage.ci.follow(&format!("run --attach {run}"))?.end().await?;
     assert_eq!(code, Some(5), "the machines were lost under it");
     for (node, reason) in
-        [("r1-n01", "the machine restarted"), ("r1-n02", "lease ended"), ("r1-n03", "lease ended")]
+        [("r1-n01", "restarted while the payload ran"), ("r1-n02", "lease ended"), ("r1-n03", "lease ended")]
     {
         let task = task(&lines, node);
         let told = format!("{} {}", task["state"], task["reason"]);
