@@ -100,8 +100,9 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
     let boot = lab.node("uefi1").unwrap()["boot"]["id"].clone();
     ci.say(&format!("run {lease} --role client --timeout 1m -- reboot")).unwrap();
     lab.wait_for_console("uefi1", "starts its local disk", BOOT).unwrap();
-    lab.wait_for_console("uefi1", "lab image: uefi1 is up", BOOT).unwrap();
-    let again = ci.ok(&format!("run {lease} --role client --raw -- cat /root/secret")).unwrap();
+    // What is ordered before the controller hears that agent again is lost with the one before.
+    let read = || Ok(ci.ok(&format!("run {lease} --role client --raw -- cat /root/secret")).ok());
+    let again = until("the agent of uefi1 to resume", BOOT, read).unwrap();
     assert!(again.starts_with(PATTERN), "the agent resumed on the disk that the payload had written");
     assert_eq!(lab.node("uefi1").unwrap()["boot"]["id"], boot);
 
