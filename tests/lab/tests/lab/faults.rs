@@ -102,14 +102,15 @@ fn controller_is_killed(scene: &Scene<'_>) -> anyhow::Result<()> {
 fn disk_is_booted(scene: &Scene<'_>) -> anyhow::Result<()> {
     scene.request()?;
     scene.settle("leased")?;
+    let after = last_event(scene.lab)?;
     scene.lab.set_faults(&[(NODE, Fault::NoDhcp)])?;
     let lease = scene.lab.node(NODE)?["lease_id"].as_u64().context("no lease")?;
     scene.ci.ok(&format!("lease release {lease}"))?;
     // Only the boot that was ordered to clean the machine begins so: its tenant's system was started by kexec.
     scene.lab.wait_for_console(NODE, "Booting from Hard Disk", BOOT)?;
-    scene.lab.wait_for_console(NODE, "lab image: bios1 is up", BOOT)?;
     let node = scene.lab.node(NODE)?;
     ensure!(node["state"] == "cleaning", "what runs now was not ordered: {node}");
+    scene.wait_for_event(after, "ladder")?;
     scene.lab.set_faults(&[])?;
     scene.settle("ready").map(|_| ())
 }
@@ -145,7 +146,8 @@ fn damaged_image(scene: &Scene<'_>) -> anyhow::Result<PathBuf> {
     let image = images.as_array().into_iter().flatten().find(|image| image["name"] == "damaged");
     let digest = image.and_then(|image| image["sha256"].as_str()).context("it is not listed")?;
     let path = scene.lab.controller_dir().join("data/images").join(digest);
-    std::fs::File::options().write(true).open(&path)?.write_all_at(b"?", bytes.len() as u64 / 2)?;
+    let middle = bytes.len() / 2;
+    std::fs::File::options().write(true).open(&path)?.write_all_at(&[!bytes[middle]], middle as u64)?;
     Ok(path)
 }
 
