@@ -52,6 +52,12 @@ pub(super) fn unwiped<'a>(node: &'a Node, now: &'a Inventory) -> impl Iterator<I
     to_wipe(node, now).filter(|d| !d.blank && !node.wiped.contains(key(d)))
 }
 
+/// True if a disk with data on it was not there when the node was last inspected.
+pub(super) fn has_newcomer(node: &Node, now: &Inventory) -> bool {
+    let Some(known) = &node.inventory else { return false };
+    unwiped(node, now).any(|d| !known.disks.iter().any(|k| key(k) == key(d)))
+}
+
 /// What tells one disk of a machine from another. Paths may change from boot to boot, serial numbers do not; where a
 /// disk has none, its path is all there is.
 pub(super) fn key(disk: &Disk) -> &str {

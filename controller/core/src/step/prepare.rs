@@ -2,7 +2,8 @@
 
 use super::Result;
 use super::disks::{
-    describe, inspected, key, missing, one_pass_ms, resized, unwiped, was_verified, written_disks,
+    describe, has_newcomer, inspected, key, missing, one_pass_ms, resized, unwiped, was_verified,
+    written_disks,
 };
 use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
 use crate::ids::NodeId;
@@ -36,6 +37,10 @@ impl World {
                 self.fail(id, "inspection", evidence, HoldKind::Quarantine);
             }
             Finding::AsRegistered => {
+                if matches!(node.first_wipe, FirstWipe::Approved(_)) && has_newcomer(node, &inventory) {
+                    // Whoever agreed did not see that disk.
+                    node.first_wipe = FirstWipe::Pending;
+                }
                 node.inventory = Some(inventory);
                 self.go_on(id);
             }

@@ -154,3 +154,21 @@ fn a_disk_that_came_later_with_data_on_it_is_asked_about() {
     rack.admin("a", AdminAction::ApproveWipe).unwrap();
     rack.work("a", StateName::Ready);
 }
+
+/// The wipe that was agreed to failed, and the machine that boots again has one disk more.
+#[test]
+fn an_approval_is_for_the_disks_that_were_seen() {
+    for (serial, asked) in [("D1", false), ("new", true)] {
+        let mut rack = inspected(spec("a"), vec![disk("D1", false)]);
+        rack.admin("a", AdminAction::ApproveWipe).unwrap();
+        assert_eq!(rack.stage("a"), Stage::Wipe);
+        let mut disks = vec![disk("D1", false)];
+        disks.extend((serial == "new").then(|| disk(serial, false)));
+        let inventory = Inventory { disks, ..rack.inventory("a") };
+        rack.inventories.insert("a".into(), inventory);
+        rack.wait_for("a");
+        rack.work_to("a", if asked { Stage::Idle } else { Stage::Wipe });
+        assert_eq!(rack.node("a").holds.contains_key(&HoldKind::AwaitingFirstWipe), asked, "{serial}");
+        assert_eq!(rack.stage("a"), if asked { Stage::Idle } else { Stage::Wipe });
+    }
+}
