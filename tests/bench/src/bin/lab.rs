@@ -1,4 +1,4 @@
-//! `lab`: boots of emulated machines, beside dnsmasq. `docs/benchmarks.md` says how to read what it prints.
+//! `lab`: boots of emulated machines, beside dnsmasq.
 
 use clap::Parser;
 use hostler_bench::{figure, lab};
