@@ -6,6 +6,7 @@ use super::task::{StepError, Watch, Workshop, is_kept, must_be_inspected};
 use crate::clock::elapsed_ms;
 use crate::disk::DiskInfo;
 use crate::identity::{DeployedIdentity, KeyAndRequest};
+use crate::machine::Installed;
 use hostler_proto::agent::v1::{DeployDisklessTask, DeployTask, Deployed};
 use tokio::time::Instant;
 
@@ -32,13 +33,7 @@ pub(crate) async fn deploy(
     // Its partitions can only be used when nobody has the whole of it.
     drop(disk);
     let installed = workshop.machine.install(info, &identity).await.map_err(StepError::Install)?;
-    Ok(Deployed {
-        task_id: id,
-        sha256: task.sha256.to_ascii_lowercase(),
-        size_bytes: task.size_bytes,
-        duration_ms: elapsed_ms(start),
-        ssh_host_keys: installed.ssh_host_keys,
-    })
+    Ok(report(id, start, &task.sha256, task.size_bytes, installed))
 }
 
 /// No disk is opened.
@@ -54,13 +49,17 @@ pub(crate) async fn deploy_diskless(
     let identity = identify(workshop, epoch, task.hostname, task.ssh_keys, watch).await?;
     watch.check()?;
     let installed = workshop.machine.install_diskless(system, &identity).await.map_err(StepError::Install)?;
-    Ok(Deployed {
+    Ok(report(id, start, &task.sha256, task.size_bytes, installed))
+}
+
+fn report(id: u64, start: Instant, sha256: &str, size_bytes: u64, installed: Installed) -> Deployed {
+    Deployed {
         task_id: id,
-        sha256: task.sha256.to_ascii_lowercase(),
-        size_bytes: task.size_bytes,
+        sha256: sha256.to_ascii_lowercase(),
+        size_bytes,
         duration_ms: elapsed_ms(start),
         ssh_host_keys: installed.ssh_host_keys,
-    })
+    }
 }
 
 fn failed(error: ImageError) -> StepError {

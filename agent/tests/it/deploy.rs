@@ -1,7 +1,6 @@
 //! Deploying an image and starting it.
 
 use crate::support::bench::{Bench, hex, shell, task};
-use crate::support::controller::Session;
 use crate::support::machine::HOST_KEY;
 use crate::support::web::Answer;
 use flate2::Compression;
@@ -12,8 +11,6 @@ use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
 use hostler_proto::agent::v1::{BootDeployedTask, DeployTask, InspectTask, Signed};
 use std::io::Write as _;
-
-const TENANT: &str = "hostler://node/1/boot/1/tenant";
 
 /// Not a whole number of pieces, and no byte like its neighbour.
 fn image() -> Vec<u8> {
@@ -64,12 +61,6 @@ async fn bench() -> Bench {
     bench
 }
 
-async fn sign(bench: &Bench, session: &mut Session) {
-    let FromAgent::SignRequest(request) = session.next().await else { panic!("no request") };
-    let certificate_chain = bench.pki.sign(&request.csr, TENANT);
-    session.send(ToAgent::Signed(Signed { certificate_chain })).await;
-}
-
 #[tokio::test]
 async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
     let mut bench = bench().await;
@@ -79,7 +70,7 @@ async fn an_image_is_written_its_agent_gets_an_identity_and_is_started() {
     let keys = vec!["ssh-ed25519 AAAA ci".to_owned()];
     let deploy = DeployTask { ssh_keys: keys.clone(), ..deploy(url, &image) };
     session.send(order(&bench, 1, deploy)).await;
-    sign(&bench, &mut session).await;
+    bench.sign(&mut session).await;
     let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
     assert_eq!((deployed.task_id, deployed.size_bytes, deployed.sha256), (1, 2_500_001, hex(&image)));
     assert_eq!(deployed.ssh_host_keys, [HOST_KEY]);
@@ -136,7 +127,7 @@ async fn a_request_to_sign_is_repeated_on_the_next_link_and_a_certificate_for_an
     assert_eq!(first, again);
     let certificate_chain = bench.identity().certificate_chain;
     session.send(ToAgent::Signed(Signed { certificate_chain })).await;
-    sign(&bench, &mut session).await;
+    bench.sign(&mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
 }
 
@@ -220,7 +211,7 @@ async fn an_encoded_image_is_decoded_on_its_way() {
         let task_of = deploy(url, &data);
         let deploy = DeployTask { encoding: encoding.into(), disk_bytes: image.len() as u64, ..task_of };
         session.send(order(&bench, id, deploy)).await;
-        sign(&bench, &mut session).await;
+        bench.sign(&mut session).await;
         let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
         assert_eq!((deployed.size_bytes, deployed.sha256), (data.len() as u64, hex(&data)));
         assert_eq!(bench.machine.read("disk", 0, image.len()), image);
@@ -243,7 +234,7 @@ async fn a_transfer_that_breaks_off_is_begun_anew() {
     let url = bench.web.put("/image", answers);
     let (_agent, mut session) = bench.ramdisk_session().await;
     session.send(order(&bench, 1, deploy(url, &good))).await;
-    sign(&bench, &mut session).await;
+    bench.sign(&mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
     assert_eq!(bench.machine.read("disk", 0, good.len()), good);
 }
@@ -276,7 +267,7 @@ async fn what_was_deployed_is_not_started_after_a_wipe() {
     let url = bench.web.put("/image", [Answer::file(good.clone())]);
     let (_agent, mut session) = bench.ramdisk_session().await;
     session.send(order(&bench, 1, deploy(url, &good))).await;
-    sign(&bench, &mut session).await;
+    bench.sign(&mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
     session.send(task(2, Kind::Wipe(bench.machine.wipe()))).await;
     assert!(matches!(session.next().await, FromAgent::Wiped(_)));

@@ -1,17 +1,14 @@
 //! Deploying a system that is in memory only.
 
 use crate::support::bench::{Bench, hex, task};
-use crate::support::controller::Session;
 use crate::support::machine::HOST_KEY;
 use crate::support::web::Answer;
 use hostler_agent::Exit;
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
-use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
-use hostler_proto::agent::v1::{BootDeployedTask, DeployDisklessTask, Signed};
+use hostler_proto::agent::v1::{BootDeployedTask, DeployDisklessTask};
 use std::sync::atomic::Ordering;
 
-const TENANT: &str = "hostler://node/1/boot/1/tenant";
 const KERNEL: usize = 300_001;
 
 fn image() -> Vec<u8> {
@@ -36,12 +33,6 @@ async fn bench() -> Bench {
     bench
 }
 
-async fn sign(bench: &Bench, session: &mut Session) {
-    let FromAgent::SignRequest(request) = session.next().await else { panic!("no request") };
-    let certificate_chain = bench.pki.sign(&request.csr, TENANT);
-    session.send(ToAgent::Signed(Signed { certificate_chain })).await;
-}
-
 #[tokio::test]
 async fn kernel_and_ramdisk_are_kept_in_memory_and_no_disk_is_opened() {
     let mut bench = bench().await;
@@ -51,7 +42,7 @@ async fn kernel_and_ramdisk_are_kept_in_memory_and_no_disk_is_opened() {
     let url = bench.web.put("/image", answers);
     let (agent, mut session) = bench.ramdisk_session().await;
     session.send(task(1, Kind::DeployDiskless(deploy(url, &image)))).await;
-    sign(&bench, &mut session).await;
+    bench.sign(&mut session).await;
     let FromAgent::Deployed(deployed) = session.next().await else { panic!("not deployed") };
     assert_eq!((deployed.task_id, deployed.size_bytes, deployed.sha256), (1, 700_001, hex(&image)));
     assert_eq!(deployed.ssh_host_keys, [HOST_KEY]);
@@ -98,7 +89,7 @@ async fn it_is_not_started_after_a_wipe() {
     let url = bench.web.put("/image", [Answer::file(good.clone())]);
     let (_agent, mut session) = bench.ramdisk_session().await;
     session.send(task(1, Kind::DeployDiskless(deploy(url, &good)))).await;
-    sign(&bench, &mut session).await;
+    bench.sign(&mut session).await;
     assert!(matches!(session.next().await, FromAgent::Deployed(_)));
     session.send(task(2, Kind::Wipe(bench.machine.wipe()))).await;
     assert!(matches!(session.next().await, FromAgent::Wiped(_)));

@@ -417,6 +417,13 @@ pub struct Inventory {
     pub bmc: String,
 }
 
+impl Inventory {
+    /// The disks that are this machine's alone: what is reached by several paths or over a network may be others' too.
+    pub fn own_disks(&self) -> impl Iterator<Item = &Disk> {
+        self.disks.iter().filter(|disk| !disk.remote)
+    }
+}
+
 /// A block device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {

@@ -17,8 +17,10 @@ use crate::setup::foreign::Foreign;
 use crate::setup::tools;
 use anyhow::{Context as _, bail};
 use hostler_checkout::programs::Programs;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -325,6 +327,28 @@ impl Lab {
         let what = format!("{text:?} on the console of {name}");
         crate::wait::until(&what, cap, || Ok(machine.console().contains(text).then_some(())))
             .with_context(|| crate::console::tail(&machine.console(), 20))
+    }
+
+    /// Waits until the agent runs on every machine, with whatever server; when that was first seen, in Unix time.
+    ///
+    /// # Errors
+    /// If one does not boot.
+    pub fn wait_for_agents(&self) -> anyhow::Result<BTreeMap<String, f64>> {
+        /// The first line of the agent.
+        const UP: &str = "is init under Linux";
+        /// For the slowest machine on a busy host.
+        const CAP: Duration = Duration::from_secs(900);
+        let mut up = BTreeMap::new();
+        crate::wait::until("an agent on every machine", CAP, || {
+            for machine in &self.machines {
+                if !up.contains_key(machine.name()) && machine.console().contains(UP) {
+                    let now = clock_gettime(ClockId::Realtime);
+                    up.insert(machine.name().to_owned(), now.tv_sec as f64 + now.tv_nsec as f64 / 1e9);
+                }
+            }
+            Ok((up.len() == self.machines.len()).then_some(()))
+        })?;
+        Ok(up)
     }
 
     /// Gives a machine power, as a hand on its button would. It starts its disk, or the network if that is empty.

@@ -7,20 +7,11 @@ use crate::machine::Machine;
 use crate::pcap::{self, Datagram};
 use crate::room::Platform;
 use crate::setup::foreign::Foreign;
-use crate::{Lab, Plan, Server, wait};
+use crate::{Lab, Plan, Server};
 use anyhow::ensure;
-use rustix::time::{ClockId, clock_gettime};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
-
-/// The first line of the agent: what comes after it is not of a boot.
-const UP: &str = "is init under Linux";
-
-/// For the slowest machine on a busy host.
-const CAP: Duration = Duration::from_secs(900);
 
 /// Boots the machines of `plan` with dnsmasq, until the agent runs on each, and writes a file for each into `dir`.
 ///
@@ -30,7 +21,8 @@ pub fn boots(mut plan: Plan, dir: &Path) -> anyhow::Result<()> {
     plan.server = Server::Control;
     let lab = Lab::up(&plan)?;
     crate::say("the machines boot");
-    let up = wait_for_agents(&lab)?;
+    // What comes after the agent is not of a boot.
+    let up = lab.wait_for_agents()?;
     let capture = std::fs::read(lab.dir().join("capture.pcap"))?;
     for machine in lab.machines() {
         let packets = pcap::packets(&capture)?.into_iter().filter(|p| p.at < up[machine.name()]);
@@ -41,21 +33,6 @@ pub fn boots(mut plan: Plan, dir: &Path) -> anyhow::Result<()> {
         crate::say(&format!("wrote {}", file.display()));
     }
     Ok(())
-}
-
-/// When each machine's agent was first seen, in Unix time.
-fn wait_for_agents(lab: &Lab) -> anyhow::Result<BTreeMap<String, f64>> {
-    let mut up = BTreeMap::new();
-    wait::until("an agent on every machine", CAP, || {
-        for machine in lab.machines() {
-            if !up.contains_key(machine.name()) && machine.console().contains(UP) {
-                let now = clock_gettime(ClockId::Realtime);
-                up.insert(machine.name().to_owned(), now.tv_sec as f64 + now.tv_nsec as f64 / 1e9);
-            }
-        }
-        Ok((up.len() == lab.machines().len()).then_some(()))
-    })?;
-    Ok(up)
 }
 
 /// What a machine asked, and the answers to it: "> PROTOCOL HEX" and "< PROTOCOL HEX".

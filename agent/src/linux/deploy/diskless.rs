@@ -71,24 +71,10 @@ fn append(
 #[cfg(test)]
 mod tests {
     use super::super::super::peers::peer;
+    use super::super::system::tests::identity;
     use super::*;
     use std::io::Read as _;
     use std::process::{Command, Stdio};
-
-    fn identity() -> DeployedIdentity {
-        DeployedIdentity {
-            controller: "https://127.0.0.1:1".parse().unwrap(),
-            node: "n1".into(),
-            boot: "7".into(),
-            hostname: "node-1".into(),
-            ca: "ca".into(),
-            certificate_chain: "chain".into(),
-            key: "private".to_owned().into(),
-            time_ms: 5,
-            epoch: 3,
-            ssh_keys: vec!["ssh-ed25519 AAAA ci".into(), "two\nlines".into()],
-        }
-    }
 
     /// The archive behind a ramdisk of three bytes.
     fn appended() -> Vec<u8> {
@@ -148,7 +134,7 @@ mod tests {
         cpio(&["-i", "--no-preserve-owner"]);
         let read = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
         assert_eq!(read("etc/hostname"), "node-1\n");
-        assert_eq!(read("root/.ssh/authorized_keys"), "ssh-ed25519 AAAA ci\n");
+        assert_eq!(read("root/.ssh/authorized_keys"), "ssh-ed25519 AAAA ci\nssh-rsa BBBB\n");
         assert_eq!(read("usr/lib/hostler/hostler-agent"), "program");
         let stored: DeployedIdentity =
             serde_json::from_str(&read("var/lib/hostler-agent/identity.json")).unwrap();

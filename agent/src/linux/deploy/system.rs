@@ -120,12 +120,12 @@ fn enable(tree: &Tree) -> Result<(), WriteError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tree::tests::Image;
     use super::*;
     use std::fs;
 
-    fn identity() -> DeployedIdentity {
+    pub(in super::super) fn identity() -> DeployedIdentity {
         DeployedIdentity {
             controller: "https://127.0.0.1:1".parse().unwrap(),
             node: "n1".into(),

@@ -9,11 +9,14 @@ use hostler_agent::{BootParams, ControllerUrl, DeployedIdentity, Error, Exit, ru
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Kind;
-use hostler_proto::agent::v1::{RunAck, RunFileData, RunFinished, StartRun, Task};
+use hostler_proto::agent::v1::{RunAck, RunFileData, RunFinished, Signed, StartRun, Task};
 use rcgen::{CertificateParams, KeyPair};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
+
+/// Whom the deployed agent's certificate is for.
+const TENANT: &str = "hostler://node/1/boot/1/tenant";
 
 pub(crate) struct Bench {
     pub(crate) machine: Arc<TestMachine>,
@@ -85,12 +88,19 @@ impl Bench {
             boot: "1".into(),
             hostname: "n1".into(),
             ca: self.pki.ca.clone(),
-            certificate_chain: self.pki.sign(csr.der(), "hostler://node/1/boot/1/tenant"),
+            certificate_chain: self.pki.sign(csr.der(), TENANT),
             key: key.serialize_pem().into(),
             time_ms: NOW_MS,
             epoch: 1,
             ssh_keys: Vec::new(),
         }
+    }
+
+    /// Signs what the agent in the ramdisk asks for next: the key of the deployed one.
+    pub(crate) async fn sign(&self, session: &mut Session) {
+        let FromAgent::SignRequest(request) = session.next().await else { panic!("no request") };
+        let certificate_chain = self.pki.sign(&request.csr, TENANT);
+        session.send(ToAgent::Signed(Signed { certificate_chain })).await;
     }
 
     pub(crate) fn deployed(&self) -> Agent {

@@ -9,14 +9,13 @@ pub(crate) fn written_disks(node: &Node) -> impl Iterator<Item = &Disk> {
 }
 
 fn to_wipe<'a>(node: &'a Node, inventory: &'a Inventory) -> impl Iterator<Item = &'a Disk> {
-    inventory.disks.iter().filter(|d| !d.remote && !node.spec.keep_disks.contains(&d.serial))
+    inventory.own_disks().filter(|d| !node.spec.keep_disks.contains(&d.serial))
 }
 
 /// A disk that was there when the node was last inspected and is not any more, or passes for somebody else's. It may
 /// come back, with what a tenant left on it.
 pub(super) fn missing<'a>(node: &'a Node, now: &Inventory) -> Option<&'a Disk> {
-    let is_known = |known: &Disk, d: &Disk| key(known) == key(d) && !d.remote;
-    written_disks(node).find(|known| !now.disks.iter().any(|d| is_known(known, d)))
+    written_disks(node).find(|known| !now.own_disks().any(|d| key(known) == key(d)))
 }
 
 /// Bytes per second that a disk writes at least: what a large one that rotates does at its inner tracks.

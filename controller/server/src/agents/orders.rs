@@ -179,13 +179,12 @@ fn writable(inventory: Option<&Inventory>) -> Result<Vec<InspectedDisk>, Status>
     let inventory = inventory.ok_or_else(|| {
         Status::failed_precondition("the machine was never inspected, so its disks may not be written")
     })?;
-    let local = inventory.disks.iter().filter(|disk| !disk.remote);
     let inspected = |disk: &Disk| InspectedDisk {
         path: disk.path.clone(),
         serial: disk.serial.clone(),
         size_bytes: disk.size_bytes,
     };
-    Ok(local.map(inspected).collect())
+    Ok(inventory.own_disks().map(inspected).collect())
 }
 
 /// What a payload knows of where it runs: its own name, role and address, and those of the other members.

@@ -2,6 +2,7 @@
 //! format, plain or compressed, with zeros in between (the kernel's `buffer-format.rst`).
 
 use super::{PIECE, broken};
+use crate::ramdisk::cpio::{HEAD, Head, TRAILER, is_newc};
 use anyhow::bail;
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -10,9 +11,6 @@ const MOST: u64 = 1 << 40;
 
 /// What tells formats apart.
 const MAGIC: u64 = 6;
-
-/// Of an entry, before its name.
-const HEAD: usize = 110;
 
 /// Longer names are not what the kernel takes either.
 const LONGEST_NAME: usize = 4096;
@@ -79,9 +77,11 @@ impl Seen {
             if !is_newc(&head) {
                 bail!("it is damaged: an entry begins with something else");
             }
-            let (size, name_size) = (number(&head, 54)?, number(&head, 94)?);
+            let Some(Head { size, name_size }) = Head::parse(&head) else {
+                bail!("it is damaged: the head of an entry makes no sense")
+            };
             let name = name(from, name_size as usize)?;
-            if name == b"TRAILER!!!" {
+            if name == TRAILER.as_bytes() {
                 self.archives += 1;
                 return Ok(());
             }
@@ -98,10 +98,6 @@ impl Seen {
     }
 }
 
-fn is_newc(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"070701") || bytes.starts_with(b"070702")
-}
-
 /// The name of an entry, with its padding taken, which some leave out behind the trailer.
 fn name(from: &mut impl Read, size: usize) -> anyhow::Result<Vec<u8>> {
     if !(1..=LONGEST_NAME).contains(&size) {
@@ -113,15 +109,6 @@ fn name(from: &mut impl Read, size: usize) -> anyhow::Result<Vec<u8>> {
     io::copy(&mut from.take(padding as u64), &mut io::sink()).map_err(broken)?;
     name.truncate(size - 1);
     Ok(name)
-}
-
-/// The field of eight hexadecimal digits that begins at this byte of a head.
-fn number(head: &[u8; HEAD], at: usize) -> anyhow::Result<u32> {
-    let digits = std::str::from_utf8(&head[at..at + 8]).ok();
-    match digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
-        Some(number) => Ok(number),
-        None => bail!("it is damaged: the head of an entry makes no sense"),
-    }
 }
 
 /// The bytes that tell what comes next, behind zeros; none at the end.
@@ -160,23 +147,15 @@ fn what_else(magic: &[u8]) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::ramdisk::cpio::Archive;
     use std::io::{Cursor, Write as _};
     use std::process::{Command, Stdio};
 
     /// An archive with one file of this name.
     pub(in crate::image) fn cpio(name: &str) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for (name, data) in [(name, &b"hello"[..]), ("TRAILER!!!", b"")] {
-            let fields = [1, 0o100_755, 0, 0, 1, 0, data.len(), 0, 0, 0, 0, name.len() + 1, 0];
-            bytes.extend_from_slice(b"070701");
-            bytes.extend(fields.iter().flat_map(|field| format!("{field:08X}").into_bytes()));
-            for part in [name.as_bytes(), &[0]] {
-                bytes.extend_from_slice(part);
-            }
-            bytes.resize(bytes.len().next_multiple_of(4), 0);
-            bytes.extend_from_slice(data);
-            bytes.resize(bytes.len().next_multiple_of(4), 0);
-        }
+        let (mut archive, mut bytes) = (Archive::default(), Vec::new());
+        archive.file(name, 0o755, b"hello".to_vec());
+        archive.write(&mut bytes).unwrap();
         bytes
     }
 

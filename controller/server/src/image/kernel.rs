@@ -4,6 +4,7 @@
 use super::broken;
 use crate::ramdisk::elf::Elf;
 use crate::ramdisk::kernel::architecture;
+use crate::ramdisk::unpack::is_gzip;
 use anyhow::{Context as _, bail};
 use flate2::read::MultiGzDecoder;
 use hostler_core::hardware::Arch;
@@ -46,7 +47,7 @@ pub(super) fn examine(file: &[u8], arch: Arch) -> anyhow::Result<()> {
 
 /// Kernels of POWER and Arm are often compressed as a whole.
 fn unpacked(file: &[u8]) -> anyhow::Result<Cow<'_, [u8]>> {
-    if !file.starts_with(&[0x1f, 0x8b]) {
+    if !is_gzip(file) {
         return Ok(file.into());
     }
     let mut kernel = Vec::new();

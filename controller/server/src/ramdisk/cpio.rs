@@ -8,9 +8,40 @@ const REGULAR: u32 = 0o100_000;
 const LINK: u32 = 0o120_000;
 const CHARACTER_DEVICE: u32 = 0o020_000;
 
+/// Bytes of an entry before its name.
+pub(crate) const HEAD: usize = 110;
+
+/// The name of the entry behind the last one.
+pub(crate) const TRAILER: &str = "TRAILER!!!";
+
+/// True for what begins as an entry does; the second form has checksums, which the kernel does not look at.
+pub(crate) fn is_newc(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"070701") || bytes.starts_with(b"070702")
+}
+
+/// What an entry tells of what follows its head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    /// Bytes of data.
+    pub(crate) size: u32,
+    /// Bytes of the name, with the zero behind it.
+    pub(crate) name_size: u32,
+}
+
+impl Head {
+    /// `None` if there is something else than numbers.
+    pub(crate) fn parse(head: &[u8; HEAD]) -> Option<Self> {
+        let number = |at: usize| {
+            let digits = std::str::from_utf8(&head[at..at + 8]).ok()?;
+            u32::from_str_radix(digits, 16).ok()
+        };
+        Some(Self { size: number(54)?, name_size: number(94)? })
+    }
+}
+
 /// A tree of files, all of root's, without times: the same tree is the same bytes.
 #[derive(Debug, Default)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     /// By path without a leading "/": a directory comes before what is in it.
     entries: BTreeMap<String, Entry>,
 }
@@ -23,24 +54,24 @@ struct Entry {
 }
 
 impl Archive {
-    pub(super) fn directory(&mut self, path: &str) {
+    pub(crate) fn directory(&mut self, path: &str) {
         self.add(path, Entry { mode: DIRECTORY | 0o755, data: Vec::new(), device: (0, 0) });
     }
 
-    pub(super) fn file(&mut self, path: &str, permissions: u32, data: Vec<u8>) {
+    pub(crate) fn file(&mut self, path: &str, permissions: u32, data: Vec<u8>) {
         self.add(path, Entry { mode: REGULAR | permissions, data, device: (0, 0) });
     }
 
-    pub(super) fn link(&mut self, path: &str, target: &str) {
+    pub(crate) fn link(&mut self, path: &str, target: &str) {
         self.add(path, Entry { mode: LINK | 0o777, data: target.as_bytes().to_vec(), device: (0, 0) });
     }
 
-    pub(super) fn character_device(&mut self, path: &str, permissions: u32, major: u32, minor: u32) {
+    pub(crate) fn character_device(&mut self, path: &str, permissions: u32, major: u32, minor: u32) {
         let mode = CHARACTER_DEVICE | permissions;
         self.add(path, Entry { mode, data: Vec::new(), device: (major, minor) });
     }
 
-    pub(super) fn contains(&self, path: &str) -> bool {
+    pub(crate) fn contains(&self, path: &str) -> bool {
         self.entries.contains_key(path.trim_matches('/'))
     }
 
@@ -59,14 +90,14 @@ impl Archive {
     ///
     /// # Errors
     /// As the writer, or if a file is too large for the format (4 GiB).
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<u64> {
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<u64> {
         let mut size = 0;
         // The kernel takes two entries with the same number for one file only if they have several names.
         for (number, (path, entry)) in (1_u32..).zip(&self.entries) {
             size += write_entry(out, number, path, entry)?;
         }
         let end = Entry { mode: 0, data: Vec::new(), device: (0, 0) };
-        Ok(size + write_entry(out, 0, "TRAILER!!!", &end)?)
+        Ok(size + write_entry(out, 0, TRAILER, &end)?)
     }
 }
 

@@ -8,7 +8,7 @@
 //! * [`elf`], [`unpack`], [`cpio`]: the formats.
 
 mod build;
-mod cpio;
+pub(crate) mod cpio;
 mod drivers;
 pub(crate) mod elf;
 pub(crate) mod kernel;
@@ -21,7 +21,7 @@ mod program;
 mod served;
 #[cfg(test)]
 mod tests;
-mod unpack;
+pub(crate) mod unpack;
 
 pub(crate) use served::problems;
 

@@ -1,6 +1,7 @@
 //! What lies in the directory of boot files, held against what it is served for. A kernel or ramdisk for another
 //! architecture would end in a panic on every machine, each of which climbs the whole ladder before it tells.
 
+use super::cpio::{HEAD, Head, is_newc};
 use super::{elf, kernel, unpack};
 use hostler_core::hardware::Arch;
 use hostler_pxe::names;
@@ -9,7 +10,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// Kernels are told by less.
-const HEAD: usize = 64 << 10;
+const KERNEL_HEAD: usize = 64 << 10;
 
 /// What comes before the first process in a ramdisk of ours are directories and small files.
 const BEFORE_INIT: usize = 1 << 20;
@@ -34,22 +35,18 @@ pub(crate) fn problems(dir: &Path) -> Vec<String> {
 /// The beginning of a file, unpacked.
 fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    unpack::reader(File::open(path)?)?.take((HEAD + BEFORE_INIT) as u64).read_to_end(&mut head)?;
+    unpack::reader(File::open(path)?)?.take((KERNEL_HEAD + BEFORE_INIT) as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
 /// The architecture of the first process of a ramdisk, by "newc" of cpio(5).
 fn of_init(archive: &[u8]) -> Option<Arch> {
-    const HEADER: usize = 110;
     let mut rest = archive;
-    while rest.starts_with(b"070701") {
-        let field = |number: usize| {
-            let digits = std::str::from_utf8(rest.get(6 + number * 8..)?.get(..8)?).ok()?;
-            usize::try_from(u32::from_str_radix(digits, 16).ok()?).ok()
-        };
-        let (size, name_size) = (field(6)?, field(11)?);
-        let data = (HEADER + name_size).next_multiple_of(4);
-        if rest.get(HEADER..HEADER + name_size)? == b"init\0" {
+    while is_newc(rest) {
+        let Head { size, name_size } = Head::parse(rest.first_chunk()?)?;
+        let (size, name_end) = (size as usize, HEAD + name_size as usize);
+        let data = name_end.next_multiple_of(4);
+        if rest.get(HEAD..name_end)? == b"init\0" {
             return elf::architecture(rest.get(data..)?);
         }
         rest = rest.get((data + size).next_multiple_of(4)..)?;

@@ -4,29 +4,18 @@
 mod capture;
 
 use crate::figure::Figure;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use capture::Frame;
 use hostler_checkout::programs::Programs;
 use hostler_lab::machine::Machine;
 use hostler_lab::{Lab, Plan, RoomSpec, Server};
-use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 const BENCH: &str = "lab";
 const PEER: &str = "dnsmasq + busybox";
-
-/// The first line of the agent, which ends what a boot server has to do with a boot.
-const UP: &str = "is init under Linux";
-
-/// For the slowest machine on a busy host.
-const CAP: f64 = 900.0;
-
-/// Between two looks at the consoles: the error of a time.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// One boot of one machine.
 #[derive(Clone, Copy, Debug)]
@@ -66,16 +55,18 @@ fn round(server: Server, programs: &Programs) -> anyhow::Result<Vec<(String, Boo
     let lab = Lab::up(&plan)?;
     let recorded = lab.dir().join("bench.pcap");
     let mut recorder = record(&lab, &recorded)?;
-    let up = wait_for_agents(&lab)?;
+    // It ends what a boot server has to do with a boot.
+    let up = lab.wait_for_agents()?;
     recorder.kill()?;
     recorder.wait()?;
     let pcap = fs::read(&recorded)?;
-    let boot = |(machine, up): (&Machine, f64)| {
-        let frames = capture::frames(&pcap, mac(&machine.identity.mac())?)?;
-        let boot = Boot::of(&frames, powered_on(machine)?, up).with_context(|| machine.name().to_owned())?;
+    let boot = |machine: &Machine| {
+        let frames = capture::frames(&pcap, machine.identity.mac_bytes())?;
+        let boot = Boot::of(&frames, powered_on(machine)?, up[machine.name()])
+            .with_context(|| machine.name().to_owned())?;
         Ok((machine.name().to_owned(), boot))
     };
-    lab.machines().iter().zip(up).map(boot).collect()
+    lab.machines().iter().map(boot).collect()
 }
 
 fn record(lab: &Lab, to: &Path) -> anyhow::Result<Child> {
@@ -84,37 +75,11 @@ fn record(lab: &Lab, to: &Path) -> anyhow::Result<Child> {
     tcpdump.stderr(Stdio::null()).spawn().context("cannot start tcpdump")
 }
 
-/// When each machine's agent was first seen on its console.
-fn wait_for_agents(lab: &Lab) -> anyhow::Result<Vec<f64>> {
-    let began = now();
-    let mut up = vec![None; lab.machines().len()];
-    while up.iter().any(Option::is_none) {
-        ensure!(now() - began < CAP, "not every machine boots: {up:?}");
-        for (machine, up) in lab.machines().iter().zip(&mut up) {
-            if up.is_none() && machine.console().contains(UP) {
-                *up = Some(now());
-            }
-        }
-        std::thread::sleep(PAUSE);
-    }
-    Ok(up.into_iter().flatten().collect())
-}
-
 /// When its BMC last gave it power, by the lab's record of the BMC's words.
 fn powered_on(machine: &Machine) -> anyhow::Result<f64> {
     let log = fs::read_to_string(machine.dir().join("chassis.log"))?;
     let line = log.lines().rfind(|line| line.ends_with("power 1")).context("it never got power")?;
     Ok(line.split(' ').next().unwrap_or_default().parse()?)
-}
-
-fn now() -> f64 {
-    let now = clock_gettime(ClockId::Realtime);
-    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
-}
-
-fn mac(text: &str) -> anyhow::Result<[u8; 6]> {
-    let octets: Vec<u8> = text.split(':').map(|o| u8::from_str_radix(o, 16)).collect::<Result<_, _>>()?;
-    octets.try_into().ok().context("no MAC address")
 }
 
 impl Boot {
