@@ -16,14 +16,22 @@ pub fn install<S: AsRef<str>>(packages: &[S]) -> anyhow::Result<()> {
         bail!("--setup installs {} and has to be root for that", missing.join(", "));
     }
     eprintln!("==> setup: {}", missing.join(", "));
-    run(apt().args(["update", "-q"]))?;
+    update();
     run(apt().args(["install", "-y", "-q", "--no-install-recommends", "--allow-downgrades"]).args(missing))
+}
+
+/// Asks what can be had: what a host last heard of may be there no more. One list of many may be out of step with its
+/// archive; what is really missing shows when it is asked for.
+pub fn update() {
+    if run(apt().args(["update", "-q"])).is_err() {
+        eprintln!("==> setup: apt could not read every list; going on with those that it has");
+    }
 }
 
 fn apt() -> Command {
     let mut apt = Command::new("apt-get");
     // Another apt may be at work on this host.
-    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600"]);
+    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3"]);
     apt
 }
 

@@ -1,4 +1,4 @@
-//! The experiment without `hostlerd`: dnsmasq answers DHCP and TFTP, busybox HTTP. What boots here and not with
+//! The experiment without `hostlerd`: dnsmasq answers DHCP and TFTP, nginx HTTP. What boots here and not with
 //! `hostlerd` is a fault of ours, and the recorded packets tell the difference.
 
 use crate::layout::write;
@@ -20,7 +20,7 @@ pub(crate) fn start(
     namespace: &Namespace,
     dir: &Path,
     boot: &Path,
-    busybox: &Path,
+    nginx: &Path,
     machines: &[Identity],
 ) -> anyhow::Result<Vec<Process>> {
     write(&boot.join("boot/script.ipxe"), ipxe_script())?;
@@ -38,13 +38,28 @@ pub(crate) fn start(
     let mut dnsmasq = namespace.command("dnsmasq");
     dnsmasq.args(["--keep-in-foreground", "--log-facility=-", "--pid-file=", "--user=root"]);
     dnsmasq.arg(format!("--conf-file={}", config.display()));
-    let mut http = namespace.command(busybox);
-    http.args(["httpd", "-f", "-vv", "-p", &format!("{SERVER}:80"), "-h"]).arg(boot);
+    let config = dir.join("nginx.conf");
+    write(&config, nginx_config(dir, boot))?;
+    let mut http = namespace.command(nginx);
+    http.args(["-e", "stderr", "-p"]).arg(dir).arg("-c").arg(config);
     Ok(vec![
         process::spawn(&mut tcpdump, &dir.join("tcpdump.log"))?,
         process::spawn(&mut dnsmasq, &dir.join("control.log"))?,
         process::spawn(&mut http, &dir.join("http.log"))?,
     ])
+}
+
+fn nginx_config(dir: &Path, boot: &Path) -> String {
+    let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|what| format!("{what}_temp_path {}/nginx-temp;\n", dir.display()));
+    format!(
+        "daemon off;\nuser root;\npid {dir}/nginx.pid;\nerror_log stderr;\nevents {{}}\n\
+         http {{\naccess_log /dev/stdout;\nsendfile on;\ntcp_nopush on;\n{temp}\
+         server {{\nlisten {SERVER}:80;\nroot {boot};\n}}\n}}\n",
+        dir = dir.display(),
+        boot = boot.display(),
+        temp = temp.concat(),
+    )
 }
 
 /// As `hostlerd` says to kernels: each line costs an emulated serial line its time.

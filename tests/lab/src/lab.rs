@@ -12,7 +12,7 @@ use crate::namespace::Namespace;
 use crate::network::{self, Fault};
 use crate::ramdisks::Ramdisks;
 use crate::registration;
-use crate::room::{Arch, Identity, RoomSpec, check_name};
+use crate::room::{Identity, RoomSpec, check_name};
 use crate::setup::foreign::Foreign;
 use crate::setup::tools;
 use anyhow::{Context as _, bail};
@@ -33,7 +33,7 @@ pub enum Server {
     /// `hostlerd`, which is told of the machines.
     #[default]
     Hostlerd,
-    /// dnsmasq and busybox, for comparison. Machines are powered on, and what they say to them is recorded in
+    /// dnsmasq and nginx, for comparison. Machines are powered on, and what they say to them is recorded in
     /// `capture.pcap`.
     Control,
 }
@@ -177,10 +177,10 @@ impl Lab {
     }
 
     fn start_control(&self, boot: &Path, foreign: &Foreign) -> anyhow::Result<()> {
-        crate::say("starting dnsmasq and busybox in the place of hostlerd");
-        let busybox = foreign.busybox(Arch::X86_64);
-        layout::exists(&busybox).context("it serves HTTP, and is fetched for rooms with an x86 machine")?;
-        let servers = control::start(&self.namespace, &self.dir, boot, &busybox, &self.identities())?;
+        crate::say("starting dnsmasq and nginx in the place of hostlerd");
+        let nginx = foreign.nginx();
+        layout::exists(&nginx).context("it serves HTTP, and is fetched for rooms with an x86 machine")?;
+        let servers = control::start(&self.namespace, &self.dir, boot, &nginx, &self.identities())?;
         for machine in &self.machines {
             self.press(machine, &["set", "boot", "pxe", "power", "1"])?;
         }

@@ -81,7 +81,7 @@ pub(crate) struct Up {
     /// Take kernels/ARCH and ramdisks/ARCH from here instead of building them.
     #[arg(long, value_name = "DIR")]
     ramdisks: Option<PathBuf>,
-    /// Let dnsmasq and busybox boot the machines instead of hostlerd, and record what they are asked in capture.pcap.
+    /// Let dnsmasq and nginx boot the machines instead of hostlerd, and record what they are asked in capture.pcap.
     #[arg(long)]
     control: bool,
 }

@@ -1,4 +1,4 @@
-//! Booting emulated machines with real firmware: `hostlerd`, and dnsmasq with busybox's HTTP server, which serve the
+//! Booting emulated machines with real firmware: `hostlerd`, and dnsmasq with nginx, which serve the
 //! same files to the same machines in turn.
 
 mod capture;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 const BENCH: &str = "lab";
-const PEER: &str = "dnsmasq + busybox";
+const PEER: &str = "dnsmasq + nginx";
 
 /// One boot of one machine.
 #[derive(Clone, Copy, Debug)]

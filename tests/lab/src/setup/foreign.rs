@@ -1,10 +1,11 @@
-//! Kernels, busybox and loaders of all three architectures. They are unpacked into the cache and never installed.
+//! Kernels, busybox and loaders of all three architectures, and nginx. They are unpacked into the cache and never installed.
 
 use super::tools::versions;
-use crate::command::{run, run_shown};
+use crate::command::run;
 use crate::layout::{self, Layout};
 use crate::room::Arch;
 use anyhow::{Context as _, bail};
+use hostler_checkout::debian;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +33,12 @@ impl Foreign {
     #[must_use]
     pub fn busybox(&self, arch: Arch) -> PathBuf {
         self.dir.join(format!("busybox-{}", arch.name())).join("bin/busybox")
+    }
+
+    /// For this host, with libraries that are on every Debian.
+    #[must_use]
+    pub fn nginx(&self) -> PathBuf {
+        self.dir.join("nginx-x86_64/usr/sbin/nginx")
     }
 
     /// GRUB's modules for a platform, such as `arm64-efi`.
@@ -140,14 +147,13 @@ struct Part {
 }
 
 fn parts(arch: Arch) -> Vec<Part> {
-    let (kernel, grub) = match arch {
-        Arch::X86_64 => ("linux-image-amd64", None),
-        Arch::Aarch64 => ("linux-image-arm64", Some("grub-efi-arm64-bin")),
-        Arch::Ppc64le => ("linux-image-powerpc64le", Some("grub-ieee1275-bin")),
+    let (kernel, (what, more)) = match arch {
+        Arch::X86_64 => ("linux-image-amd64", ("nginx", "nginx")),
+        Arch::Aarch64 => ("linux-image-arm64", ("grub", "grub-efi-arm64-bin")),
+        Arch::Ppc64le => ("linux-image-powerpc64le", ("grub", "grub-ieee1275-bin")),
     };
     let part = |what: &str, package| Part { package, arch, dir: format!("{what}-{}", arch.name()) };
-    let mut parts = vec![part("kernel", kernel), part("busybox", "busybox-static")];
-    parts.extend(grub.map(|package| part("grub", package)));
+    let mut parts = vec![part("kernel", kernel), part("busybox", "busybox-static"), part(what, more)];
     parts.extend(needs_kexec(arch).then(|| part("kexec", KEXEC)));
     parts
 }
@@ -168,10 +174,7 @@ fn know_architectures(archs: &[Arch]) -> anyhow::Result<()> {
             run(Command::new("dpkg").args(["--add-architecture", name]))?;
         }
     }
-    if run_shown(Command::new("apt-get").args(["update", "-q"])).is_err() {
-        // One index of many may be out of step with its mirror. What is really missing shows in a moment.
-        crate::say("apt could not read every index; going on with those that it has");
-    }
+    debian::update();
     Ok(())
 }
 

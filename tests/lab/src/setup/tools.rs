@@ -77,6 +77,9 @@ pub fn install() -> anyhow::Result<()> {
         return check();
     }
     let mut packages: Vec<String> = missing.into_iter().map(str::to_owned).collect();
+    if rustix::process::geteuid().is_root() {
+        debian::update();
+    }
     packages.extend(stranded()?);
     debian::install(&packages)?;
     check()
