@@ -31,7 +31,12 @@ pub fn update() {
 fn apt() -> Command {
     let mut apt = Command::new("apt-get");
     // Another apt may be at work on this host.
-    apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=3"]);
+    apt.env("DEBIAN_FRONTEND", "noninteractive").args([
+        "-o",
+        "DPkg::Lock::Timeout=600",
+        "-o",
+        "Acquire::Retries=3",
+    ]);
     apt
 }
 

@@ -7,6 +7,7 @@
 //! * [`setup`] what it needs of this host.
 //! * [`record`] what machines ask a boot server, for tests.
 //! * [`image`] disk images for its machines.
+//! * [`tenant`] who uses them.
 
 pub mod bmc;
 mod command;
@@ -29,6 +30,7 @@ pub mod registration;
 pub mod room;
 pub mod setup;
 pub mod status;
+pub mod tenant;
 pub mod wait;
 
 pub use lab::{Lab, Plan, Server};

@@ -1,160 +1,56 @@
-//! Booting emulated machines with real firmware: `hostlerd`, and dnsmasq with nginx, which serve the
-//! same files to the same machines in turn.
+//! Emulated machines with real firmware.
+//!
+//! * [`boots`]: from power-on to the agent, beside other servers; [`capture`] is what that put on the wire.
+//! * [`leases`]: from a request to its payload, and how fast disks are written and wiped on the way, beside `dd`.
+//! * [`agent`]: what the agent costs a machine that does nothing.
+//!
+//! Repeated measurements are told as [`spread`]: the median, and the range.
 
+mod agent;
+mod boots;
 mod capture;
+mod leases;
+mod spread;
 
 use crate::figure::Figure;
-use anyhow::{Context as _, bail};
-use capture::Frame;
 use hostler_checkout::programs::Programs;
-use hostler_lab::machine::Machine;
-use hostler_lab::{Lab, Plan, RoomSpec, Server};
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
-use std::process::{Child, Stdio};
 
 const BENCH: &str = "lab";
-const PEER: &str = "dnsmasq + nginx";
 
-/// One boot of one machine.
-#[derive(Clone, Copy, Debug)]
-struct Boot {
-    /// From power-on to the agent.
-    wall_s: f64,
-    /// From the first request to the last byte before the agent.
-    server_s: f64,
-    bytes: f64,
-    /// Frames that the machine sent: in protocols that wait for each answer, round trips.
-    sent: f64,
+/// A part of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Boots, beside other servers.
+    Boots,
+    /// Leases, disks, and the agent at rest.
+    Leases,
 }
 
-/// Boots the default room `pairs` times with each server, all machines at once, and compares.
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Only this.
+    pub only: Option<Part>,
+    /// Boots with each server.
+    pub pairs: u32,
+    /// Leases of each machine.
+    pub leases: u32,
+    /// Minutes for which the agent is watched.
+    pub idle: u64,
+}
+
+/// Measures the default room.
 ///
 /// # Errors
-/// If a machine does not boot.
-pub fn run(pairs: u32, programs: &Programs) -> anyhow::Result<Vec<Figure>> {
-    let mut boots: BTreeMap<String, [Vec<Boot>; 2]> = BTreeMap::new();
-    for pair in 0..pairs {
-        // In turn, so that neither always has the warmer caches.
-        let order = if pair % 2 == 0 { [0, 1] } else { [1, 0] };
-        for which in order {
-            let server = [Server::Hostlerd, Server::Control][which];
-            println!("pair {} of {pairs}: {server:?}", pair + 1);
-            for (machine, boot) in round(server, programs)? {
-                boots.entry(machine).or_default()[which].push(boot);
-            }
-        }
+/// If a machine does not do what it is asked to.
+pub fn run(options: &Options, programs: &Programs) -> anyhow::Result<Vec<Figure>> {
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    let mut figures = Vec::new();
+    if wanted(Part::Boots) {
+        figures.extend(boots::run(options.pairs, programs)?);
     }
-    Ok(boots.iter().flat_map(|(machine, [ours, peers])| figures(machine, ours, peers)).collect())
-}
-
-fn round(server: Server, programs: &Programs) -> anyhow::Result<Vec<(String, Boot)>> {
-    let mut plan = Plan::with_programs("bench", RoomSpec::default(), programs.clone());
-    plan.server = server;
-    let lab = Lab::up(&plan)?;
-    let recorded = lab.dir().join("bench.pcap");
-    let mut recorder = record(&lab, &recorded)?;
-    // It ends what a boot server has to do with a boot.
-    let up = lab.wait_for_agents()?;
-    recorder.kill()?;
-    recorder.wait()?;
-    let pcap = fs::read(&recorded)?;
-    let boot = |machine: &Machine| {
-        let frames = capture::frames(&pcap, machine.identity.mac_bytes())?;
-        let boot = Boot::of(&frames, powered_on(machine)?, up[machine.name()])
-            .with_context(|| machine.name().to_owned())?;
-        Ok((machine.name().to_owned(), boot))
-    };
-    lab.machines().iter().map(boot).collect()
-}
-
-fn record(lab: &Lab, to: &Path) -> anyhow::Result<Child> {
-    let mut tcpdump = lab.namespace().command("tcpdump");
-    tcpdump.args(["-Z", "root", "-U", "-n", "-s", "64", "-i", "boot0", "-w"]).arg(to);
-    tcpdump.stderr(Stdio::null()).spawn().context("cannot start tcpdump")
-}
-
-/// When its BMC last gave it power, by the lab's record of the BMC's words.
-fn powered_on(machine: &Machine) -> anyhow::Result<f64> {
-    let log = fs::read_to_string(machine.dir().join("chassis.log"))?;
-    let line = log.lines().rfind(|line| line.ends_with("power 1")).context("it never got power")?;
-    Ok(line.split(' ').next().unwrap_or_default().parse()?)
-}
-
-impl Boot {
-    fn of(frames: &[Frame], powered_on: f64, up: f64) -> anyhow::Result<Self> {
-        let during: Vec<&Frame> = frames.iter().filter(|f| (powered_on..up).contains(&f.at)).collect();
-        let (Some(first), Some(last)) = (during.iter().find(|f| f.sent), during.last()) else {
-            bail!("no traffic of it was recorded")
-        };
-        Ok(Self {
-            wall_s: up - powered_on,
-            server_s: last.at - first.at,
-            bytes: during.iter().map(|f| f.bytes as f64).sum(),
-            sent: during.iter().filter(|f| f.sent).count() as f64,
-        })
+    if wanted(Part::Leases) {
+        figures.extend(leases::run(options, programs)?);
     }
-}
-
-fn figures(machine: &str, ours: &[Boot], peers: &[Boot]) -> [Figure; 4] {
-    let compare = |what: &str, of: fn(&Boot) -> f64, unit| {
-        let (mine, other) = (Spread::of(ours.iter().map(of)), Spread::of(peers.iter().map(of)));
-        let metric = format!("{what}, {machine} ({mine}; peer {other})");
-        Figure::new(BENCH, metric, mine.median, unit).against(PEER, other.median)
-    };
-    [
-        compare("power-on to agent", |b| b.wall_s, "s"),
-        compare("first request to last byte", |b| b.server_s, "s"),
-        compare("on the wire", |b| b.bytes / f64::from(1 << 20), "MiB"),
-        compare("frames that the machine sent", |b| b.sent, "frames"),
-    ]
-}
-
-/// The median of some values, and their range.
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut all: Vec<f64> = values.collect();
-        all.sort_by(f64::total_cmp);
-        let at = |i: usize| all.get(i).copied().unwrap_or(f64::NAN);
-        Self { least: at(0), median: at(all.len() / 2), most: at(all.len().saturating_sub(1)) }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} to {:.1}", self.least, self.most)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_boot_ends_with_the_agent() {
-        let frame = |at: f64, bytes, sent| Frame { at, bytes, sent };
-        let frames = [
-            frame(1.0, 10, true),
-            frame(11.0, 60, false),
-            frame(12.0, 100, true),
-            frame(15.5, 900, false),
-            frame(21.0, 50, true),
-        ];
-        let boot = Boot::of(&frames, 10.0, 20.0).unwrap();
-        assert_eq!((boot.wall_s, boot.server_s, boot.bytes, boot.sent), (10.0, 3.5, 1060.0, 1.0));
-        assert!(Boot::of(&frames, 30.0, 40.0).is_err());
-    }
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        let spread = Spread::of([3.0, 1.0, 2.0].into_iter());
-        assert_eq!((spread.median, spread.to_string()), (2.0, "1.0 to 3.0".to_owned()));
-    }
+    Ok(figures)
 }

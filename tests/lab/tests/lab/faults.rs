@@ -2,11 +2,11 @@
 
 use crate::scene::{Case, NODE, Scene, impatient, last_event, play, room};
 use crate::support::{BOOT, can_run};
-use crate::tenant::admin;
 use anyhow::{Context as _, ensure};
 use hostler_lab::image::Kind;
 use hostler_lab::network::Fault;
 use hostler_lab::room::Arch;
+use hostler_lab::tenant::admin;
 use hostler_lab::wait;
 use std::path::PathBuf;
 
@@ -141,7 +141,7 @@ fn damaged_image(scene: &Scene<'_>) -> anyhow::Result<PathBuf> {
     let mut bytes = std::fs::read(whole)?;
     bytes.extend_from_slice(&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, b'l', b'a', b'b', b'!']);
     std::fs::write(&other, &bytes)?;
-    crate::tenant::add_image(scene.lab, "damaged", Arch::X86_64, &other)?;
+    hostler_lab::tenant::add_image(scene.lab, "damaged", Arch::X86_64, &other)?;
     let images = scene.lab.hostler_json("image list")?;
     let image = images.as_array().into_iter().flatten().find(|image| image["name"] == "damaged");
     let digest = image.and_then(|image| image["sha256"].as_str()).context("it is not listed")?;

@@ -2,7 +2,6 @@
 
 use crate::scene::{Case, NODE, Scene, events, impatient, last_event, play, room};
 use crate::support::{BOOT, can_run, is_full};
-use crate::tenant::admin;
 use anyhow::{Context as _, ensure};
 use hostler_checkout::programs::Programs;
 use hostler_lab::layout::Layout;
@@ -10,6 +9,7 @@ use hostler_lab::machine::disk;
 use hostler_lab::network::Fault;
 use hostler_lab::ramdisks;
 use hostler_lab::room::{Arch, MachineSpec, Platform};
+use hostler_lab::tenant::admin;
 use hostler_lab::wait;
 use std::fs;
 use std::path::Path;

@@ -4,8 +4,8 @@
 
 mod faults;
 mod full;
+mod payload;
 mod room;
 mod scene;
 mod story;
 mod support;
-mod tenant;

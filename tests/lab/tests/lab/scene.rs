@@ -1,10 +1,10 @@
 //! Faults on one machine, one after the other, and where each of them ends.
 
 use crate::support::BOOT;
-use crate::tenant::{Tenant, admin};
 use anyhow::Context as _;
 use hostler_lab::image::Kind;
 use hostler_lab::room::{Arch, MachineSpec, Platform};
+use hostler_lab::tenant::{Tenant, admin};
 use hostler_lab::{Lab, Plan, RoomSpec, wait};
 use serde_json::Value;
 use std::time::Instant;

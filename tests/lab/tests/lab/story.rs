@@ -1,10 +1,11 @@
 //! The life of machines with real firmware, real kernels and BMCs that nobody here wrote: from a registration by label
 //! to a tenant, and clean again.
 
+use crate::payload::{PATTERN, is_on_disk, run_payload};
 use crate::support::{BOOT, can_run, full, plan};
-use crate::tenant::{PATTERN, Tenant, is_on_disk};
 use hostler_lab::image::Kind;
 use hostler_lab::room::{Arch, DiskKind, MachineSpec, Platform};
+use hostler_lab::tenant::Tenant;
 use hostler_lab::wait::until;
 use hostler_lab::{Lab, RoomSpec};
 use serde_json::Value;
@@ -88,7 +89,7 @@ fn four_platforms_serve_one_mixed_group_and_forget_it() {
     for node in shown["nodes"].as_array().unwrap() {
         assert_phases(node, &DEPLOYED);
     }
-    let results = ci.run_payload(lease).unwrap();
+    let results = run_payload(&ci, lease).unwrap();
     for (node, arch) in [("bios1", "x86_64"), ("uefi1", "x86_64"), ("arm1", "aarch64"), ("ppc1", "ppc64le")] {
         let output = std::fs::read_to_string(results.join(node).join("output.log")).unwrap();
         assert!(output.contains(&format!("on {node} as ")) && output.contains(arch), "{output}");
@@ -128,7 +129,7 @@ fn machines_are_provisioned_again_and_again() {
         for node in ci.lease(lease).unwrap()["nodes"].as_array().unwrap() {
             assert_phases(node, &DEPLOYED);
         }
-        ci.run_payload(lease).unwrap();
+        run_payload(&ci, lease).unwrap();
         if image == "live" {
             restart_in_memory(&lab, &ci, lease);
         }
