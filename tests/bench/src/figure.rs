@@ -33,6 +33,7 @@ impl Figure {
     #[must_use]
     pub fn against(self, peer: &'static str, peer_value: f64) -> Self {
         let ratio = Some(rounded(self.value / peer_value));
+        let peer_value = rounded(peer_value);
         Self { peer: Some(peer), peer_value: Some(peer_value), ratio, ..self }
     }
 }
