@@ -60,8 +60,9 @@ pub struct Task {
 pub enum TaskState {
     /// Ordered.
     Pending {
-        /// The incarnation of the deployed system for which it was ordered; another one does not start it.
-        incarnation: u32,
+        /// The incarnation of the deployed system that is told of it; another one does not start it. None while no
+        /// agent is heard: nobody was told, and it waits for the agent that comes.
+        incarnation: Option<u32>,
     },
     /// Its process runs.
     Running {
@@ -122,6 +123,12 @@ impl TaskState {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self, Self::Finished { .. } | Self::Lost { .. })
+    }
+
+    /// True while it waits for an agent, so that no machine was ever told of it.
+    #[must_use]
+    pub const fn is_untold(&self) -> bool {
+        matches!(self, Self::Pending { incarnation: None })
     }
 }
 

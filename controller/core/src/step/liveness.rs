@@ -200,11 +200,23 @@ impl World {
                 boot.power = PowerOutcome::Unknown { at: now, detail: "the controller was restarted".into() };
             }
         }
+        self.expect_hellos();
         self.restart_windows(|_| true);
         self.forgive_silence(|_| true);
         self.tell(Severity::Info, "controller-started", (), "the controller started");
         self.reschedule = true;
         Ok(Reply::Done)
+    }
+
+    /// Nobody is connected to a controller that starts. Which system a leased machine runs by now, its agent will say.
+    fn expect_hellos(&mut self) {
+        let heard = |n: &&Node| n.agent == Presence::Heard && n.runs_deployed_system();
+        let expected: Vec<_> = self.nodes.values().filter(heard).map(|n| n.id).collect();
+        for id in expected {
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.agent = Presence::Absent;
+            }
+        }
     }
 
     /// Gives every wait of the chosen nodes its full time again.

@@ -100,6 +100,7 @@ const EXPECTED: &[(&str, u64)] = &[
     ("lease forgotten", 300),
     ("run forgotten", 50),
     ("task pending", 100),
+    ("task untold", 20),
     ("task running", 100),
     ("task finished", 100),
     ("task lost", 20),
@@ -176,6 +177,7 @@ const fn word(state: &LeaseState) -> &'static str {
 
 const fn task_word(state: &TaskState) -> &'static str {
     match state {
+        TaskState::Pending { incarnation: None } => "untold",
         TaskState::Pending { .. } => "pending",
         TaskState::Running { .. } => "running",
         TaskState::Finished { .. } => "finished",

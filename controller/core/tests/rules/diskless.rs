@@ -76,6 +76,9 @@ fn its_disk_is_never_booted() {
 fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     let (mut rack, lease) = leased();
     let run = rack.run(lease, "r");
+    let asks = rack.network("a", NetworkEvidence::Dhcp);
+    rack.accept(asks);
+    let waiting = rack.run(lease, "waits");
     let (before, expires) = (rack.boot("a").id, rack.lease_state(lease).clone());
     restart(&mut rack);
     assert_eq!(rack.powered(), [], "power is the tenant's affair");
@@ -94,6 +97,8 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     assert_eq!(rack.boot("a").id, boot.id);
     let task = &rack.world.runs.get(run).unwrap().tasks[0].state;
     assert!(matches!(task, TaskState::Lost { reason, .. } if reason.contains("in memory")), "{task:?}");
+    let state = |rack: &Rack| rack.world.runs.get(waiting).unwrap().tasks[0].state.clone();
+    assert!(state(&rack).is_untold(), "nobody was told of it, so that it is not lost");
     // The agent of the system that is gone.
     let node = rack.id("a");
     let former = Input::Agent { node, boot: before, profile: Profile::Tenant, report: hello(0, &[]) };
@@ -113,6 +118,7 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     assert_eq!(rack.stage("a"), Stage::Start);
     rack.word("a");
     assert_eq!(rack.stage("a"), Stage::Deployed);
+    assert_eq!(state(&rack), TaskState::Pending { incarnation: Some(1) });
     assert_eq!(explain::node(rack.node("a")), format!("in the hands of lease {lease}"));
     assert_eq!(*rack.lease_state(lease), expires, "the lease goes on as it was");
     assert_eq!(rack.node("a").deadline, None);
