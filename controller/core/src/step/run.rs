@@ -132,6 +132,7 @@ impl World {
         let task = self.runs.get(run).and_then(|r| r.task(node));
         if let Some(state) = task.and_then(|t| next(&t.state)) {
             self.put_task(run, node, state);
+            self.note_failure(run, node);
         }
         Ok(Reply::Done)
     }
@@ -145,6 +146,7 @@ impl World {
         };
         for run in self.runs_on(node, gone).into_iter().filter(|run| !known.contains(run)) {
             self.lose_task(run, node, "the machine restarted while the payload ran");
+            self.note_failure(run, node);
         }
         self.bind_tasks(node);
     }
@@ -163,6 +165,7 @@ impl World {
     pub(super) fn lose_tasks_of(&mut self, node: NodeId, reason: &str) {
         for run in self.runs_on(node, |state| !state.is_over() && !state.is_untold()) {
             self.lose_task(run, node, reason);
+            self.note_failure(run, node);
         }
     }
 

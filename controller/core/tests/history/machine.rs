@@ -174,7 +174,9 @@ impl Machine {
                 Contact::Refused => Vec::new(),
             },
             Running::Deployed { boot, node, incarnation, runs, contact } => match contact {
-                Contact::Connected if see.misses(node) => vec![says(node, boot, Profile::Tenant, Report::Back)],
+                Contact::Connected if see.misses(node) => {
+                    vec![says(node, boot, Profile::Tenant, Report::Back)]
+                }
                 Contact::Connected => self.pay(node, boot, see, random),
                 _ => vec![says(node, boot, Profile::Tenant, hello(incarnation, runs))],
             },
@@ -402,7 +404,11 @@ impl Machine {
         let running: Vec<_> = runs.iter().copied().collect();
         match random.pick(&running) {
             Some(run) if random.chance(300) => {
-                vec![say(Report::RunFinished { run: *run, result: TaskResult::default() })]
+                let exit_code = i32::from(random.chance(300));
+                vec![say(Report::RunFinished {
+                    run: *run,
+                    result: TaskResult { exit_code, ..TaskResult::default() },
+                })]
             }
             _ => Vec::new(),
         }
