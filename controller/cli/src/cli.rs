@@ -1,6 +1,6 @@
 //! The command line as a whole. The arguments of each command stand beside the command.
 
-use crate::commands::{apply, completions, events, image, lease, node, run, tenant};
+use crate::commands::{account, apply, completions, events, image, lease, node, run, tenant};
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -103,6 +103,8 @@ pub(crate) enum Command {
     Tenant(tenant::Command),
     /// Make the registered nodes equal to those in a file
     Apply(apply::Arguments),
+    /// Where the time of leases went
+    Account(account::Arguments),
     /// What happened
     Events(events::Arguments),
     /// Print completions for a shell
@@ -138,8 +140,13 @@ mod tests {
         fn check(command: &clap::Command) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in help.lines().filter_map(|line| line.trim().strip_prefix("hostler ")) {
-                let line =
-                    line.split(" # ").next().unwrap_or_default().split(['|', '>']).next().unwrap_or_default();
+                let line = line
+                    .split(" # ")
+                    .next()
+                    .unwrap_or_default()
+                    .split(['|', '>', '&'])
+                    .next()
+                    .unwrap_or_default();
                 let words = line.split_whitespace().map(|word| word.trim_matches('\''));
                 if let Err(error) = Cli::try_parse_from(std::iter::once("hostler").chain(words)) {
                     panic!("{line}: {error}");

@@ -78,7 +78,7 @@ impl Error {
             Self::Answer { source, .. } => source.exit(),
             Self::WaitedTooLong { .. } => Exit::TimedOut,
             Self::LeaseEnded { reason, .. } => match reason {
-                CloseReason::Expired | CloseReason::WaitedTooLong => Exit::TimedOut,
+                CloseReason::Expired | CloseReason::WaitedTooLong | CloseReason::Abandoned => Exit::TimedOut,
                 CloseReason::Released | CloseReason::Image => Exit::Refused,
                 CloseReason::Infrastructure | CloseReason::Unknown => Exit::Infrastructure,
             },
@@ -109,6 +109,12 @@ impl Error {
             ],
             Self::LeaseEnded { reason: CloseReason::WaitedTooLong, .. } => {
                 vec!["ask for less, for any architecture or pool, or with a larger --max-wait".to_owned()]
+            }
+            Self::LeaseEnded { reason: CloseReason::Abandoned, .. } => {
+                vec![
+                    "run `hostler lease keepalive ID &` in the job, or ask with a longer --keepalive or none"
+                        .to_owned(),
+                ]
             }
             Self::LeaseEnded { reason: CloseReason::Infrastructure, .. } => {
                 vec!["ask for another lease; `hostler events --lease ID` tells what broke".to_owned()]

@@ -19,6 +19,7 @@ mod follow;
 mod interrupt;
 mod member;
 mod model;
+mod moment;
 mod node_file;
 mod render;
 mod request_file;
@@ -31,7 +32,7 @@ mod ui;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use commands::{apply, completions, events, image, lease, node, run as payload, tenant};
+use commands::{account, apply, completions, events, image, lease, node, run as payload, tenant};
 use error::Error;
 use exit::Exit;
 use session::Session;
@@ -79,6 +80,10 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Lease(lease::Command::Wait(arguments)) => lease::wait::run(session, arguments).await,
         Command::Lease(lease::Command::Show(arguments)) => lease::show::run(session, arguments).await,
         Command::Lease(lease::Command::List(arguments)) => lease::list::run(session, arguments).await,
+        Command::Lease(lease::Command::Extend(arguments)) => lease::extend::run(session, arguments).await,
+        Command::Lease(lease::Command::Keepalive(arguments)) => {
+            lease::keepalive::run(session, arguments).await
+        }
         Command::Lease(lease::Command::Release(arguments)) => lease::release::run(session, arguments).await,
         Command::Run(arguments) => payload::run(session, arguments).await,
         Command::Node(node::Command::List(arguments)) => node::list::run(session, arguments).await,
@@ -96,6 +101,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Tenant(tenant::Command::Add(arguments)) => tenant::add::run(session, arguments).await,
         Command::Tenant(tenant::Command::List(arguments)) => tenant::list::run(session, arguments).await,
         Command::Apply(arguments) => apply::run(session, arguments).await,
+        Command::Account(arguments) => account::run(session, arguments).await,
         Command::Events(arguments) => events::run(session, arguments).await,
         Command::Completions(arguments) => completions::run(session, &arguments),
     }

@@ -1,5 +1,6 @@
 //! The file of `hostler lease request -f`.
 
+use crate::commands::lease::request::OnFailure;
 use crate::diagnostic::Diagnostic;
 use crate::document;
 use hostler_proto::lease::v1::MemberRequest;
@@ -18,6 +19,15 @@ pub(crate) struct RequestFile {
     /// "30m".
     #[serde(default, deserialize_with = "duration")]
     pub(crate) max_wait: Option<Duration>,
+    /// "2026-03-21T22:00Z".
+    #[serde(default, deserialize_with = "moment")]
+    pub(crate) not_before: Option<u64>,
+    /// "2m".
+    #[serde(default, deserialize_with = "duration")]
+    pub(crate) keepalive: Option<Duration>,
+    /// "release", "hold" or "hold:4h".
+    #[serde(default, deserialize_with = "on_failure")]
+    pub(crate) on_failure: Option<OnFailure>,
     #[serde(rename = "member", default)]
     members: Vec<Member>,
 }
@@ -75,6 +85,16 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     humantime::parse_duration(&text).map(Some).map_err(problem)
 }
 
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    crate::moment::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn on_failure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OnFailure>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    OnFailure::parse(&text).map(Some).map_err(serde::de::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +106,9 @@ mod tests {
             r#"
             purpose = "nightly"
             duration = "1h 30m"
+            keepalive = "2m"
+            on_failure = "hold:4h"
+            not_before = "2026-03-21T10:12Z"
 
             [[member]]
             role = "server"
@@ -103,6 +126,9 @@ mod tests {
             (file.purpose.as_deref(), file.duration),
             (Some("nightly"), Some(Duration::from_secs(5_400)))
         );
+        assert_eq!(file.keepalive, Some(Duration::from_secs(120)));
+        assert_eq!(file.on_failure, Some(OnFailure::Hold(Duration::from_secs(14_400))));
+        assert_eq!(file.not_before, Some(1_774_087_920_000));
         let [server, client] = &file.members()[..] else { panic!("two members") };
         assert_eq!((server.count, server.arch.as_str()), (2, "x86_64"));
         assert_eq!((client.count, client.nodes.as_slice()), (1, ["r1-n07".to_owned()].as_slice()));

@@ -51,12 +51,18 @@ impl Ui {
         render: impl FnOnce(&T, &Look) -> String,
     ) -> Result<(), Error> {
         match self.format {
-            Format::Json => {
-                let text = serde_json::to_string_pretty(value).map_err(|e| Error::Stdout(e.into()))?;
-                self.print(&format!("{text}\n"))
-            }
+            Format::Json => self.json(value),
             Format::Table => self.print(&render(value, &self.out)),
         }
+    }
+
+    /// Prints one value as a JSON document.
+    ///
+    /// # Errors
+    /// [`Error::Stdout`].
+    pub(crate) fn json<T: Serialize + ?Sized>(&self, value: &T) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::Stdout(e.into()))?;
+        self.print(&format!("{text}\n"))
     }
 
     /// Prints one value of a stream as one line of JSON.

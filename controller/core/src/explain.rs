@@ -1,10 +1,12 @@
 //! Every state has a reason that a person can read.
 
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
+use crate::course::Hold;
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
 use crate::node::{Node, NodeState, Presence};
 use crate::schedule;
+use crate::time::Timestamp;
 use crate::world::World;
 
 /// Why `node` is in the state it is in: what it waits for, or what failed. Never empty.
@@ -37,6 +39,17 @@ fn brought_back(boot: &Boot, lease: LeaseId) -> String {
         }
         None => format!("{begun} and is deployed again: waits for {}", awaited(boot)),
     }
+}
+
+/// What a lease waits for that has ended but for its machines.
+fn held(lease: &Lease, hold: &Hold, until: Timestamp) -> String {
+    let failure = lease.course.failure.as_deref().unwrap_or("a run failed");
+    format!(
+        "{}; held until {} for somebody to look at it, since {failure}; `hostler lease release {}` gives it back",
+        hold.detail,
+        until.utc(),
+        lease.id
+    )
 }
 
 fn progress(boot: &Boot) -> String {
@@ -78,14 +91,20 @@ fn waits_of_firmware(boot: &Boot) -> &'static str {
 #[must_use]
 pub fn lease(world: &World, lease: &Lease) -> String {
     match &lease.state {
-        LeaseState::Queued { .. } => schedule::why_waiting(world, lease),
+        LeaseState::Queued { .. } => match lease.course.early {
+            Some(at) => format!("waits for its earliest start, {}", at.utc()),
+            None => schedule::why_waiting(world, lease),
+        },
         LeaseState::Deploying { group, .. } => {
             let up = |a: &&Assigned| {
                 world.nodes.get(a.node).is_some_and(|n| matches!(n.state, NodeState::Leased { .. }))
             };
             format!("{} of {} machines are up", group.iter().filter(up).count(), group.len())
         }
-        LeaseState::Active { .. } => "in the tenant's hands".to_owned(),
+        LeaseState::Active { expires, .. } => match &lease.course.hold {
+            Some(hold) => held(lease, hold, *expires),
+            None => "in the tenant's hands".to_owned(),
+        },
         LeaseState::Closing { group, ended } => {
             format!(
                 "{}; {} of {} machines are still being cleaned",

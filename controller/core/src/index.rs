@@ -22,7 +22,7 @@ pub(crate) struct Index {
     lease_keys: HashMap<(TenantId, String), LeaseId>,
     queue: BTreeSet<(Timestamp, LeaseId)>,
     queued: BTreeMap<TenantId, usize>,
-    deadlines: BTreeSet<(Timestamp, LeaseId)>,
+    due: BTreeSet<(Timestamp, LeaseId)>,
     closed: BTreeSet<(Timestamp, LeaseId)>,
     run_keys: HashMap<(LeaseId, String), RunId>,
     runs: BTreeMap<LeaseId, BTreeSet<RunId>>,
@@ -68,9 +68,9 @@ impl Index {
         self.queued.get(&tenant).copied().unwrap_or(0)
     }
 
-    /// The leases that time alone ends, the next first.
-    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (Timestamp, LeaseId)> {
-        self.deadlines.iter().copied()
+    /// The leases to which time alone does something, the next first.
+    pub(crate) fn due(&self) -> impl Iterator<Item = (Timestamp, LeaseId)> {
+        self.due.iter().copied()
     }
 
     /// The closed leases, with the moment of their end, the oldest first.
@@ -116,8 +116,8 @@ impl Index {
             self.queue.insert((lease.requested, lease.id));
             *self.queued.entry(lease.tenant).or_default() += 1;
         }
-        if let Some(deadline) = lease.deadline() {
-            self.deadlines.insert((deadline, lease.id));
+        if let Some(due) = lease.due() {
+            self.due.insert((due, lease.id));
         }
         if let LeaseState::Closed { at, .. } = lease.state {
             self.closed.insert((at, lease.id));
@@ -131,8 +131,8 @@ impl Index {
         {
             *queued -= 1;
         }
-        if let Some(deadline) = lease.deadline() {
-            self.deadlines.remove(&(deadline, lease.id));
+        if let Some(due) = lease.due() {
+            self.due.remove(&(due, lease.id));
         }
         if let LeaseState::Closed { at, .. } = lease.state {
             self.closed.remove(&(at, lease.id));

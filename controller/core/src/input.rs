@@ -3,6 +3,7 @@
 use crate::attempt::Rung;
 use crate::boot::NetworkEvidence;
 use crate::catalogue::Content;
+use crate::course::{Grant, MoreTime};
 use crate::hardware::{Arch, Mac};
 use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, RunId, TenantId};
 use crate::lease::LeaseSpec;
@@ -71,6 +72,25 @@ pub enum Input {
         lease: LeaseId,
         /// Who, for people.
         author: String,
+        /// Without being held for somebody to look at, and also if it is. Else a release may begin a hold, and the same
+        /// release again does not end it.
+        at_once: bool,
+    },
+    /// A tenant needs a group for longer.
+    ExtendLease {
+        /// Which.
+        lease: LeaseId,
+        /// The same key again is the same extension.
+        key: String,
+        /// How much longer.
+        wanted: MoreTime,
+        /// Who, for people.
+        author: String,
+    },
+    /// Nobody has kept a lease alive for as long as its terms say. What keeps it alive stays with the shell.
+    LeaseAbandoned {
+        /// Which.
+        lease: LeaseId,
     },
     /// A tenant runs a payload.
     StartRun {
@@ -297,6 +317,8 @@ pub enum Reply {
     Image(ImageId),
     /// The lease.
     Lease(LeaseId),
+    /// More time for a lease.
+    Extended(Grant),
     /// The run.
     Run(RunId),
 }

@@ -3,6 +3,7 @@
 //! A group is assigned whole or not at all. One whose deployment cannot be finished with the nodes that are free goes
 //! back to its place in the queue, whole.
 
+use crate::course::{Course, Terms};
 use crate::hardware::Arch;
 use crate::ids::{ImageId, LeaseId, NodeId, TenantId};
 use crate::time::Timestamp;
@@ -39,6 +40,9 @@ pub struct LeaseSpec {
     pub purpose: String,
     /// Public ssh keys that may log in to the deployed systems as root.
     pub ssh_keys: Vec<String>,
+    /// How it begins, is kept and ends.
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 /// A granted or queued request for a group of nodes.
@@ -56,6 +60,9 @@ pub struct Lease {
     pub requested: Timestamp,
     /// Why its last group was dissolved before it was whole, if that happened.
     pub setback: Option<String>,
+    /// What happened to it on its way.
+    #[serde(default)]
+    pub course: Course,
     /// Where it is in its life.
     pub state: LeaseState,
 }
@@ -139,6 +146,8 @@ pub enum CloseReason {
     Infrastructure,
     /// An image that no machine had booted before could not be deployed: the image is to blame, not the machines.
     Image,
+    /// Nobody kept it alive.
+    Abandoned,
 }
 
 impl Lease {
@@ -179,10 +188,30 @@ impl Lease {
     pub fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
             LeaseState::Queued { .. } => {
-                Some(Timestamp(self.requested.0.saturating_add(self.spec.max_wait_ms)))
+                Some(Timestamp(self.waits_from().0.saturating_add(self.spec.max_wait_ms)))
             }
             LeaseState::Active { expires, .. } => Some(*expires),
             _ => None,
         }
+    }
+
+    /// Since when it would have started.
+    #[must_use]
+    pub fn waits_from(&self) -> Timestamp {
+        self.spec.terms.not_before.map_or(self.requested, |earliest| earliest.max(self.requested))
+    }
+
+    /// True while its earliest start has not come.
+    #[must_use]
+    pub const fn is_early(&self) -> bool {
+        self.course.early.is_some()
+    }
+
+    /// When time alone brings something about: its earliest start, a warning, or its end.
+    #[must_use]
+    pub fn due(&self) -> Option<Timestamp> {
+        let early = self.course.early.filter(|_| self.is_queued());
+        let warning = self.course.warning.filter(|_| matches!(self.state, LeaseState::Active { .. }));
+        [early, warning.map(|warning| warning.at), self.deadline()].into_iter().flatten().min()
     }
 }

@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod boot;
 pub mod catalogue;
+pub mod course;
 pub mod event;
 pub mod explain;
 pub mod hardware;

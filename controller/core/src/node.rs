@@ -4,7 +4,7 @@
 #![doc = include_str!("node_life_cycle.txt")]
 //! ```
 
-use crate::attempt::Boot;
+use crate::attempt::{Boot, Stage};
 use crate::hardware::{Arch, Firmware, Mac};
 use crate::ids::{BmcId, LeaseId, NodeId};
 use crate::time::Timestamp;
@@ -311,6 +311,12 @@ impl Node {
         matches!(self.state, NodeState::Ready { .. }) && self.holds.is_empty()
     }
 
+    /// True while it is in a tenant's hands and the agent that is expected is that of its deployed system.
+    #[must_use]
+    pub fn runs_deployed_system(&self) -> bool {
+        matches!(&self.state, NodeState::Leased { boot, .. } if boot.stage == Stage::Deployed)
+    }
+
     /// True unless it is out of service for good.
     #[must_use]
     pub const fn in_service(&self) -> bool {
@@ -381,7 +387,8 @@ pub enum FirstWipe {
 /// Whether a node's agent is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Presence {
-    /// No agent is expected.
+    /// None is heard yet: none is expected, or that of a deployed system has not spoken since its machine or the
+    /// controller restarted.
     Absent,
     /// It is heard.
     Heard,

@@ -92,6 +92,7 @@ pub fn for_tenant(world: &World, node: NodeId) -> Vec<RunOrder<'_>> {
     let mut orders = Vec::new();
     for run in world.runs_of(*lease) {
         match (run.task(node).map(|t| &t.state), &run.stop) {
+            (Some(state), _) if state.is_untold() => {}
             (Some(TaskState::Pending { .. }), None) => orders.push(RunOrder::Start(run)),
             (Some(TaskState::Running { .. } | TaskState::Pending { .. }), Some(why)) => {
                 orders.push(RunOrder::Stop(run.id, why));

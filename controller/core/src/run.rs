@@ -60,8 +60,9 @@ pub struct Task {
 pub enum TaskState {
     /// Ordered.
     Pending {
-        /// The incarnation of the deployed system for which it was ordered; another one does not start it.
-        incarnation: u32,
+        /// The incarnation of the deployed system that is told of it; another one does not start it. None while no
+        /// agent is heard: nobody was told, and it waits for the agent that comes.
+        incarnation: Option<u32>,
     },
     /// Its process runs.
     Running {
@@ -122,6 +123,38 @@ impl TaskState {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self, Self::Finished { .. } | Self::Lost { .. })
+    }
+
+    /// What is wrong with how it ended, for people; none if nothing is, or it goes on.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Pending { .. } | Self::Running { .. } => None,
+            Self::Lost { reason, .. } => Some(format!("lost: {reason}")),
+            Self::Finished { result, .. } => result.failure(),
+        }
+    }
+
+    /// True while it waits for an agent, so that no machine was ever told of it.
+    #[must_use]
+    pub const fn is_untold(&self) -> bool {
+        matches!(self, Self::Pending { incarnation: None })
+    }
+}
+
+impl TaskResult {
+    fn failure(&self) -> Option<String> {
+        let [_, failures, errors, _] = self.junit.unwrap_or_default();
+        let failed = failures.saturating_add(errors);
+        if !self.start_error.is_empty() {
+            Some(format!("it could not be started: {}", self.start_error))
+        } else if !self.killed.is_empty() {
+            Some(format!("it was ended: {}", self.killed))
+        } else if self.exit_code != 0 {
+            Some(format!("exit code {}", self.exit_code))
+        } else {
+            (failed > 0).then(|| format!("failed tests: {failed}"))
+        }
     }
 }
 

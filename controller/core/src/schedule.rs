@@ -42,7 +42,8 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
     let mut decisions = Vec::new();
     // Nodes only ever become fewer here: what waits once waits again, and has reserved what it could use.
     let mut waiting: HashSet<&[Member]> = HashSet::new();
-    let mut queue = world.index().queue().peekable();
+    let early = |id: &LeaseId| world.leases.get(*id).is_some_and(Lease::is_early);
+    let mut queue = world.index().queue().filter(|id| !early(id)).peekable();
     if queue.peek().is_none() {
         return decisions;
     }

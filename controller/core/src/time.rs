@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+const DAY_MS: u64 = 24 * 3_600_000;
+
 /// Milliseconds since the Unix epoch, UTC, by the controller's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -20,6 +22,14 @@ impl Timestamp {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// "2026-03-21 10:12Z": to the minute, for people.
+    #[must_use]
+    pub fn utc(self) -> String {
+        let (day, minute) = (self.0 / DAY_MS, self.0 % DAY_MS / 60_000);
+        let (year, month, day) = date(day);
+        format!("{year:04}-{month:02}-{day:02} {:02}:{:02}Z", minute / 60, minute % 60)
     }
 }
 
@@ -73,6 +83,40 @@ impl Default for Timing {
             silence_ms: 60 * S,
             incident_ms: 24 * 3600 * S,
             remember_ms: 3600 * S,
+        }
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, from days since the Unix epoch. Years are counted from March, in
+/// eras of 400 years, so that the leap day is the last of a year.
+const fn date(days: u64) -> (u64, u64, u64) {
+    const ERA: u64 = 146_097;
+    let days = days + 719_468;
+    let (era, of_era) = (days / ERA, days % ERA);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / (ERA - 1)) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (era * 400 + year + if month <= 2 { 1 } else { 0 }, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_for_people() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00Z"),
+            (951_782_400, "2000-02-29 00:00Z"),
+            (951_868_799, "2000-02-29 23:59Z"),
+            (951_868_800, "2000-03-01 00:00Z"),
+            (1_774_087_953, "2026-03-21 10:12Z"),
+            (4_107_542_399, "2100-02-28 23:59Z"),
+            (4_107_542_400, "2100-03-01 00:00Z"),
+        ] {
+            assert_eq!(Timestamp(seconds * 1000).utc(), expected);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the services share.
 
 use crate::agents::{Refusals, Registry};
+use crate::api::Keepalives;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::{SealKey, TokenKey};
@@ -29,6 +30,7 @@ pub(crate) struct Controller {
     pub(crate) tokens: Arc<TokenKey>,
     pub(crate) power: Arc<Power>,
     pub(crate) registry: Registry,
+    pub(crate) keepalives: Keepalives,
     pub(crate) refusals: Refusals,
     pub(crate) runs: RunStore,
     pub(crate) images: Blobs,

@@ -1,7 +1,7 @@
 //! `hostlerd serve`: puts everything together, and takes it apart at the end.
 
 use crate::agents::{AgentApi, Refusals, Registry, watch_silence};
-use crate::api::Api;
+use crate::api::{Api, Keepalives, watch_keepalives};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::controller::Controller;
@@ -140,6 +140,7 @@ async fn serve<E: Executor>(
         seal,
         tokens,
         registry: Registry::new(),
+        keepalives: Keepalives::default(),
         refusals: Refusals::new(),
         runs: RunStore::open(data.join("runs"), config.agents.output_limit)?,
         images: Blobs::open(data.join("images"))?,
@@ -172,6 +173,7 @@ async fn serve<E: Executor>(
 fn spawn_duties(controller: &Arc<Controller>, credentials: &Arc<Credentials>) {
     controller.tasks.spawn(keep_time(controller.clone()));
     controller.tasks.spawn(watch_silence(controller.clone()));
+    controller.tasks.spawn(watch_keepalives(controller.clone()));
     controller.tasks.spawn(renew(controller.clone(), credentials.clone()));
 }
 

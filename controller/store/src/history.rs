@@ -39,6 +39,18 @@ pub trait History: Send {
     /// If the store cannot be read.
     fn leases(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<Lease>, StoreError>;
 
+    /// Leases older than `before`, by their ids, the newest first; of one tenant or of all. For reading everything, a
+    /// page at a time.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    fn leases_before(
+        &self,
+        tenant: Option<TenantId>,
+        before: LeaseId,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError>;
+
     /// A run, however old.
     ///
     /// # Errors

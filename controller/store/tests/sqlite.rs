@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test panics when its own set-up fails")]
 
 use hostler_core::catalogue::Content;
+use hostler_core::course::{Course, Terms};
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{ImageId, LeaseId, NodeId, TenantId};
 use hostler_core::input::{Input, Reply};
@@ -85,6 +86,7 @@ fn request() -> LeaseSpec {
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     }
 }
 
@@ -97,6 +99,7 @@ fn deploying(id: u32, nodes: &[u32]) -> Change {
         spec: request(),
         requested: Timestamp(0),
         setback: None,
+        course: Course::default(),
         state: LeaseState::Deploying { group, since: Timestamp(0) },
     }))
 }
@@ -120,7 +123,7 @@ fn invariant_5_what_was_committed_is_there_after_a_restart() {
     restored.restore(loaded.changes);
     assert_eq!(json(&restored), json(&original));
 
-    let next = Input::ReleaseLease { lease: LeaseId(1), author: "ada".into() };
+    let next = Input::ReleaseLease { lease: LeaseId(1), author: "ada".into(), at_once: false };
     for world in [&mut original, &mut restored] {
         assert_eq!(world.apply(Timestamp(2_000), next.clone()).reply, Ok(Reply::Lease(LeaseId(1))));
     }
@@ -159,6 +162,24 @@ fn a_forgotten_lease_stays_in_the_history_and_its_key_is_free() {
     assert_eq!(history.leases(Some(TenantId(1)), 10).unwrap().len(), 1);
     assert!(history.leases(Some(TenantId(2)), 10).unwrap().is_empty());
     assert!(history.lease(LeaseId(9)).unwrap().is_none());
+}
+
+#[test]
+fn all_leases_are_read_a_page_at_a_time() {
+    let fixture = Fixture::new();
+    let mut store = fixture.open();
+    store.commit(&batch(1, (1..=5).map(|id| deploying(id, &[id])).collect())).unwrap();
+    let history = store.history().unwrap();
+    let mut before = LeaseId(6);
+    let mut read = Vec::new();
+    loop {
+        let page = history.leases_before(Some(TenantId(1)), before, 2).unwrap();
+        let Some(last) = page.last() else { break };
+        before = last.id;
+        read.extend(page.iter().map(|lease| lease.id.0));
+    }
+    assert_eq!(read, [5, 4, 3, 2, 1]);
+    assert!(history.leases_before(Some(TenantId(2)), LeaseId(6), 2).unwrap().is_empty());
 }
 
 #[test]

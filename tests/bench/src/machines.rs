@@ -128,8 +128,9 @@ impl Scene {
         let payload = began.elapsed();
 
         let began = Instant::now();
-        tenant.release_lease(ReleaseLeaseRequest { id: lease.id }).await?;
-        let mut changes = tenant.watch_lease(GetLeaseRequest { id: lease.id }).await?.into_inner();
+        tenant.release_lease(ReleaseLeaseRequest { id: lease.id, ..Default::default() }).await?;
+        let mut changes =
+            tenant.watch_lease(GetLeaseRequest { id: lease.id, ..Default::default() }).await?.into_inner();
         until(&mut changes, LeaseState::Closed).await?;
         let wiped = began.elapsed();
 
@@ -172,7 +173,7 @@ async fn lease(tenant: &mut LeaseServiceClient<Channel>) -> anyhow::Result<Lease
         ..RequestLeaseRequest::default()
     };
     let id = tenant.request_lease(request).await?.into_inner().id;
-    let mut changes = tenant.watch_lease(GetLeaseRequest { id }).await?.into_inner();
+    let mut changes = tenant.watch_lease(GetLeaseRequest { id, ..Default::default() }).await?.into_inner();
     until(&mut changes, LeaseState::Active).await
 }
 

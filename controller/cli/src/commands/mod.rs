@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, its help, what it does.
 
+pub(crate) mod account;
 pub(crate) mod apply;
 pub(crate) mod completions;
 mod confirm;

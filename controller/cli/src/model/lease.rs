@@ -22,6 +22,30 @@ pub(crate) struct Lease {
     pub(crate) expires_ms: Option<u64>,
     pub(crate) closed_ms: Option<u64>,
     pub(crate) close_reason: Option<CloseReason>,
+    /// It is not considered before this.
+    pub(crate) not_before_ms: Option<u64>,
+    /// For how long nobody may keep it alive; none if nobody has to.
+    pub(crate) keepalive_s: Option<u64>,
+    /// For how long it is held if a run fails; none if it is not.
+    pub(crate) hold_s: Option<u64>,
+    /// When its group was assigned.
+    pub(crate) assigned_ms: Option<u64>,
+    /// Since when it is, or was, held for somebody to look at.
+    pub(crate) held_ms: Option<u64>,
+    /// When the tenant's time ended.
+    pub(crate) ended_ms: Option<u64>,
+}
+
+/// What came of a request for more time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Extension {
+    /// The new end.
+    pub(crate) until_ms: u64,
+    /// How much later that is than the end before.
+    pub(crate) granted_ms: u64,
+    /// Why it is less than was asked for.
+    pub(crate) note: Option<String>,
+    pub(crate) lease: Option<Lease>,
 }
 
 /// Where a lease stands.
@@ -46,6 +70,7 @@ pub(crate) enum CloseReason {
     WaitedTooLong,
     Infrastructure,
     Image,
+    Abandoned,
     /// A word that this version does not know.
     Unknown,
 }
@@ -98,6 +123,17 @@ impl State {
             Self::Unknown => "unknown",
         }
     }
+
+    pub(super) fn parse(state: pb::LeaseState) -> Self {
+        match state {
+            pb::LeaseState::Unspecified => Self::Unknown,
+            pb::LeaseState::Queued => Self::Queued,
+            pb::LeaseState::Deploying => Self::Deploying,
+            pb::LeaseState::Active => Self::Active,
+            pb::LeaseState::Closing => Self::Closing,
+            pb::LeaseState::Closed => Self::Closed,
+        }
+    }
 }
 
 impl CloseReason {
@@ -109,7 +145,15 @@ impl CloseReason {
             Self::WaitedTooLong => "waited too long in the queue",
             Self::Infrastructure => "lost its machines",
             Self::Image => "could not be provisioned",
+            Self::Abandoned => "was not kept alive",
             Self::Unknown => "was closed",
+        }
+    }
+
+    pub(super) fn from_wire(reason: i32) -> Option<Self> {
+        match pb::CloseReason::try_from(reason) {
+            Ok(reason) => Self::parse(reason),
+            Err(_) => Some(Self::Unknown),
         }
     }
 
@@ -121,24 +165,16 @@ impl CloseReason {
             pb::CloseReason::WaitedTooLong => Some(Self::WaitedTooLong),
             pb::CloseReason::Infrastructure => Some(Self::Infrastructure),
             pb::CloseReason::Image => Some(Self::Image),
+            pb::CloseReason::Abandoned => Some(Self::Abandoned),
         }
     }
 }
 
 impl From<pb::Lease> for Lease {
     fn from(lease: pb::Lease) -> Self {
-        let state = match lease.state() {
-            pb::LeaseState::Unspecified => State::Unknown,
-            pb::LeaseState::Queued => State::Queued,
-            pb::LeaseState::Deploying => State::Deploying,
-            pb::LeaseState::Active => State::Active,
-            pb::LeaseState::Closing => State::Closing,
-            pb::LeaseState::Closed => State::Closed,
-        };
-        let close_reason = match pb::CloseReason::try_from(lease.close_reason) {
-            Ok(reason) => CloseReason::parse(reason),
-            Err(_) => Some(CloseReason::Unknown),
-        };
+        let state = State::parse(lease.state());
+        let close_reason = CloseReason::from_wire(lease.close_reason);
+        let times = lease.times.unwrap_or_default();
         Self {
             id: lease.id,
             tenant: clean(&lease.tenant),
@@ -153,6 +189,23 @@ impl From<pb::Lease> for Lease {
             expires_ms: time(lease.expires_ms),
             closed_ms: time(lease.closed_ms),
             close_reason,
+            not_before_ms: time(lease.not_before_ms),
+            keepalive_s: time(lease.keepalive_s),
+            hold_s: time(lease.hold_s),
+            assigned_ms: time(times.assigned_ms),
+            held_ms: time(times.held_ms),
+            ended_ms: time(times.ended_ms),
+        }
+    }
+}
+
+impl From<pb::ExtendLeaseResponse> for Extension {
+    fn from(extension: pb::ExtendLeaseResponse) -> Self {
+        Self {
+            until_ms: extension.until_ms,
+            granted_ms: extension.granted_ms,
+            note: optional(&extension.note),
+            lease: extension.lease.map(Lease::from),
         }
     }
 }
@@ -255,7 +308,13 @@ mod tests {
           "active_ms": null,
           "expires_ms": null,
           "closed_ms": null,
-          "close_reason": "waited_too_long"
+          "close_reason": "waited_too_long",
+          "not_before_ms": null,
+          "keepalive_s": null,
+          "hold_s": null,
+          "assigned_ms": null,
+          "held_ms": null,
+          "ended_ms": null
         }
         "#);
     }

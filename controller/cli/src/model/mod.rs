@@ -3,6 +3,7 @@
 //! These types are what `--output json` prints. Their field names and words are part of the interface: they are added
 //! to, never renamed.
 
+pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod lease;
 pub(crate) mod node;

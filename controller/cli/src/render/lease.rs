@@ -3,9 +3,10 @@
 use super::look::{Look, Tone};
 use super::phases;
 use super::table::{Table, or_dash, plain};
-use super::time::{age, between, stamp};
-use crate::model::lease::{Lease, LeasedNode, Member, State};
+use super::time::{age, between, span, stamp};
+use crate::model::lease::{Extension, Lease, LeasedNode, Member, Phase, State};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// One line for each lease.
 pub(crate) fn list(leases: &[Lease], now_ms: u64, look: &Look) -> String {
@@ -40,9 +41,20 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     fact("active", lease.active_ms.map(stamp));
     fact("expires", lease.expires_ms.map(stamp));
     fact("closed", lease.closed_ms.map(stamp));
+    let seconds = |seconds: Option<u64>| seconds.map(|s| span(Duration::from_secs(s)));
+    fact("not before", lease.not_before_ms.map(stamp));
+    fact(
+        "keepalive",
+        seconds(lease.keepalive_s).map(|bound| format!("ends when not kept alive for {bound}")),
+    );
+    fact("on failure", seconds(lease.hold_s).map(|bound| format!("held for {bound}")));
     if !lease.nodes.is_empty() {
         text.push('\n');
         text += &nodes(&lease.nodes, look);
+    }
+    let course = course(lease);
+    if !course.is_empty() {
+        let _ = write!(text, "\n{}", phases::chart(&course, now_ms, look));
     }
     for node in lease.nodes.iter().filter(|node| with_phases && !node.phases.is_empty()) {
         let _ = write!(
@@ -53,6 +65,33 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
         );
     }
     text
+}
+
+/// Where the time of a lease went. Empty while it is queued.
+fn course(lease: &Lease) -> Vec<Phase> {
+    let begins = lease.not_before_ms.max(lease.requested_ms);
+    let moments = [
+        ("queue", begins),
+        ("install", lease.assigned_ms),
+        ("use", lease.active_ms),
+        ("hold", lease.held_ms),
+        ("clean", lease.ended_ms.filter(|_| lease.assigned_ms.is_some())),
+    ];
+    let begun: Vec<_> = moments.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+    if begun.len() < 2 {
+        return Vec::new();
+    }
+    let phase = |(index, (name, start_ms)): (usize, &(&str, u64))| {
+        let end_ms = begun.get(index + 1).map(|(_, next)| *next).or(lease.closed_ms);
+        Phase { phase: (*name).to_owned(), start_ms: *start_ms, end_ms }
+    };
+    begun.iter().enumerate().map(phase).collect()
+}
+
+/// "lease 7 lasts until 2026-03-21 10:12:33Z, 30m 00s longer".
+pub(crate) fn extension(id: u32, extension: &Extension) -> String {
+    let longer = span(Duration::from_millis(extension.granted_ms));
+    format!("lease {id} lasts until {}, {longer} longer\n", stamp(extension.until_ms))
 }
 
 /// The host keys of the deployed systems, as `ssh -o UserKnownHostsFile=` reads them.
@@ -176,7 +215,7 @@ fn tone(state: State) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lease::{CloseReason, Phase};
+    use crate::model::lease::CloseReason;
 
     const T: u64 = 1_774_087_953_000;
 
@@ -220,6 +259,12 @@ mod tests {
             expires_ms: None,
             closed_ms: None,
             close_reason: None,
+            not_before_ms: None,
+            keepalive_s: None,
+            hold_s: None,
+            assigned_ms: None,
+            held_ms: None,
+            ended_ms: None,
         }
     }
 
@@ -229,6 +274,7 @@ mod tests {
         Lease {
             state: State::Active,
             reason: None,
+            assigned_ms: Some(T),
             active_ms: Some(T),
             expires_ms: Some(T + 3_600_000),
             ..lease
@@ -275,12 +321,45 @@ mod tests {
         r1-n01  server  x86_64  127.16.0.1  fedora  yes  agent connected
         r1-n12  client  x86_64  127.16.0.1  fedora  yes  writing image
 
+          queue    █                                         0.0s
+          install  █                                         0.0s
+          use      ████████████████████████████████████████  1m 00s so far
+
         r1-n01
           power  ████████████████████████████████████████  2.0s
 
         r1-n12
           power  ████████████████████████████████████████  2.0s
         ");
+    }
+
+    #[test]
+    fn the_time_of_a_lease_is_drawn() {
+        let lease = Lease {
+            state: State::Closed,
+            assigned_ms: Some(T + 600_000),
+            active_ms: Some(T + 900_000),
+            held_ms: Some(T + 4_500_000),
+            ended_ms: Some(T + 5_400_000),
+            closed_ms: Some(T + 6_000_000),
+            ..deploying()
+        };
+        insta::assert_snapshot!(phases::chart(&course(&lease), T + 9_000_000, &Look::default()), @r"
+        queue    ████                                      10m 00s
+        install      ██                                    5m 00s
+        use            ████████████████████████            1h 00m
+        hold                                   ██████      15m 00s
+        clean                                        ████  10m 00s
+        ");
+        assert_eq!(course(&Lease { assigned_ms: None, ..deploying() }), []);
+        let never_had_machines = Lease { ended_ms: Some(T + 1), assigned_ms: None, ..deploying() };
+        assert_eq!(course(&never_had_machines), []);
+    }
+
+    #[test]
+    fn an_extension_says_the_new_end() {
+        let more = Extension { until_ms: T + 1_800_000, granted_ms: 1_800_000, note: None, lease: None };
+        assert_eq!(extension(7, &more), "lease 7 lasts until 2026-03-21 10:42:33Z, 30m 00s longer\n");
     }
 
     #[test]

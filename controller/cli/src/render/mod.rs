@@ -1,10 +1,12 @@
 //! How things look to people: pure functions from the model to text, without a terminal and without a clock.
 
+pub(crate) mod account;
 pub(crate) mod lease;
 pub(crate) mod live;
 pub(crate) mod look;
 pub(crate) mod node;
 pub(crate) mod phases;
 pub(crate) mod run;
+pub(crate) mod swf;
 pub(crate) mod table;
 pub(crate) mod time;

@@ -32,6 +32,7 @@ pub(crate) struct World {
     /// What a watch sends, one after the other. `GetLease` says the first. A watch stays open until CLOSED was sent.
     pub(crate) leases: Vec<lease::Lease>,
     pub(crate) run: lease::Run,
+    pub(crate) accounts: Vec<lease::LeaseAccount>,
     /// Node to what it wrote.
     pub(crate) output: BTreeMap<String, Vec<u8>>,
     /// So many bytes before the wanted offset are sent once more.
@@ -52,6 +53,11 @@ pub(crate) struct Asked {
     pub(crate) leases: Vec<lease::RequestLeaseRequest>,
     pub(crate) runs: Vec<lease::StartRunRequest>,
     pub(crate) offsets: Vec<BTreeMap<String, u64>>,
+    pub(crate) releases: Vec<lease::ReleaseLeaseRequest>,
+    pub(crate) extensions: Vec<lease::ExtendLeaseRequest>,
+    pub(crate) accounts: Vec<lease::AccountLeasesRequest>,
+    /// Of each watch and of each followed run, whether it keeps the lease alive.
+    pub(crate) keepalives: Vec<bool>,
     pub(crate) nodes: Vec<node::NodeSpec>,
 }
 
@@ -225,7 +231,8 @@ impl LeaseService for World {
 
     type WatchLeaseStream = Stream<lease::Lease>;
 
-    async fn watch_lease(&self, _: Request<lease::GetLeaseRequest>) -> Answer<Self::WatchLeaseStream> {
+    async fn watch_lease(&self, request: Request<lease::GetLeaseRequest>) -> Answer<Self::WatchLeaseStream> {
+        self.asked.lock().unwrap().keepalives.push(request.into_inner().keepalive);
         Ok(Response::new(open(self.leases.clone())))
     }
 
@@ -233,8 +240,30 @@ impl LeaseService for World {
         Ok(Response::new(lease::ListLeasesResponse { leases: self.leases.clone() }))
     }
 
-    async fn release_lease(&self, _: Request<lease::ReleaseLeaseRequest>) -> Answer<lease::Lease> {
+    async fn release_lease(&self, request: Request<lease::ReleaseLeaseRequest>) -> Answer<lease::Lease> {
+        self.asked.lock().unwrap().releases.push(request.into_inner());
         Err(Status::permission_denied("lease 7 belongs to another tenant"))
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<lease::ExtendLeaseRequest>,
+    ) -> Answer<lease::ExtendLeaseResponse> {
+        self.asked.lock().unwrap().extensions.push(request.into_inner());
+        let note = "granted 20 min of 30 min: another lease waits for its machines".to_owned();
+        let lease = self.leases.first().cloned();
+        let (until_ms, granted_ms) = (1_774_087_953_000, 1_200_000);
+        Ok(Response::new(lease::ExtendLeaseResponse { lease, until_ms, granted_ms, note }))
+    }
+
+    type AccountLeasesStream = Stream<lease::LeaseAccount>;
+
+    async fn account_leases(
+        &self,
+        request: Request<lease::AccountLeasesRequest>,
+    ) -> Answer<Self::AccountLeasesStream> {
+        self.asked.lock().unwrap().accounts.push(request.into_inner());
+        Ok(Response::new(stream::iter(self.accounts.clone()).map(Ok).boxed()))
     }
 
     async fn start_run(&self, request: Request<lease::StartRunRequest>) -> Answer<lease::Run> {
@@ -253,7 +282,9 @@ impl LeaseService for World {
     type FollowRunStream = Stream<RunEvent>;
 
     async fn follow_run(&self, request: Request<lease::FollowRunRequest>) -> Answer<Self::FollowRunStream> {
-        let offsets: BTreeMap<_, _> = request.into_inner().offsets.into_iter().collect();
+        let request = request.into_inner();
+        self.asked.lock().unwrap().keepalives.push(request.keepalive);
+        let offsets: BTreeMap<_, _> = request.offsets.into_iter().collect();
         let mut events: Vec<_> = self.output.keys().flat_map(|node| self.chunks(node, &offsets)).collect();
         self.asked.lock().unwrap().offsets.push(offsets);
         events.extend(self.run.tasks.iter().map(|task| RunEvent { event: Some(Event::Task(task.clone())) }));

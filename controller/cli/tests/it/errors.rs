@@ -2,6 +2,7 @@
 
 use crate::controller::{Place, World};
 use crate::program::run;
+use hostler_proto::lease::v1::Lease;
 
 #[test]
 fn an_impossible_request_is_refused() {
@@ -17,7 +18,7 @@ fn an_impossible_request_is_refused() {
 #[test]
 fn permission_is_the_controllers_to_give() {
     let mut place = Place::new();
-    place.live(World::default());
+    place.live(World { leases: vec![Lease::default()], ..World::default() });
     let ended = run(&place.credentials(), &["lease", "release", "7"]);
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.stderr.contains("next: name another credential"), "{ended:?}");

@@ -2,7 +2,8 @@
 
 use crate::controller::{Place, World};
 use crate::program::{run, start};
-use hostler_proto::lease::v1::{CloseReason, Lease, LeaseState, LeasedNode};
+use hostler_proto::lease::v1::extend_lease_request::Wanted;
+use hostler_proto::lease::v1::{CloseReason, Lease, LeaseState, LeaseTimes, LeasedNode};
 
 fn lease(state: LeaseState, status: &str) -> Lease {
     let node = LeasedNode {
@@ -78,6 +79,7 @@ fn how_a_lease_ended_is_the_exit_code() {
     let cases = [
         (CloseReason::WaitedTooLong, 4),
         (CloseReason::Expired, 4),
+        (CloseReason::Abandoned, 4),
         (CloseReason::Released, 3),
         (CloseReason::Infrastructure, 5),
     ];
@@ -104,4 +106,84 @@ fn a_wait_that_is_over_says_how_to_go_on() {
     let ended = wait.end();
     assert_eq!(ended.code, 130, "{ended:?}");
     assert!(ended.stderr.contains("next: hostler lease release 7"), "{ended:?}");
+}
+
+#[test]
+fn an_extension_prints_the_new_end_and_why_it_is_less_than_was_asked_for() {
+    let mut place = Place::new();
+    let world = World { leases: vec![lease(LeaseState::Active, "")], ..World::default() };
+    place.live(world.clone());
+    let ended = run(&place.credentials(), &["lease", "extend", "7", "--by", "30m", "--idempotency-key", "k"]);
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (0, "lease 7 lasts until 2026-03-21 10:12:33Z, 20m 00s longer\n"),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains("granted 20 min of 30 min: another lease waits"), "{ended:?}");
+    let ended =
+        run(&place.credentials(), &["lease", "extend", "7", "--until", "2026-03-21T18:00Z", "-o", "json"]);
+    let answer: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(
+        (answer["granted_ms"].as_u64(), answer["lease"]["state"].as_str()),
+        (Some(1_200_000), Some("active"))
+    );
+    let asked = &world.asked.lock().unwrap().extensions;
+    assert_eq!((asked[0].idempotency_key.as_str(), asked[0].wanted), ("k", Some(Wanted::ByS(1_800))));
+    assert_eq!(asked[1].wanted, Some(Wanted::UntilMs(1_774_116_000_000)));
+}
+
+#[test]
+fn an_extension_says_by_how_much_or_until_when() {
+    let place = Place::new();
+    for arguments in
+        [&["lease", "extend", "7"][..], &["lease", "extend", "7", "--by", "1h", "--until", "2026-03-21"]]
+    {
+        assert_eq!(run(&place.credentials(), arguments).code, 2, "{arguments:?}");
+    }
+}
+
+/// The first release begins a hold; sent again because its answer was lost, it must not end that.
+#[test]
+fn only_a_lease_that_is_held_already_is_released_at_once() {
+    let times = LeaseTimes { held_ms: 5, ..Default::default() };
+    let held = Lease { times: Some(times), ..lease(LeaseState::Active, "") };
+    for (known, arguments, at_once) in [
+        (lease(LeaseState::Active, ""), &["lease", "release", "7"][..], false),
+        (lease(LeaseState::Active, ""), &["lease", "release", "7", "--at-once"], true),
+        (held, &["lease", "release", "7"], true),
+    ] {
+        let mut place = Place::new();
+        let world = World { leases: vec![known], ..World::default() };
+        place.live(world.clone());
+        assert_eq!(run(&place.credentials(), arguments).code, 3);
+        assert_eq!(world.asked.lock().unwrap().releases[0].at_once, at_once, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_lease_is_kept_alive_until_it_is_over_whatever_happens_to_the_controller() {
+    let mut place = Place::new();
+    let first = World { leases: vec![lease(LeaseState::Active, "")], ..World::default() };
+    place.live(first.clone());
+    let mut keepalive = start(&place.credentials(), &["lease", "keepalive", "7"]);
+    keepalive.stderr_until("lease 7 active");
+    place.kill();
+    keepalive.stderr_until("no connection to the controller");
+    let released = Lease { close_reason: CloseReason::Released.into(), ..lease(LeaseState::Closing, "") };
+    let second = World { leases: vec![lease(LeaseState::Active, ""), released], ..World::default() };
+    place.live(second.clone());
+    let ended = keepalive.end();
+    assert_eq!(ended.code, 0, "{ended:?}");
+    for world in [first, second] {
+        assert!(world.asked.lock().unwrap().keepalives.iter().all(|keepalive| *keepalive));
+    }
+}
+
+#[test]
+fn a_lease_that_ended_otherwise_is_said_to() {
+    let mut place = Place::new();
+    let expired = Lease { close_reason: CloseReason::Expired.into(), ..lease(LeaseState::Closed, "") };
+    place.live(World { leases: vec![lease(LeaseState::Active, ""), expired], ..World::default() });
+    let ended = run(&place.credentials(), &["lease", "keepalive", "7"]);
+    assert_eq!(ended.code, 4, "{ended:?}");
 }

@@ -92,7 +92,7 @@ impl World {
         match (profile, report) {
             (Profile::Ramdisk, Report::Lost) if stage == Stage::Start => self.on_left_ramdisk(id),
             (_, Report::Lost) => self.on_lost(id),
-            (_, Report::Back) => self.on_heard(id),
+            (_, Report::Back) => self.on_back(id),
             (Profile::Ramdisk, Report::Hello { .. }) => self.on_ramdisk_hello(id),
             (Profile::Ramdisk, Report::Inspected { task, inventory }) => {
                 self.on_inspected(id, task, inventory)
@@ -263,6 +263,12 @@ impl World {
             self.tell(Severity::Info, "redeployed", (id, lease), message);
         }
         self.reconcile_runs(id, incarnation, runs);
+        Ok(Reply::Done)
+    }
+
+    fn on_back(&mut self, id: NodeId) -> Result {
+        self.on_heard(id)?;
+        self.bind_tasks(id);
         Ok(Reply::Done)
     }
 

@@ -2,12 +2,14 @@
 
 use super::{Result, exhausted};
 use crate::attempt::{Purpose, Rung};
+use crate::course::{Course, Terms, Warning};
 use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::input::{Refusal, Reply};
 use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
 use crate::node::{NodeState, Presence};
 use crate::schedule::{self, Decision};
+use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,6 +29,12 @@ const MAX_KEYS: usize = 8 * 1024;
 /// The longest time that a lease or a wait in the queue may take: 30 days.
 const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 
+/// For how long nobody may have kept a lease alive: less would end it for a moment of bad network.
+const KEEPALIVE_MS: std::ops::RangeInclusive<u64> = 10_000..=24 * 3_600_000;
+
+/// The longest time that a lease on which a run failed is held: 7 days.
+const MAX_HOLD_MS: u64 = 7 * 24 * 3_600_000;
+
 /// Names of nodes, pools and images are no longer.
 const MAX_WORD: usize = 63;
 
@@ -41,6 +49,7 @@ impl World {
             };
         }
         check(&key, &spec)?;
+        check_terms(&spec.terms, self.meta.now)?;
         if self.index().queued(tenant) >= MAX_QUEUED {
             return Err(Refusal::Conflict(format!(
                 "{MAX_QUEUED} requests of this tenant are waiting already"
@@ -48,8 +57,10 @@ impl World {
         }
         schedule::satisfiable(self, &spec).map_err(Refusal::Conflict)?;
         let id = self.meta.counters.next_lease().ok_or_else(exhausted)?;
-        let state = LeaseState::Queued { reason: String::new() };
-        let mut lease = Lease { id, tenant, key, spec, requested: self.meta.now, setback: None, state };
+        let (requested, state) = (self.meta.now, LeaseState::Queued { reason: String::new() });
+        let early = spec.terms.not_before.filter(|at| *at > requested);
+        let course = Course { early, ..Course::default() };
+        let mut lease = Lease { id, tenant, key, spec, requested, setback: None, course, state };
         lease.state = LeaseState::Queued { reason: schedule::asks_for(&lease) };
         self.put_lease(lease);
         self.tell(Severity::Info, "lease-requested", id, format!("lease {id} requested"));
@@ -57,11 +68,15 @@ impl World {
         Ok(Reply::Lease(id))
     }
 
-    pub(super) fn on_release(&mut self, id: LeaseId, author: &str) -> Result {
+    pub(super) fn on_release(&mut self, id: LeaseId, author: &str, at_once: bool) -> Result {
         let lease =
             self.leases.get(id).ok_or_else(|| Refusal::NotFound(format!("there is no lease {id}")))?;
-        if !matches!(lease.state, LeaseState::Closing { .. } | LeaseState::Closed { .. }) {
-            self.end_lease(id, CloseReason::Released, format!("released by {author}"));
+        let over = matches!(lease.state, LeaseState::Closing { .. } | LeaseState::Closed { .. });
+        let detail = format!("released by {author}");
+        if !over && at_once {
+            self.end_lease(id, CloseReason::Released, detail);
+        } else if !over && lease.course.hold.is_none() {
+            self.finish_lease(id, CloseReason::Released, detail);
         }
         Ok(Reply::Lease(id))
     }
@@ -87,7 +102,10 @@ impl World {
             self.deploy(assigned, id);
         }
         let names = self.names(group.iter().map(|a| a.node));
-        self.change_lease(id, |l| l.state = LeaseState::Deploying { group, since });
+        self.change_lease(id, |l| {
+            l.course.assigned = Some(since);
+            l.state = LeaseState::Deploying { group, since };
+        });
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
 
@@ -115,7 +133,10 @@ impl World {
         }
         let group = group.clone();
         let expires = now.after(Duration::from_millis(lease.spec.duration_ms));
-        self.change_lease(id, |l| l.state = LeaseState::Active { group, since: now, expires });
+        self.change_lease(id, |l| {
+            l.course.warning = Warning::first(now, expires);
+            l.state = LeaseState::Active { group, since: now, expires };
+        });
         self.tell(Severity::Info, "lease-active", id, format!("lease {id} is active"));
     }
 
@@ -281,6 +302,20 @@ fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
     }
     if spec.purpose.len() > 256 {
         return invalid("purpose: at most 256 bytes".into());
+    }
+    Ok(())
+}
+
+fn check_terms(terms: &Terms, now: Timestamp) -> std::result::Result<(), Refusal> {
+    let invalid = |text: &str| Err(Refusal::Invalid(text.into()));
+    if terms.not_before.is_some_and(|at| at.0 > now.0.saturating_add(MAX_SPAN_MS)) {
+        return invalid("not_before: at most 30 days ahead");
+    }
+    if terms.keepalive_ms.is_some_and(|ms| !KEEPALIVE_MS.contains(&ms)) {
+        return invalid("keepalive: at least 10 seconds and at most a day");
+    }
+    if terms.hold_ms.is_some_and(|ms| ms == 0 || ms > MAX_HOLD_MS) {
+        return invalid("hold: more than nothing and at most 7 days");
     }
     Ok(())
 }

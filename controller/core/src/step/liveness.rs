@@ -3,11 +3,9 @@
 use super::Result;
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::event::Severity;
-use crate::ids::{LeaseId, NodeId};
+use crate::ids::NodeId;
 use crate::input::Reply;
-use crate::lease::{CloseReason, LeaseState};
 use crate::node::{HoldKind, Node, NodeState, Presence};
-use crate::schedule;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
@@ -17,10 +15,10 @@ impl World {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let node = self.nodes.values().filter_map(|n| self.due(n)).min();
-        let ending = self.index().deadlines().next().map(|(at, _)| at);
+        let lease = self.index().due().next().map(|(at, _)| at);
         let forgotten = self.index().closed().next().map(|(at, _)| self.forgotten(at));
         let incident = self.meta.incidents.values().map(|began| self.incident_ends(*began)).min();
-        [node, ending, forgotten, incident].into_iter().flatten().min()
+        [node, lease, forgotten, incident].into_iter().flatten().min()
     }
 
     pub(super) fn on_tick(&mut self) -> Result {
@@ -34,9 +32,9 @@ impl World {
         for node in nodes {
             self.on_overdue(node);
         }
-        let ending: Vec<_> = self.index().deadlines().take_while(|(at, _)| *at <= now).collect();
-        for (_, lease) in ending {
-            self.on_lease_deadline(lease);
+        let due: Vec<_> = self.index().due().take_while(|(at, _)| *at <= now).collect();
+        for (_, lease) in due {
+            self.on_lease_due(lease);
         }
         let old: Vec<_> = self.index().closed().take_while(|(at, _)| self.forgotten(*at) <= now).collect();
         for (_, lease) in old {
@@ -62,22 +60,6 @@ impl World {
     /// When a lease that was closed at this moment leaves memory.
     fn forgotten(&self, closed: Timestamp) -> Timestamp {
         closed.after(Duration::from_millis(self.timing.remember_ms))
-    }
-
-    fn on_lease_deadline(&mut self, id: LeaseId) {
-        let Some(lease) = self.leases.get(id) else { return };
-        let (reason, detail) = match (&lease.state, &lease.setback) {
-            (LeaseState::Active { .. }, _) => (CloseReason::Expired, "its time was over".to_owned()),
-            (LeaseState::Queued { .. }, Some(setback)) => {
-                (CloseReason::Infrastructure, format!("the bound on waiting passed; {setback}"))
-            }
-            (LeaseState::Queued { .. }, None) => {
-                let reason = schedule::why_waiting(self, lease);
-                (CloseReason::WaitedTooLong, format!("the bound on waiting passed; {reason}"))
-            }
-            _ => return,
-        };
-        self.end_lease(id, reason, detail);
     }
 
     /// What a node waited for did not happen. What happened to another a moment ago may have given this one a new wait.
@@ -200,11 +182,23 @@ impl World {
                 boot.power = PowerOutcome::Unknown { at: now, detail: "the controller was restarted".into() };
             }
         }
+        self.expect_hellos();
         self.restart_windows(|_| true);
         self.forgive_silence(|_| true);
         self.tell(Severity::Info, "controller-started", (), "the controller started");
         self.reschedule = true;
         Ok(Reply::Done)
+    }
+
+    /// Nobody is connected to a controller that starts. Which system a leased machine runs by now, its agent will say.
+    fn expect_hellos(&mut self) {
+        let heard = |n: &&Node| n.agent == Presence::Heard && n.runs_deployed_system();
+        let expected: Vec<_> = self.nodes.values().filter(heard).map(|n| n.id).collect();
+        for id in expected {
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.agent = Presence::Absent;
+            }
+        }
     }
 
     /// Gives every wait of the chosen nodes its full time again.

@@ -1,7 +1,8 @@
 //! Applying one input to the world.
 //!
 //! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands.
-//! * [`lease`] is about requests, groups and their ends, [`run`] about payloads on them.
+//! * [`lease`] is about requests, groups and their ends, [`extend`] about more time for them, [`ending`] about ends that
+//!   come by themselves, [`run`] about payloads on them.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
@@ -11,6 +12,8 @@ mod admin;
 mod agent;
 mod disks;
 pub(crate) use disks::written_disks;
+mod ending;
+mod extend;
 mod lease;
 mod liveness;
 mod power;
@@ -51,7 +54,9 @@ impl World {
             Input::AddTenant { name } => self.on_add_tenant(name),
             Input::AddImage { name, arch, content } => self.on_add_image(name, arch, content),
             Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
-            Input::ReleaseLease { lease, author } => self.on_release(lease, &author),
+            Input::ReleaseLease { lease, author, at_once } => self.on_release(lease, &author, at_once),
+            Input::ExtendLease { lease, key, wanted, author } => self.on_extend(lease, key, wanted, author),
+            Input::LeaseAbandoned { lease } => self.on_abandoned(lease),
             Input::StartRun { lease, key, spec } => self.on_start_run(lease, key, spec),
             Input::StopRun { run, author } => self.on_stop_run(run, &author),
             Input::Power { node, boot, result } => self.on_power(node, boot, result),

@@ -97,9 +97,8 @@ impl World {
         let (now, enrol) = (self.meta.now, self.within(self.timing.enrol_ms));
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
         if !is_working(node) {
-            if evidence == NetworkEvidence::Script && began > node.since {
-                self.saw_unordered_boot(id);
-                self.bring_back(id, began);
+            if began > node.since {
+                self.on_unordered(id, evidence, began);
             }
             return Ok(Reply::Done);
         }
@@ -132,6 +131,27 @@ impl World {
             Some(_) => {}
         }
         Ok(Reply::Done)
+    }
+
+    /// Evidence of a machine that nobody powered.
+    fn on_unordered(&mut self, id: NodeId, evidence: NetworkEvidence, began: Timestamp) {
+        if matches!(evidence, NetworkEvidence::Dhcp | NetworkEvidence::Script) {
+            self.expect_hello(id);
+        }
+        if evidence == NetworkEvidence::Script {
+            self.saw_unordered_boot(id);
+            self.bring_back(id, began);
+        }
+    }
+
+    /// A leased machine seems to restart: its agent is not there until it speaks again. Where it was only a deployed
+    /// system that renews its address, or the evidence was late, the agent's next word says so.
+    fn expect_hello(&mut self, id: NodeId) {
+        if self.nodes.get(id).is_some_and(|n| n.agent == Presence::Heard && n.runs_deployed_system())
+            && let Some(node) = self.nodes.get_mut(id)
+        {
+            node.agent = Presence::Absent;
+        }
     }
 
     /// A machine that nobody powered asks for a boot program. Told once a minute at most: it asks again and again.

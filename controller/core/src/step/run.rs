@@ -5,6 +5,7 @@ use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId, RunId};
 use crate::input::{Refusal, Reply};
 use crate::lease::LeaseState;
+use crate::node::Presence;
 use crate::run::{Run, RunSpec, Task, TaskResult, TaskState};
 use crate::text::clip;
 use crate::world::World;
@@ -18,6 +19,9 @@ const MAX_PATH: usize = 1_024;
 
 /// Bytes of everything that a run is told, but its standard input.
 const MAX_TEXT: usize = 128 << 10;
+
+/// Exit code of a payload that was stopped before any machine was told of it: 128 + SIGTERM.
+const NEVER_STARTED: i32 = 143;
 
 /// Patterns of files to collect.
 const MAX_PATTERNS: usize = 64;
@@ -55,9 +59,7 @@ impl World {
         for assigned in group {
             let member = &lease.spec.members[assigned.member];
             if role.is_empty() || member.role == role {
-                let boot = self.nodes.get(assigned.node).and_then(|n| n.state.boot());
-                let incarnation = boot.map_or(0, |b| b.incarnation);
-                let state = TaskState::Pending { incarnation };
+                let state = TaskState::Pending { incarnation: self.incarnation_heard(assigned.node) };
                 tasks.push(Task { node: assigned.node, role: member.role.clone(), state });
             }
         }
@@ -69,9 +71,30 @@ impl World {
         Ok(tasks)
     }
 
+    /// The incarnation of the deployed system on `node` whose agent is heard now, if one is.
+    fn incarnation_heard(&self, node: NodeId) -> Option<u32> {
+        let node = self.nodes.get(node).filter(|n| n.agent == Presence::Heard)?;
+        node.state.boot().filter(|_| node.runs_deployed_system()).map(|b| b.incarnation)
+    }
+
+    /// The agent of the deployed system is heard: what waited for one is for this one.
+    pub(super) fn bind_tasks(&mut self, node: NodeId) {
+        let Some(heard) = self.incarnation_heard(node) else { return };
+        for run in self.runs_on(node, TaskState::is_untold) {
+            self.put_task(run, node, TaskState::Pending { incarnation: Some(heard) });
+        }
+    }
+
+    /// The machines that were told of the run are told to end it; for the others it is over at once.
     pub(super) fn on_stop_run(&mut self, id: RunId, author: &str) -> Result {
+        let at = self.meta.now;
         let run = self.runs.get_mut(id).ok_or_else(|| Refusal::NotFound(format!("there is no run {id}")))?;
-        run.stop.get_or_insert_with(|| format!("stopped by {author}"));
+        let why = run.stop.get_or_insert_with(|| format!("stopped by {author}"));
+        for task in run.tasks.iter_mut().filter(|t| t.state.is_untold()) {
+            let result =
+                TaskResult { exit_code: NEVER_STARTED, killed: why.clone(), ..TaskResult::default() };
+            task.state = TaskState::Finished { since: at, at, result };
+        }
         Ok(Reply::Run(id))
     }
 
@@ -106,58 +129,61 @@ impl World {
         if !owned {
             return Err(Refusal::Forbidden(format!("run {run} has no task on this node")));
         }
-        if let Some(task) = self.runs.get_mut(run).and_then(|r| r.tasks.iter_mut().find(|t| t.node == node))
-            && let Some(state) = next(&task.state)
-        {
-            task.state = state;
+        let task = self.runs.get(run).and_then(|r| r.task(node));
+        if let Some(state) = task.and_then(|t| next(&t.state)) {
+            self.put_task(run, node, state);
+            self.note_failure(run, node);
         }
         Ok(Reply::Done)
     }
 
-    /// What an agent that says hello does not know, it will not finish.
+    /// What an agent that says hello does not know, it will not finish. What nobody was told of waits for it.
     pub(super) fn reconcile_runs(&mut self, node: NodeId, incarnation: u32, known: &[RunId]) {
-        let at = self.meta.now;
-        let Some(lease) = self.nodes.get(node).and_then(|n| n.state.lease()) else { return };
-        let lost: Vec<_> = self
-            .runs_of(lease)
-            .filter(|r| !known.contains(&r.id))
-            .filter(|r| match r.task(node).map(|t| &t.state) {
-                Some(TaskState::Running { .. }) => true,
-                Some(TaskState::Pending { incarnation: ordered }) => *ordered != incarnation,
-                _ => false,
-            })
-            .map(|r| r.id)
-            .collect();
-        for run in lost {
-            self.lose_task(run, node, at, "the machine restarted while the payload ran");
+        let gone = |state: &TaskState| match state {
+            TaskState::Running { .. } => true,
+            TaskState::Pending { incarnation: told } => told.is_some_and(|told| told != incarnation),
+            TaskState::Finished { .. } | TaskState::Lost { .. } => false,
+        };
+        for run in self.runs_on(node, gone).into_iter().filter(|run| !known.contains(run)) {
+            self.lose_task(run, node, "the machine restarted while the payload ran");
+            self.note_failure(run, node);
         }
+        self.bind_tasks(node);
     }
 
     pub(super) fn lose_runs(&mut self, lease: LeaseId, reason: &str) {
-        let at = self.meta.now;
         let open: Vec<_> = self
             .runs_of(lease)
             .flat_map(|r| r.tasks.iter().filter(|t| !t.state.is_over()).map(|t| (r.id, t.node)))
             .collect();
         for (run, node) in open {
-            self.lose_task(run, node, at, reason);
+            self.lose_task(run, node, reason);
         }
     }
 
-    /// Of one node, whose system is gone.
+    /// What one node was told of whose system is gone.
     pub(super) fn lose_tasks_of(&mut self, node: NodeId, reason: &str) {
-        let at = self.meta.now;
-        let Some(lease) = self.nodes.get(node).and_then(|n| n.state.lease()) else { return };
-        let is_open = |run: &&Run| run.task(node).is_some_and(|task| !task.state.is_over());
-        let open: Vec<_> = self.runs_of(lease).filter(is_open).map(|run| run.id).collect();
-        for run in open {
-            self.lose_task(run, node, at, reason);
+        for run in self.runs_on(node, |state| !state.is_over() && !state.is_untold()) {
+            self.lose_task(run, node, reason);
+            self.note_failure(run, node);
         }
     }
 
-    fn lose_task(&mut self, run: RunId, node: NodeId, at: crate::time::Timestamp, reason: &str) {
+    /// The runs of the lease that `node` is in whose task there is in such a state.
+    fn runs_on(&self, node: NodeId, such: impl Fn(&TaskState) -> bool) -> Vec<RunId> {
+        let Some(lease) = self.nodes.get(node).and_then(|n| n.state.lease()) else { return Vec::new() };
+        let chosen = |run: &&Run| run.task(node).is_some_and(|task| such(&task.state));
+        self.runs_of(lease).filter(chosen).map(|run| run.id).collect()
+    }
+
+    fn lose_task(&mut self, run: RunId, node: NodeId, reason: &str) {
+        let state = TaskState::Lost { at: self.meta.now, reason: reason.to_owned() };
+        self.put_task(run, node, state);
+    }
+
+    fn put_task(&mut self, run: RunId, node: NodeId, state: TaskState) {
         if let Some(task) = self.runs.get_mut(run).and_then(|r| r.tasks.iter_mut().find(|t| t.node == node)) {
-            task.state = TaskState::Lost { at, reason: reason.to_owned() };
+            task.state = state;
         }
     }
 }

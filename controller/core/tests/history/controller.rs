@@ -38,6 +38,7 @@ impl History {
         invariants::invariant_2_groups_are_whole(&self.writer)?;
         self.invariant_3_nobody_finds_what_another_left()?;
         invariants::invariant_7_nothing_waits_for_ever(&self.writer, longest(&self.timing))?;
+        invariants::no_task_waits_for_an_agent_that_is_there(&self.writer)?;
         self.memory.compare(&self.writer)?;
         for Effect::Power { boot, .. } in &outcome.effects {
             self.last_boot = self.last_boot.max(*boot);

@@ -97,9 +97,15 @@ const EXPECTED: &[(&str, u64)] = &[
     ("closed Expired", 20),
     ("closed WaitedTooLong", 10),
     ("closed Infrastructure", 1),
+    ("closed Abandoned", 10),
+    ("accepted extend", 20),
+    ("refused extend", 20),
+    ("event lease-held", 20),
+    ("event lease-expiring", 50),
     ("lease forgotten", 300),
     ("run forgotten", 50),
     ("task pending", 100),
+    ("task untold", 20),
     ("task running", 100),
     ("task finished", 100),
     ("task lost", 20),
@@ -154,6 +160,8 @@ fn kind(input: &Input) -> &'static str {
         Input::AddImage { .. } => "image",
         Input::RequestLease { .. } => "request",
         Input::ReleaseLease { .. } => "release",
+        Input::ExtendLease { .. } => "extend",
+        Input::LeaseAbandoned { .. } => "abandoned",
         Input::StartRun { .. } => "run",
         Input::StopRun { .. } => "stop",
         Input::Power { .. } => "power",
@@ -176,6 +184,7 @@ const fn word(state: &LeaseState) -> &'static str {
 
 const fn task_word(state: &TaskState) -> &'static str {
     match state {
+        TaskState::Pending { incarnation: None } => "untold",
         TaskState::Pending { .. } => "pending",
         TaskState::Running { .. } => "running",
         TaskState::Finished { .. } => "finished",

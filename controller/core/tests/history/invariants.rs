@@ -7,7 +7,7 @@ use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
 use hostler_core::lease::{Assigned, Lease, LeaseState, Member};
-use hostler_core::node::{Disk, Node, NodeState, Start};
+use hostler_core::node::{Disk, Node, NodeState, Presence, Start};
 use hostler_core::order;
 use hostler_core::schedule::{self, Decision};
 use hostler_core::world::{Change, World};
@@ -75,7 +75,7 @@ pub(crate) fn nobody_is_overtaken(world: &World, before: &Store, changes: &[Chan
     });
     for lease in started.filter(|l| matches!(l.state, LeaseState::Deploying { .. })) {
         let earlier = |other: &&&Lease| (other.requested, other.id) < (lease.requested, lease.id);
-        for other in world.queue().iter().take_while(earlier) {
+        for other in world.queue().iter().take_while(earlier).filter(|l| !l.is_early()) {
             let wanted = lease.group().iter().find(|a| {
                 let node = world.nodes.get(a.node);
                 node.is_some_and(|n| other.spec.members.iter().any(|m| could_have(world, m, n)))
@@ -296,6 +296,22 @@ pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64)
         };
         if !bounded {
             return Err(format!("{:?} waits for ever: {:?}", lease.id, lease.state));
+        }
+    }
+    Ok(())
+}
+
+/// What waits for an agent is told to the one that is heard.
+pub(crate) fn no_task_waits_for_an_agent_that_is_there(world: &World) -> Verdict {
+    for run in world.runs.values() {
+        for task in run.tasks.iter().filter(|t| t.state.is_untold()) {
+            let node = world.nodes.get(task.node).ok_or("a task's node is gone")?;
+            if node.agent == Presence::Heard && node.runs_deployed_system() {
+                return Err(format!(
+                    "{:?} waits for the agent of {}, which is heard",
+                    run.id, node.spec.name
+                ));
+            }
         }
     }
     Ok(())

@@ -8,7 +8,7 @@ use hostler_core::boot::{self, BootPlan, NetworkEvidence};
 use hostler_core::catalogue::{Image, Kind};
 use hostler_core::ids::{BootId, LeaseId, NodeId, RunId};
 use hostler_core::input::{Blame, Input, Profile, Report};
-use hostler_core::node::{Disk, DiskWipe, Inventory, NodeSpec, NodeState};
+use hostler_core::node::{Disk, DiskWipe, Inventory, Node, NodeSpec, NodeState, Presence};
 use hostler_core::order::{self, Order, RunOrder};
 use hostler_core::run::TaskResult;
 use hostler_core::time::Timestamp;
@@ -109,6 +109,14 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) faults: u64,
 }
 
+impl Surroundings<'_> {
+    /// The deployed system's agent speaks, and the controller takes its machine for restarting.
+    fn misses(&self, node: NodeId) -> bool {
+        let absent = |n: &Node| n.agent == Presence::Absent && n.runs_deployed_system();
+        self.world.nodes.get(node).is_some_and(absent)
+    }
+}
+
 impl Machine {
     pub(crate) fn name(&self) -> &str {
         &self.hardware.name
@@ -166,6 +174,9 @@ impl Machine {
                 Contact::Refused => Vec::new(),
             },
             Running::Deployed { boot, node, incarnation, runs, contact } => match contact {
+                Contact::Connected if see.misses(node) => {
+                    vec![says(node, boot, Profile::Tenant, Report::Back)]
+                }
                 Contact::Connected => self.pay(node, boot, see, random),
                 _ => vec![says(node, boot, Profile::Tenant, hello(incarnation, runs))],
             },
@@ -393,7 +404,11 @@ impl Machine {
         let running: Vec<_> = runs.iter().copied().collect();
         match random.pick(&running) {
             Some(run) if random.chance(300) => {
-                vec![say(Report::RunFinished { run: *run, result: TaskResult::default() })]
+                let exit_code = i32::from(random.chance(300));
+                vec![say(Report::RunFinished {
+                    run: *run,
+                    result: TaskResult { exit_code, ..TaskResult::default() },
+                })]
             }
             _ => Vec::new(),
         }

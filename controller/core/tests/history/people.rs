@@ -3,12 +3,14 @@
 use crate::lab::Lab;
 use crate::random::Random;
 use hostler_core::catalogue::{Content as ImageContent, Kind};
+use hostler_core::course::{MoreTime, Terms};
 use hostler_core::hardware::Arch;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input};
 use hostler_core::lease::{LeaseSpec, LeaseState, Member};
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
 use hostler_core::run::RunSpec;
+use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +29,8 @@ const ADMIN: &str = "ada";
 enum Wish {
     Lease,
     Release,
+    Extend,
+    Abandon,
     Run,
     Stop,
     Again,
@@ -45,6 +49,8 @@ enum Wish {
 const WISHES: &[(u64, Wish)] = &[
     (35, Wish::Lease),
     (22, Wish::Release),
+    (6, Wish::Extend),
+    (4, Wish::Abandon),
     (25, Wish::Run),
     (3, Wish::Stop),
     (5, Wish::Again),
@@ -84,7 +90,13 @@ impl People {
     pub(crate) fn act(&mut self, world: &World, lab: &mut Lab, random: &mut Random) -> Option<Input> {
         let input = match random.weighted(WISHES) {
             Wish::Lease => self.request(world, random)?,
-            Wish::Release => Input::ReleaseLease { lease: some_lease(world, random)?, author: "kim".into() },
+            Wish::Release => Input::ReleaseLease {
+                lease: some_lease(world, random)?,
+                author: "kim".into(),
+                at_once: random.chance(300),
+            },
+            Wish::Extend => self.extend(world, random)?,
+            Wish::Abandon => Input::LeaseAbandoned { lease: some_lease(world, random)? },
             Wish::Run => self.run(world, random)?,
             Wish::Stop => {
                 let runs: Vec<_> = world.runs.values().map(|r| r.id).collect();
@@ -114,7 +126,13 @@ impl People {
             },
             Wish::Register => register(world, lab, random)?,
         };
-        if matches!(input, Input::RequestLease { .. } | Input::StartRun { .. } | Input::ReleaseLease { .. }) {
+        if matches!(
+            input,
+            Input::RequestLease { .. }
+                | Input::StartRun { .. }
+                | Input::ReleaseLease { .. }
+                | Input::ExtendLease { .. }
+        ) {
             self.asked.push(input.clone());
         }
         Some(input)
@@ -152,12 +170,24 @@ impl People {
             max_wait_ms: 60_000 + random.below(1_800_000),
             purpose: "a test".into(),
             ssh_keys: Vec::new(),
+            terms: terms(world, random),
         };
         let mut key = format!("key {}", self.serial);
         if random.chance(50) {
             spoil(&mut spec, &mut key, random);
         }
         Some(Input::RequestLease { tenant, key, spec })
+    }
+
+    fn extend(&mut self, world: &World, random: &mut Random) -> Option<Input> {
+        self.serial += 1;
+        let lease = some_lease(world, random)?;
+        let wanted = match random.below(2) {
+            0 => MoreTime::By(random.below(300_000)),
+            _ => MoreTime::Until(Timestamp(world.meta.now.0 + random.below(600_000))),
+        };
+        let (key, author) = (format!("extension {}", self.serial), "kim".into());
+        Some(Input::ExtendLease { lease, key, wanted, author })
     }
 
     fn run(&mut self, world: &World, random: &mut Random) -> Option<Input> {
@@ -197,10 +227,21 @@ fn member(index: u64, world: &World, random: &mut Random) -> Member {
     }
 }
 
+fn terms(world: &World, random: &mut Random) -> Terms {
+    let now = world.meta.now;
+    let ahead = random.below(120_000);
+    Terms {
+        not_before: random.chance(100).then(|| Timestamp(now.0 + ahead)),
+        keepalive_ms: random.chance(300).then_some(60_000),
+        hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
+    }
+}
+
 /// Makes a request that must be refused.
 fn spoil(spec: &mut LeaseSpec, key: &mut String, random: &mut Random) {
-    match random.below(7) {
+    match random.below(8) {
         0 => key.clear(),
+        7 => spec.terms.keepalive_ms = Some(1),
         1 => spec.members.clear(),
         2 => spec.members[0].count = 0,
         3 => spec.members.push(spec.members[0].clone()),

@@ -9,7 +9,6 @@ use hostler_core::explain;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{Blame, Input, Profile, Refusal, Report};
-use hostler_core::lease::LeaseState;
 use hostler_core::node::{Inventory, NodeSpec, Presence, Start};
 use hostler_core::order::{self, Order};
 use hostler_core::run::TaskState;
@@ -76,6 +75,9 @@ fn its_disk_is_never_booted() {
 fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     let (mut rack, lease) = leased();
     let run = rack.run(lease, "r");
+    let asks = rack.network("a", NetworkEvidence::Dhcp);
+    rack.accept(asks);
+    let waiting = rack.run(lease, "waits");
     let (before, expires) = (rack.boot("a").id, rack.lease_state(lease).clone());
     restart(&mut rack);
     assert_eq!(rack.powered(), [], "power is the tenant's affair");
@@ -94,6 +96,8 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     assert_eq!(rack.boot("a").id, boot.id);
     let task = &rack.world.runs.get(run).unwrap().tasks[0].state;
     assert!(matches!(task, TaskState::Lost { reason, .. } if reason.contains("in memory")), "{task:?}");
+    let state = |rack: &Rack| rack.world.runs.get(waiting).unwrap().tasks[0].state.clone();
+    assert!(state(&rack).is_untold(), "nobody was told of it, so that it is not lost");
     // The agent of the system that is gone.
     let node = rack.id("a");
     let former = Input::Agent { node, boot: before, profile: Profile::Tenant, report: hello(0, &[]) };
@@ -113,16 +117,12 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     assert_eq!(rack.stage("a"), Stage::Start);
     rack.word("a");
     assert_eq!(rack.stage("a"), Stage::Deployed);
+    assert_eq!(state(&rack), TaskState::Pending { incarnation: Some(1) });
     assert_eq!(explain::node(rack.node("a")), format!("in the hands of lease {lease}"));
     assert_eq!(*rack.lease_state(lease), expires, "the lease goes on as it was");
     assert_eq!(rack.node("a").deadline, None);
-    assert_eq!(
-        rack.world.next_deadline(),
-        match expires {
-            LeaseState::Active { expires, .. } => Some(expires),
-            _ => None,
-        }
-    );
+    let due = rack.world.leases.get(lease).unwrap().due();
+    assert_eq!(rack.world.next_deadline(), due, "nothing else is waited for");
 }
 
 /// The ramdisk's agent was lost on its way, or the token was not used in time.

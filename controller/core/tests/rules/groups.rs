@@ -214,7 +214,8 @@ fn a_released_lease_cannot_be_released_into_anything_else() {
     let before = rack.lease_state(lease).clone();
     rack.release(lease);
     assert_eq!(*rack.lease_state(lease), before);
-    let unknown = Input::ReleaseLease { lease: hostler_core::ids::LeaseId(99), author: "kim".into() };
+    let unknown =
+        Input::ReleaseLease { lease: hostler_core::ids::LeaseId(99), author: "kim".into(), at_once: false };
     assert!(matches!(rack.refuse(unknown), Refusal::NotFound(_)));
 }
 
@@ -259,7 +260,7 @@ fn an_image_that_was_booted_before_is_not_blamed() {
     let mut rack = Rack::with(&["a"]);
     let first = rack.lease("1 any");
     rack.work("a", StateName::Leased);
-    rack.accept(Input::ReleaseLease { lease: first, author: "ci".into() });
+    rack.accept(Input::ReleaseLease { lease: first, author: "ci".into(), at_once: false });
     rack.work("a", StateName::Ready);
     let second = rack.lease("1 any");
     blame_image(&mut rack, "a");

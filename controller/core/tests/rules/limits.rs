@@ -4,6 +4,7 @@ use crate::given::members;
 use crate::rack::{Rack, TENANT};
 use hostler_core::attempt::{Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
+use hostler_core::course::Terms;
 use hostler_core::ids::{LeaseId, TenantId};
 use hostler_core::input::{AdminAction, Blame, Input, Profile, Refusal, Reply, Report};
 use hostler_core::lease::{Lease, LeaseSpec};
@@ -18,6 +19,7 @@ fn request(change: impl FnOnce(&mut LeaseSpec)) -> Input {
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     };
     change(&mut spec);
     Input::RequestLease { tenant: TENANT, key: "key".into(), spec }

@@ -4,6 +4,7 @@
 use crate::given::{bmc, disk, hello, image, members, name_of, rows, spec, wiped};
 use hostler_core::attempt::{Boot, EvidenceKind, PowerOutcome, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
+use hostler_core::course::Terms;
 use hostler_core::event::Event;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, NodeId, RunId, TenantId};
@@ -297,6 +298,7 @@ impl Rack {
             max_wait_ms: 7200 * SECOND,
             purpose: "a test".into(),
             ssh_keys: Vec::new(),
+            terms: Terms::default(),
         };
         Input::RequestLease { tenant: TENANT, key: format!("key {}", self.keys), spec }
     }
@@ -321,7 +323,7 @@ impl Rack {
     }
 
     pub(crate) fn release(&mut self, lease: LeaseId) {
-        self.accept(Input::ReleaseLease { lease, author: "kim".into() });
+        self.accept(Input::ReleaseLease { lease, author: "kim".into(), at_once: false });
     }
 
     #[track_caller]

@@ -1,11 +1,12 @@
 //! Payloads: at most once on each machine, and never forgotten.
 
 use crate::given::hello;
-use crate::rack::Rack;
+use crate::rack::{Rack, SECOND};
 use hostler_core::attempt::Stage;
+use hostler_core::boot::NetworkEvidence;
 use hostler_core::ids::{LeaseId, RunId};
 use hostler_core::input::{Input, Profile, Refusal, Report};
-use hostler_core::node::StateName;
+use hostler_core::node::{Presence, StateName};
 use hostler_core::order::{self, RunOrder};
 use hostler_core::run::{TaskResult, TaskState};
 
@@ -34,7 +35,7 @@ fn running() -> (Rack, LeaseId, RunId) {
 #[test]
 fn a_run_is_ordered_started_and_finished() {
     let (mut rack, _, run) = running();
-    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: 1 });
+    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: Some(1) });
     let ordered = order::for_tenant(&rack.world, rack.id("a"));
     assert!(matches!(ordered[..], [RunOrder::Start(r)] if r.id == run));
     say(&mut rack, "a", Report::RunStarted { run });
@@ -190,4 +191,105 @@ fn the_ramdisk_knows_nothing_of_runs() {
     let forged = rack.agent("a", Profile::Ramdisk, Report::RunStarted { run });
     assert!(matches!(rack.refuse(forged), Refusal::Forbidden(_)));
     assert_eq!(rack.stage("a"), Stage::Deployed);
+}
+
+/// What nobody was told of cannot have begun: it waits for the agent of the system that comes.
+#[test]
+fn a_run_on_a_machine_that_restarts_waits_for_its_agent() {
+    for evidence in [NetworkEvidence::Dhcp, NetworkEvidence::Script] {
+        let (mut rack, lease, sent) = running();
+        rack.now.0 += 60 * SECOND;
+        let restarts = rack.network("a", evidence);
+        rack.accept(restarts);
+        assert_eq!(rack.node("a").agent, Presence::Absent, "{evidence:?}");
+        let waiting = rack.run(lease, "later");
+        assert_eq!(task(&rack, waiting, "a"), TaskState::Pending { incarnation: None });
+        let ordered = order::for_tenant(&rack.world, rack.id("a"));
+        assert!(matches!(ordered[..], [RunOrder::Start(r)] if r.id == sent), "{ordered:?}");
+
+        say(&mut rack, "a", hello(2, &[]));
+        assert!(matches!(task(&rack, sent, "a"), TaskState::Lost { .. }), "it may have begun");
+        assert_eq!(task(&rack, waiting, "a"), TaskState::Pending { incarnation: Some(2) });
+        let ordered = order::for_tenant(&rack.world, rack.id("a"));
+        assert!(matches!(ordered[..], [RunOrder::Start(r)] if r.id == waiting), "{ordered:?}");
+    }
+}
+
+/// The evidence was late, or a deployed system renewed its address.
+#[test]
+fn an_agent_that_was_there_all_the_time_gets_the_run_with_its_next_word() {
+    let (mut rack, lease, sent) = running();
+    rack.now.0 += 60 * SECOND;
+    let renews = rack.network("a", NetworkEvidence::Dhcp);
+    rack.accept(renews);
+    let run = rack.run(lease, "later");
+    say(&mut rack, "a", Report::Back);
+    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: Some(1) });
+    assert_eq!(task(&rack, sent, "a"), TaskState::Pending { incarnation: Some(1) });
+    // What it was told of is lost with its next restart, as ever.
+    say(&mut rack, "a", hello(2, &[]));
+    assert!(matches!(task(&rack, run, "a"), TaskState::Lost { .. }));
+}
+
+#[test]
+fn evidence_of_an_earlier_time_does_not_make_an_agent_absent() {
+    let (mut rack, _, _) = running();
+    let since = rack.node("a").since;
+    let node = rack.id("a");
+    let detail = String::new();
+    rack.accept(Input::Network { node, evidence: NetworkEvidence::Dhcp, began: since, detail });
+    assert_eq!(rack.node("a").agent, Presence::Heard);
+}
+
+#[test]
+fn a_run_on_a_machine_that_is_silent_waits_until_it_is_heard() {
+    let (mut rack, lease, _) = running();
+    say(&mut rack, "a", Report::Lost);
+    let run = rack.run(lease, "later");
+    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: None });
+    say(&mut rack, "a", Report::Back);
+    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: Some(1) });
+}
+
+/// While the controller was away, the machine may have restarted.
+#[test]
+fn a_new_controller_waits_for_the_agents_before_it_tells_them_of_runs() {
+    let (mut rack, lease, sent) = running();
+    rack.restart();
+    let run = rack.run(lease, "later");
+    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: None });
+    say(&mut rack, "a", hello(2, &[]));
+    assert_eq!(task(&rack, run, "a"), TaskState::Pending { incarnation: Some(2) });
+    assert!(matches!(task(&rack, sent, "a"), TaskState::Lost { .. }));
+}
+
+#[test]
+fn a_machine_that_restarts_and_does_not_come_back_is_silent() {
+    let (mut rack, _, _) = running();
+    rack.now.0 += 60 * SECOND;
+    let restarts = rack.network("a", NetworkEvidence::Script);
+    rack.accept(restarts);
+    rack.heard();
+    say(&mut rack, "a", Report::Lost);
+    assert_eq!(rack.heard(), ["agent-lost"]);
+}
+
+#[test]
+fn a_run_that_nobody_was_told_of_is_stopped_at_once() {
+    let (mut rack, lease, _) = running();
+    say(&mut rack, "a", Report::Lost);
+    let run = rack.run(lease, "later");
+    rack.accept(Input::StopRun { run, author: "kim".into() });
+    let TaskState::Finished { result, .. } = task(&rack, run, "a") else { panic!("it goes on") };
+    assert_eq!((result.killed.as_str(), result.exit_code), ("stopped by kim", 143));
+    say(&mut rack, "a", Report::Back);
+    let ordered = order::for_tenant(&rack.world, rack.id("a"));
+    assert!(!ordered.iter().any(|o| matches!(o, RunOrder::Start(r) if r.id == run)), "{ordered:?}");
+}
+
+/// A task as it was stored before tasks could wait for an agent.
+#[test]
+fn a_stored_task_is_one_that_was_told() {
+    let stored: TaskState = serde_json::from_str(r#"{"Pending":{"incarnation":3}}"#).unwrap();
+    assert_eq!(stored, TaskState::Pending { incarnation: Some(3) });
 }

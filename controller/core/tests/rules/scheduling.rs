@@ -3,6 +3,7 @@
 use crate::given::{image, members, spec};
 use crate::rack::Rack;
 use hostler_core::catalogue::{Content, Encoding, Kind};
+use hostler_core::course::Terms;
 use hostler_core::explain;
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Input};
@@ -164,6 +165,7 @@ fn check_satisfiable(rack: &Rack, request: &str, expected: Result<(), &str>) {
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     };
     assert_eq!(schedule::satisfiable(&rack.world, &spec), expected.map_err(str::to_owned), "{request}");
 }

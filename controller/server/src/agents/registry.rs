@@ -124,9 +124,14 @@ pub(crate) async fn watch_silence(controller: Arc<Controller>) {
     }
 }
 
-/// The agent that should be heard, and by the core's account is.
+/// The agent that should be heard, and that the core does not know to be silent.
 fn expected(node: &Node) -> Option<(NodeId, BootId, Profile)> {
     let boot = node.state.boot()?;
     let profile = if boot.stage == Stage::Deployed { Profile::Tenant } else { Profile::Ramdisk };
-    (node.agent == Presence::Heard).then_some((node.id, boot.id, profile))
+    let expected = match node.agent {
+        Presence::Heard => true,
+        Presence::Absent => node.runs_deployed_system(),
+        Presence::Silent { .. } => false,
+    };
+    expected.then_some((node.id, boot.id, profile))
 }

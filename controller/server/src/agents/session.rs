@@ -9,6 +9,7 @@ use crate::storage::blocking;
 use crate::tls::Caller;
 use hostler_core::ids::{BootId, NodeId, RunId};
 use hostler_core::input::{Input, Profile, Report};
+use hostler_core::node::{Node, Presence};
 use hostler_proto::agent::v1::agent_message::Message as FromAgent;
 use hostler_proto::agent::v1::agent_service_server::AgentService;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
@@ -228,12 +229,15 @@ impl Session {
 }
 
 impl Speaker {
-    /// Tells the core that an agent that it takes for silent is heard again on its open session.
+    /// Tells the core that an agent that it takes for silent, or its machine for restarting, is heard again on its open
+    /// session.
     async fn is_back(&self, controller: &Controller) -> Result<(), Status> {
-        use hostler_core::node::Presence;
-        let silent = controller
-            .published
-            .read(|w| w.nodes.get(self.node).is_some_and(|n| matches!(n.agent, Presence::Silent { .. })));
-        if silent { self.report(controller, Report::Back).await } else { Ok(()) }
+        let missed = |node: &Node| match node.agent {
+            Presence::Silent { .. } => true,
+            Presence::Absent => self.profile == Profile::Tenant && node.runs_deployed_system(),
+            Presence::Heard => false,
+        };
+        let missed = controller.published.read(|w| w.nodes.get(self.node).is_some_and(missed));
+        if missed { self.report(controller, Report::Back).await } else { Ok(()) }
     }
 }

@@ -1,17 +1,22 @@
 //! `LeaseService`: what CI jobs say.
 
 use super::caller::{User, no_lease};
+use super::keepalive::Keeps;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
-use super::{Api, lease_view, run};
+use super::{Api, account, lease_view, run};
+use hostler_core::course::{MoreTime, Terms};
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{Input, Reply};
 use hostler_core::lease::{LeaseSpec, Member};
+use hostler_core::time::Timestamp;
+use hostler_proto::lease::v1::extend_lease_request::Wanted;
 use hostler_proto::lease::v1::lease_service_server::LeaseService;
 use hostler_proto::lease::v1::{
-    FileChunk, FollowRunRequest, GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseState,
-    ListLeasesRequest, ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run,
-    RunEvent, StartRunRequest, StopRunRequest,
+    AccountLeasesRequest, ExtendLeaseRequest, ExtendLeaseResponse, FileChunk, FollowRunRequest,
+    GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseAccount, LeaseState, ListLeasesRequest,
+    ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run, RunEvent,
+    StartRunRequest, StopRunRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -29,6 +34,7 @@ impl LeaseService for Api {
     type WatchLeaseStream = Stream<Lease>;
     type FollowRunStream = Stream<RunEvent>;
     type GetRunFileStream = Stream<FileChunk>;
+    type AccountLeasesStream = Stream<LeaseAccount>;
 
     async fn request_lease(&self, request: Request<RequestLeaseRequest>) -> Result<Response<Lease>, Status> {
         let user = User::of(&request)?;
@@ -37,15 +43,23 @@ impl LeaseService for Api {
         let tenant = self.tenant(&user).await?;
         let key = request.idempotency_key;
         match self.0.submit(Input::RequestLease { tenant, key, spec }).await.map_err(|e| refused(&e))? {
-            Reply::Lease(id) => self.lease_now(id).await.map(Response::new),
+            Reply::Lease(id) => {
+                self.0.keepalives.heard(id);
+                self.lease_now(id).await.map(Response::new)
+            }
             _ => Err(Status::internal("no lease")),
         }
     }
 
     async fn get_lease(&self, request: Request<GetLeaseRequest>) -> Result<Response<Lease>, Status> {
         let user = User::of(&request)?;
-        let id = LeaseId(request.into_inner().id);
-        self.find_lease(&user, id).await.map(Response::new)
+        let request = request.into_inner();
+        let id = LeaseId(request.id);
+        let found = self.find_lease(&user, id).await?;
+        if request.keepalive {
+            self.0.keepalives.heard(id);
+        }
+        Ok(Response::new(found))
     }
 
     async fn watch_lease(
@@ -53,10 +67,15 @@ impl LeaseService for Api {
         request: Request<GetLeaseRequest>,
     ) -> Result<Response<Stream<Lease>>, Status> {
         let user = User::of(&request)?;
-        let id = LeaseId(request.into_inner().id);
+        let request = request.into_inner();
+        let id = LeaseId(request.id);
         self.find_lease(&user, id).await?;
+        let keeps = request.keepalive.then(|| Keeps::alive(&self.0, id));
         let api = self.clone();
-        let stream = streams::begin(&self.0.tasks, &self.0.stop, |outbox| api.follow_lease(id, outbox));
+        let stream = streams::begin(&self.0.tasks, &self.0.stop, |outbox| async move {
+            let _keeps = keeps;
+            api.follow_lease(id, outbox).await
+        });
         Ok(Response::new(stream))
     }
 
@@ -75,14 +94,49 @@ impl LeaseService for Api {
 
     async fn release_lease(&self, request: Request<ReleaseLeaseRequest>) -> Result<Response<Lease>, Status> {
         let user = User::of(&request)?;
-        let id = LeaseId(request.into_inner().id);
+        let request = request.into_inner();
+        let id = LeaseId(request.id);
         let before = self.find_lease(&user, id).await?;
         if before.state == i32::from(LeaseState::Closed) {
             return Ok(Response::new(before));
         }
-        let input = Input::ReleaseLease { lease: id, author: user.label() };
+        let input = Input::ReleaseLease { lease: id, author: user.label(), at_once: request.at_once };
         self.0.submit(input).await.map_err(|e| refused(&e))?;
         self.lease_now(id).await.map(Response::new)
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<ExtendLeaseRequest>,
+    ) -> Result<Response<ExtendLeaseResponse>, Status> {
+        let user = User::of(&request)?;
+        let request = request.into_inner();
+        let id = LeaseId(request.id);
+        self.find_lease(&user, id).await?;
+        let wanted = match request.wanted {
+            Some(Wanted::ByS(seconds)) => MoreTime::By(seconds.saturating_mul(1000)),
+            Some(Wanted::UntilMs(at)) => MoreTime::Until(Timestamp(at)),
+            None => return Err(Status::invalid_argument("wanted: say by how much, or until when")),
+        };
+        let (key, author) = (request.idempotency_key, user.label());
+        let input = Input::ExtendLease { lease: id, key, wanted, author };
+        let Reply::Extended(grant) = self.0.submit(input).await.map_err(|e| refused(&e))? else {
+            return Err(Status::internal("no extension"));
+        };
+        Ok(Response::new(ExtendLeaseResponse {
+            lease: Some(self.lease_now(id).await?),
+            until_ms: grant.until.0,
+            granted_ms: grant.granted_ms,
+            note: grant.note.unwrap_or_default(),
+        }))
+    }
+
+    async fn account_leases(
+        &self,
+        request: Request<AccountLeasesRequest>,
+    ) -> Result<Response<Stream<LeaseAccount>>, Status> {
+        let user = User::of(&request)?;
+        account::follow(self, &user, request.get_ref()).map(Response::new)
     }
 
     async fn start_run(&self, request: Request<StartRunRequest>) -> Result<Response<Run>, Status> {
@@ -196,6 +250,11 @@ fn lease_spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
         max_wait_ms: seconds(request.max_wait_s, DEFAULT_MAX_WAIT_S),
         purpose: request.purpose.clone(),
         ssh_keys: request.ssh_keys.clone(),
+        terms: Terms {
+            not_before: (request.not_before_ms > 0).then_some(Timestamp(request.not_before_ms)),
+            keepalive_ms: (request.keepalive_s > 0).then(|| request.keepalive_s.saturating_mul(1000)),
+            hold_ms: (request.hold_s > 0).then(|| request.hold_s.saturating_mul(1000)),
+        },
     })
 }
 

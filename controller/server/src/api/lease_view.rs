@@ -11,31 +11,64 @@ use hostler_proto::lease::v1 as wire;
 
 /// A lease, with its nodes as they are now.
 pub(super) fn lease(world: &World, lease: &Lease) -> wire::Lease {
-    let (state, since, expires, closed) = match &lease.state {
-        LeaseState::Queued { .. } => (wire::LeaseState::Queued, None, None, None),
-        LeaseState::Deploying { .. } => (wire::LeaseState::Deploying, None, None, None),
-        LeaseState::Active { since, expires, .. } => {
-            (wire::LeaseState::Active, Some(*since), Some(*expires), None)
-        }
-        LeaseState::Closing { ended, .. } => (wire::LeaseState::Closing, ended.active, None, None),
-        LeaseState::Closed { ended, at } => (wire::LeaseState::Closed, ended.active, None, Some(*at)),
+    let expires = match &lease.state {
+        LeaseState::Active { expires, .. } => Some(*expires),
+        _ => None,
     };
-    let ms = |at: Option<Timestamp>| at.map_or(0, |t| t.0);
+    let (times, terms) = (times(lease), &lease.spec.terms);
+    let seconds = |ms: Option<u64>| ms.unwrap_or_default() / 1000;
     wire::Lease {
         id: lease.id.0,
         tenant: world.tenants.get(lease.tenant).map(|t| t.name.clone()).unwrap_or_default(),
-        state: state.into(),
+        state: state(lease).into(),
         reason: explain::lease(world, lease),
         members: lease.spec.members.iter().map(member).collect(),
         nodes: lease.group_or_former().iter().filter_map(|a| leased_node(world, lease, a)).collect(),
         requested_ms: lease.requested.0,
-        active_ms: ms(since),
+        active_ms: times.active_ms,
         expires_ms: ms(expires),
-        closed_ms: ms(closed),
+        closed_ms: times.closed_ms,
         queue_position: queue_position(world, lease),
         close_reason: close_reason(lease).into(),
         purpose: lease.spec.purpose.clone(),
+        not_before_ms: ms(terms.not_before),
+        keepalive_s: seconds(terms.keepalive_ms),
+        hold_s: seconds(terms.hold_ms),
+        times: Some(times),
     }
+}
+
+pub(super) const fn state(lease: &Lease) -> wire::LeaseState {
+    match lease.state {
+        LeaseState::Queued { .. } => wire::LeaseState::Queued,
+        LeaseState::Deploying { .. } => wire::LeaseState::Deploying,
+        LeaseState::Active { .. } => wire::LeaseState::Active,
+        LeaseState::Closing { .. } => wire::LeaseState::Closing,
+        LeaseState::Closed { .. } => wire::LeaseState::Closed,
+    }
+}
+
+/// The moments between which the time of a lease goes.
+pub(super) fn times(lease: &Lease) -> wire::LeaseTimes {
+    let (active, ended, closed) = match &lease.state {
+        LeaseState::Queued { .. } | LeaseState::Deploying { .. } => (None, None, None),
+        LeaseState::Active { since, .. } => (Some(*since), None, None),
+        LeaseState::Closing { ended, .. } => (ended.active, Some(ended.at), None),
+        LeaseState::Closed { ended, at } => (ended.active, Some(ended.at), Some(*at)),
+    };
+    wire::LeaseTimes {
+        waits_from_ms: lease.waits_from().0,
+        // One whose group was dissolved waits again.
+        assigned_ms: ms(lease.course.assigned.filter(|_| !lease.is_queued())),
+        active_ms: ms(active),
+        held_ms: ms(lease.course.hold.as_ref().map(|hold| hold.since)),
+        ended_ms: ms(ended),
+        closed_ms: ms(closed),
+    }
+}
+
+fn ms(at: Option<Timestamp>) -> u64 {
+    at.map_or(0, |at| at.0)
 }
 
 fn member(member: &hostler_core::lease::Member) -> wire::MemberRequest {
@@ -57,7 +90,7 @@ fn queue_position(world: &World, lease: &Lease) -> u32 {
     place.and_then(|p| u32::try_from(p + 1).ok()).unwrap_or(0)
 }
 
-fn close_reason(lease: &Lease) -> wire::CloseReason {
+pub(super) fn close_reason(lease: &Lease) -> wire::CloseReason {
     match &lease.state {
         LeaseState::Closing { ended, .. } | LeaseState::Closed { ended, .. } => match ended.reason {
             CloseReason::Released => wire::CloseReason::Released,
@@ -65,6 +98,7 @@ fn close_reason(lease: &Lease) -> wire::CloseReason {
             CloseReason::WaitedTooLong => wire::CloseReason::WaitedTooLong,
             CloseReason::Infrastructure => wire::CloseReason::Infrastructure,
             CloseReason::Image => wire::CloseReason::Image,
+            CloseReason::Abandoned => wire::CloseReason::Abandoned,
         },
         _ => wire::CloseReason::Unspecified,
     }

@@ -1,7 +1,9 @@
 //! The services for people and CI jobs.
 
+mod account;
 mod apply;
 mod caller;
+mod keepalive;
 mod lease;
 mod lease_view;
 mod node;
@@ -9,6 +11,8 @@ mod node_view;
 mod run;
 pub(crate) mod status;
 mod streams;
+
+pub(crate) use keepalive::{Keepalives, watch_keepalives};
 
 use crate::controller::Controller;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::caller::User;
+use super::keepalive::Keeps;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
 use crate::storage::blocking;
@@ -105,8 +106,12 @@ pub(super) async fn follow(
         Followed { node, name, offset, shown: None }
     });
     let (followed, api, user) = (followed.collect(), api.clone(), user.clone());
+    let keeps = request.keepalive.then(|| Keeps::alive(&api.0, run.lease));
     let (tasks, stop) = (api.0.tasks.clone(), api.0.stop.clone());
-    Ok(streams::begin(&tasks, &stop, |outbox| Follower { api, user, run: run.id, followed, outbox }.run()))
+    Ok(streams::begin(&tasks, &stop, |outbox| async move {
+        let _keeps = keeps;
+        Follower { api, user, run: run.id, followed, outbox }.run().await
+    }))
 }
 
 /// How far a reader is with one task.

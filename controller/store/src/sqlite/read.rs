@@ -91,10 +91,19 @@ impl History for SqliteHistory {
     }
 
     fn leases(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<Lease>, StoreError> {
+        self.leases_before(tenant, LeaseId(u32::MAX), limit)
+    }
+
+    fn leases_before(
+        &self,
+        tenant: Option<TenantId>,
+        before: LeaseId,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError> {
         let mut statement = self.db.prepare_cached(
-            "SELECT id, body FROM lease WHERE ?1 IS NULL OR tenant = ?1 ORDER BY id DESC LIMIT ?2",
+            "SELECT id, body FROM lease WHERE id < ?1 AND (?2 IS NULL OR tenant = ?2) ORDER BY id DESC LIMIT ?3",
         )?;
-        let mut rows = statement.query(params![tenant.map(|t| t.0), limit])?;
+        let mut rows = statement.query(params![before.0, tenant.map(|t| t.0), limit])?;
         let mut leases = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, body): (i64, String) = (row.get(0)?, row.get(1)?);

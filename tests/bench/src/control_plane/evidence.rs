@@ -168,6 +168,7 @@ fn wipe() -> DiskWipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hostler_core::course::Terms;
     use hostler_core::hardware::{Arch, Firmware};
     use hostler_core::ids::LeaseId;
     use hostler_core::input::Reply;
@@ -209,6 +210,7 @@ mod tests {
                 max_wait_ms: 1_000,
                 purpose: String::new(),
                 ssh_keys: Vec::new(),
+                terms: Terms::default(),
             };
             self.inputs = 0;
             let Reply::Lease(id) = self.tell(Input::RequestLease { tenant, key: "k".into(), spec }) else {
@@ -254,7 +256,7 @@ mod tests {
         });
         let id = told.lease();
         assert_eq!(told.node(), StateName::Leased);
-        told.tell(Input::ReleaseLease { lease: id, author: "tenant ci".into() });
+        told.tell(Input::ReleaseLease { lease: id, author: "tenant ci".into(), at_once: false });
         assert!(told.world.leases.get(id).unwrap().is_closed());
         assert_eq!(told.node(), StateName::Ready);
         assert_eq!(told.inputs, INPUTS_PER_CYCLE);

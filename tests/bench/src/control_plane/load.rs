@@ -95,10 +95,10 @@ async fn cycle(service: &mut LeaseServiceClient<Channel>, idempotency_key: Strin
     let request =
         RequestLeaseRequest { idempotency_key, members: vec![member], ..RequestLeaseRequest::default() };
     let id = service.request_lease(request).await?.into_inner().id;
-    let mut changes = service.watch_lease(GetLeaseRequest { id }).await?.into_inner();
+    let mut changes = service.watch_lease(GetLeaseRequest { id, ..Default::default() }).await?.into_inner();
     let active = until(&mut changes, LeaseState::Active).await?;
     ensure!(active.nodes.len() == 1 && active.nodes.iter().all(|n| n.up), "not a whole group: {active:?}");
-    service.release_lease(ReleaseLeaseRequest { id }).await?;
+    service.release_lease(ReleaseLeaseRequest { id, ..Default::default() }).await?;
     let closed = until(&mut changes, LeaseState::Closed).await?;
     ensure!(closed.close_reason() == CloseReason::Released, "not as asked for: {closed:?}");
     Ok(())

@@ -4,6 +4,7 @@ mod bmc;
 mod diskless;
 mod fencing;
 mod first_wipe;
+mod leases;
 mod network;
 mod next_tenant;
 mod requests;

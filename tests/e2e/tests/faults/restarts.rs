@@ -55,6 +55,36 @@ async fn what_tenants_do_to_their_machines_touches_no_power_and_ends_with_the_le
     stage.end().await
 }
 
+/// What is asked for while nobody hears the machine was never sent: it waits for the agent that comes, whoever is
+/// restarted meanwhile. What was sent before is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_waits_for_a_machine_that_is_away() -> anyhow::Result<()> {
+    let stage = Setup::of(1).impatient().set().await?;
+    stage.register_all().await?;
+    let lease = stage.ci.lease("1").await?;
+    let id = &lease["id"];
+    let script = stage.directory().join("away.sh");
+    std::fs::write(&script, "poweroff; sleep 1000\n")?;
+    let sent = stage.ci.json(&format!("run {id} --detach --script {}", script.display())).await?;
+    stage.stage_of(stage.machine("r1-n01")?, |stage| *stage == MachineStage::Off).await?;
+    stage.event_of("r1-n01", "agent-lost").await?;
+
+    let waiting = stage.ci.json(&format!("run {id} --detach -- uname")).await?;
+    assert_eq!(waiting["tasks"][0]["state"], "pending");
+    stage.kill()?;
+    stage.start()?;
+    let before_it_is_back = stage.ci.json(&format!("run {id} --detach -- uname")).await?;
+    stage.machine("r1-n01")?.chassis().on();
+    for run in [waiting, before_it_is_back] {
+        let (code, lines) = stage.ci.follow(&format!("run --attach {}", run["id"]))?.end().await?;
+        assert_eq!(code, Some(0), "{lines:?}");
+    }
+    let (code, lines) = stage.ci.follow(&format!("run --attach {}", sent["id"]))?.end().await?;
+    assert_eq!(code, Some(5), "{lines:?}");
+    assert_eq!(task(&lines, "r1-n01")["state"], "lost");
+    stage.end().await
+}
+
 /// Its token is used up, and its agent gone: it is started anew, in a boot of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_restarts_while_it_is_looked_at_is_started_anew() -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! `hostler lease …`
 
+pub(crate) mod extend;
+pub(crate) mod keepalive;
 pub(crate) mod list;
 pub(crate) mod release;
 pub(crate) mod request;
@@ -19,6 +21,10 @@ pub(crate) enum Command {
     Show(show::Arguments),
     /// List your leases, newest first
     List(list::Arguments),
+    /// Keep a lease for longer
+    Extend(extend::Arguments),
+    /// Keep a lease alive for as long as the process that started this lives
+    Keepalive(keepalive::Arguments),
     /// Give the machines back
     Release(release::Arguments),
 }

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::member;
 use crate::model::lease::Lease;
+use crate::moment;
 use crate::render;
 use crate::request_file::RequestFile;
 use crate::session::Session;
@@ -24,6 +25,8 @@ Examples:
   hostler lease request db=1,nodes=r1-n07+r1-n08,image=debian web=2:ppc64le,pool=fast,image=fedora
   hostler lease request 1 --image debian --ssh-key ~/.ssh/id_ed25519.pub --wait
   hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
+  hostler lease request 1 --image fedora --keepalive 2m --on-failure hold:4h --wait    # in a CI job
+  hostler lease request 8 --image fedora --not-before '2026-03-21T22:00Z'
 
 A member is [ROLE=]COUNT[:ARCH][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME]. The file says the same:
 
@@ -60,6 +63,16 @@ pub(crate) struct Arguments {
     /// How long to stay in the queue [default: 1d]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_wait: Option<Duration>,
+    /// Do not begin before this moment, in UTC; --max-wait counts from then
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    not_before: Option<u64>,
+    /// End the lease when nobody has kept it alive for so long; see `hostler lease keepalive`
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    keepalive: Option<Duration>,
+    /// Whether machines on which a run failed are given back at the end, or held for somebody to look at: for 2h, unless
+    /// another time is given [default: release]
+    #[arg(long, value_name = "release|hold[:DURATION]", value_parser = OnFailure::parse)]
+    on_failure: Option<OnFailure>,
     /// Public key that may log in to the machines as root, such as ~/.ssh/id_ed25519.pub; may be repeated
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
@@ -72,6 +85,41 @@ pub(crate) struct Arguments {
     /// Name of this request; a repeated one is the same request [default: a random one]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+}
+
+/// What becomes of machines on which a run failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnFailure {
+    /// They are given back as ever.
+    Release,
+    /// They are held for so long.
+    Hold(Duration),
+}
+
+impl OnFailure {
+    const HOLD: Duration = Duration::from_secs(2 * 3600);
+
+    /// # Errors
+    /// A text for people.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let expected = "write release, hold, or hold:DURATION such as hold:4h";
+        match text.split_once(':') {
+            None if text == "release" => Ok(Self::Release),
+            None if text == "hold" => Ok(Self::Hold(Self::HOLD)),
+            Some(("hold", span)) => humantime::parse_duration(span)
+                .map(Self::Hold)
+                .map_err(|problem| format!("{problem}; {expected}")),
+            _ => Err(expected.to_owned()),
+        }
+    }
+
+    /// As the wire has it.
+    fn hold_s(self) -> u64 {
+        match self {
+            Self::Release => 0,
+            Self::Hold(span) => seconds(Some(span)),
+        }
+    }
 }
 
 /// A group of one role without a MEMBER.
@@ -128,6 +176,9 @@ fn build(arguments: Arguments) -> Result<RequestLeaseRequest, Error> {
         duration_s: seconds(arguments.duration.or(file.duration)),
         max_wait_s: seconds(arguments.max_wait.or(file.max_wait)),
         purpose: arguments.purpose.or(file.purpose).unwrap_or_default(),
+        not_before_ms: arguments.not_before.or(file.not_before).unwrap_or_default(),
+        keepalive_s: seconds(arguments.keepalive.or(file.keepalive)),
+        hold_s: arguments.on_failure.or(file.on_failure).map_or(0, OnFailure::hold_s),
         ssh_keys: arguments
             .ssh_keys
             .iter()
@@ -209,6 +260,19 @@ mod tests {
             (1, 3, "ppc64le")
         );
         assert_eq!(request.idempotency_key.len(), 36);
+    }
+
+    #[test]
+    fn terms() {
+        let line = "hostler lease request 1 --keepalive 2m --on-failure hold --not-before 2026-03-21T10:12Z";
+        let request = request(line).unwrap();
+        assert_eq!((request.keepalive_s, request.hold_s), (120, 7_200));
+        assert_eq!(request.not_before_ms, 1_774_087_920_000);
+        assert_eq!(OnFailure::parse("hold:30m"), Ok(OnFailure::Hold(Duration::from_secs(1_800))));
+        assert_eq!(OnFailure::parse("release").map(OnFailure::hold_s), Ok(0));
+        for text in ["", "keep", "hold:", "hold:soon", "release:1h"] {
+            assert!(OnFailure::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use hostler_proto::lease::v1::GetLeaseRequest;
 
 const EXAMPLES: &str = "\
 Examples:
-  hostler lease show 7
+  hostler lease show 7                               # ends with a bar of where its time went
   hostler lease show 7 --phases                      # where the time of the deployment went
   hostler lease show 7 --known-hosts > known_hosts   # then: ssh -o UserKnownHostsFile=known_hosts root@ADDRESS
   hostler lease show 7 -o json | jq -r '.nodes[].address'";
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
     let client = session.connect()?;
-    let request = GetLeaseRequest { id: arguments.id };
+    let request = GetLeaseRequest { id: arguments.id, keepalive: false };
     let action = format!("show lease {}", arguments.id);
     let lease: Lease = client.call(action, async || client.leases().get_lease(request).await).await?.into();
     let render = |lease: &Lease, look: &_| match arguments.known_hosts {

@@ -92,7 +92,7 @@ fn verdict(lease: &Lease) -> Option<Result<(), Error>> {
     }
 }
 
-fn ended(lease: &Lease, reason: CloseReason) -> Error {
+pub(super) fn ended(lease: &Lease, reason: CloseReason) -> Error {
     let because = lease.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
     Error::LeaseEnded { id: lease.id, reason, why: format!("it {}{because}", reason.as_str()) }
 }
@@ -100,7 +100,7 @@ fn ended(lease: &Lease, reason: CloseReason) -> Error {
 /// How one connection ended.
 enum End {
     /// The lease is active.
-    There(Lease),
+    There(Box<Lease>),
     Broken(Status),
 }
 
@@ -115,11 +115,11 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     async fn run(mut self) -> Result<Lease, Error> {
-        let request = GetLeaseRequest { id: self.id };
+        let request = GetLeaseRequest { id: self.id, keepalive: true };
         loop {
             let status = match self.client.leases().watch_lease(request).await {
                 Ok(stream) => match self.follow(stream.into_inner()).await? {
-                    End::There(lease) => return Ok(lease),
+                    End::There(lease) => return Ok(*lease),
                     End::Broken(status) => status,
                 },
                 Err(status) => status,
@@ -153,7 +153,7 @@ impl Watch<'_> {
             self.changed(&lease)?;
             if let Some(verdict) = verdict(&lease) {
                 self.ui.keep_live();
-                return verdict.map(|()| End::There(lease));
+                return verdict.map(|()| End::There(Box::new(lease)));
             }
         }
     }
@@ -198,7 +198,9 @@ mod tests {
 
     #[test]
     fn how_a_wait_ends() {
-        use pb::CloseReason::{Expired, Image, Infrastructure, Released, Unspecified, WaitedTooLong};
+        use pb::CloseReason::{
+            Abandoned, Expired, Image, Infrastructure, Released, Unspecified, WaitedTooLong,
+        };
         use pb::LeaseState::{Active, Closed, Closing, Deploying, Queued};
         let cases = [
             (Queued, Unspecified, None),
@@ -208,6 +210,7 @@ mod tests {
             (Closing, Infrastructure, Some(Exit::Infrastructure)),
             (Closed, WaitedTooLong, Some(Exit::TimedOut)),
             (Closed, Expired, Some(Exit::TimedOut)),
+            (Closed, Abandoned, Some(Exit::TimedOut)),
             (Closed, Released, Some(Exit::Refused)),
             (Closed, Image, Some(Exit::Refused)),
             (Closed, Infrastructure, Some(Exit::Infrastructure)),

@@ -75,7 +75,7 @@ impl<'a> Follower<'a> {
 
     fn request(&self) -> FollowRunRequest {
         let offsets = self.offsets.iter().map(|(node, offset)| (node.clone(), offset.reached())).collect();
-        FollowRunRequest { id: self.run.id, offsets }
+        FollowRunRequest { id: self.run.id, offsets, keepalive: true }
     }
 
     async fn read(&mut self, mut stream: Streaming<RunEvent>) -> Result<End, Error> {

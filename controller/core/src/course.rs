@@ -1,0 +1,137 @@
+//! The course of a lease: on what terms it was asked for, and what happened to it on its way that its state does not
+//! tell.
+
+use crate::lease::CloseReason;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How a lease begins, is kept and ends, beyond which machines it asks for and how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// It is not considered before this. The bound on waiting counts from here.
+    pub not_before: Option<Timestamp>,
+    /// If set, it ends when nobody has kept it alive for so long, in milliseconds.
+    pub keepalive_ms: Option<u64>,
+    /// If set, a lease on which a run failed is held for so long instead of ending, in milliseconds.
+    pub hold_ms: Option<u64>,
+}
+
+/// What happened to a lease on its way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    /// Its earliest start, until that has come.
+    pub early: Option<Timestamp>,
+    /// When its last group was assigned.
+    pub assigned: Option<Timestamp>,
+    /// The next warning of its end.
+    pub warning: Option<Warning>,
+    /// The first run that failed, for people. Noted only where the lease would be held for it.
+    pub failure: Option<String>,
+    /// Set when it was held instead of ending.
+    pub hold: Option<Hold>,
+    /// What was asked for beyond its end, the oldest first.
+    pub extensions: Vec<Extension>,
+}
+
+/// A word before the end of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// When it is due.
+    pub at: Timestamp,
+    /// How long before the end that is.
+    pub minutes: u64,
+}
+
+/// A lease that has ended but for its machines, which are left as they are for somebody to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Since when; the tenant's time ended here.
+    pub since: Timestamp,
+    /// Why the lease would have ended.
+    pub reason: CloseReason,
+    /// The same for people.
+    pub detail: String,
+}
+
+/// An answer to a request for more time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Chosen by the caller: the same key again is the same extension.
+    pub key: String,
+    /// What was asked for.
+    pub wanted: MoreTime,
+    /// Who, for people.
+    pub author: String,
+    /// When.
+    pub at: Timestamp,
+    /// What was granted.
+    pub grant: Grant,
+}
+
+/// How much longer a lease is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoreTime {
+    /// So many milliseconds longer than it lasts now.
+    By(u64),
+    /// Until this moment.
+    Until(Timestamp),
+}
+
+/// What came of a request for more time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The new end.
+    pub until: Timestamp,
+    /// How much later that is than the end before, in milliseconds.
+    pub granted_ms: u64,
+    /// Why it is less than was asked for, for people; none if it is not.
+    pub note: Option<String>,
+}
+
+/// Minutes before the end of a lease at which it is told.
+const WARNINGS: [u64; 3] = [30, 5, 0];
+
+impl Warning {
+    /// The first word of an end that is known from `now` on, as far as there is time for it.
+    #[must_use]
+    pub fn first(now: Timestamp, end: Timestamp) -> Option<Self> {
+        Self::before(end).find(|warning| warning.at > now)
+    }
+
+    /// The word after this one.
+    #[must_use]
+    pub fn next(self, end: Timestamp) -> Option<Self> {
+        Self::before(end).find(|warning| warning.minutes < self.minutes)
+    }
+
+    fn before(end: Timestamp) -> impl Iterator<Item = Self> {
+        let at = move |minutes: u64| end.0.checked_sub(minutes * 60_000).map(Timestamp);
+        WARNINGS.into_iter().filter_map(move |minutes| Some(Self { at: at(minutes)?, minutes }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn minutes(now: u64, end: u64) -> Vec<u64> {
+        let at = |minutes: u64| Timestamp(minutes * 60_000);
+        let first = Warning::first(at(now), at(end));
+        std::iter::successors(first, |warning| warning.next(at(end))).map(|w| w.minutes).collect()
+    }
+
+    #[test]
+    fn there_are_as_many_warnings_as_there_is_time_for() {
+        for (now, end, expected) in [
+            (100, 160, vec![30, 5, 0]),
+            (100, 130, vec![5, 0]),
+            (100, 105, vec![0]),
+            (100, 101, vec![0]),
+            (0, 3, vec![0]),
+        ] {
+            assert_eq!(minutes(now, end), expected, "{now} to {end}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! More time for a lease.
+
+use super::Result;
+use crate::course::{Extension, Grant, MoreTime, Warning};
+use crate::event::Severity;
+use crate::ids::LeaseId;
+use crate::input::{Refusal, Reply};
+use crate::lease::{Lease, LeaseState};
+use crate::text::span;
+use crate::time::Timestamp;
+use crate::world::World;
+use std::time::Duration;
+
+/// Requests for more time that one lease may have; more are a loop that went wrong.
+const MAX_EXTENSIONS: usize = 256;
+
+/// The longest time that a lease may last, with all that it was extended by: 30 days.
+const MAX_TOTAL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl World {
+    pub(super) fn on_extend(&mut self, id: LeaseId, key: String, wanted: MoreTime, author: String) -> Result {
+        let lease =
+            self.leases.get(id).ok_or_else(|| Refusal::NotFound(format!("there is no lease {id}")))?;
+        if let Some(known) = lease.course.extensions.iter().find(|e| e.key == key) {
+            return if known.wanted == wanted {
+                Ok(Reply::Extended(known.grant.clone()))
+            } else {
+                let text = format!("the idempotency key {key:?} was used for another extension");
+                Err(Refusal::Conflict(text))
+            };
+        }
+        if key.is_empty() || key.len() > 128 {
+            return Err(Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
+        }
+        if lease.course.extensions.len() >= MAX_EXTENSIONS {
+            let text = format!("lease {id} was extended {MAX_EXTENSIONS} times already: ask for longer ones");
+            return Err(Refusal::Conflict(text));
+        }
+        let grant = decide(lease, wanted)?;
+        let at = self.meta.now;
+        let message = format!("lease {id} lasts until {}: extended by {author}", grant.until.utc());
+        let message = grant.note.iter().fold(message, |message, note| format!("{message}; {note}"));
+        self.change_lease(id, |l| {
+            if let LeaseState::Active { expires, .. } = &mut l.state {
+                *expires = grant.until;
+            }
+            l.course.warning = Warning::first(at, grant.until);
+            l.course.extensions.push(Extension { key, wanted, author, at, grant: grant.clone() });
+        });
+        self.tell(Severity::Info, "lease-extended", id, message);
+        Ok(Reply::Extended(grant))
+    }
+}
+
+/// How much more time an active lease gets. The only place that decides it: whoever wants to keep machines free for
+/// others grants less here, and says in the note why.
+fn decide(lease: &Lease, wanted: MoreTime) -> std::result::Result<Grant, Refusal> {
+    let id = lease.id;
+    let (since, expires) = match &lease.state {
+        LeaseState::Active { since, expires, .. } => (*since, *expires),
+        LeaseState::Queued { .. } | LeaseState::Deploying { .. } => {
+            let text = format!("lease {id} is not active yet: its time has not begun");
+            return Err(Refusal::Conflict(text));
+        }
+        LeaseState::Closing { ended, .. } | LeaseState::Closed { ended, .. } => {
+            let text = format!("lease {id} has ended ({}): ask for another one", ended.detail);
+            return Err(Refusal::Conflict(text));
+        }
+    };
+    let asked = match wanted {
+        MoreTime::By(ms) => expires.after(Duration::from_millis(ms)),
+        MoreTime::Until(at) => at,
+    };
+    if asked <= expires {
+        let text = format!("lease {id} lasts until {} as it is", expires.utc());
+        return Err(Refusal::Invalid(text));
+    }
+    let until = asked.min(since.after(MAX_TOTAL));
+    if until <= expires {
+        let text =
+            format!("lease {id} lasts until {}, and no lease lasts longer than 30 days", expires.utc());
+        return Err(Refusal::Conflict(text));
+    }
+    let granted = |until: Timestamp| until.since(expires);
+    let note = (until < asked).then(|| {
+        let (got, of) = (span(granted(until)), span(granted(asked)));
+        format!("granted {got} of {of}: no lease lasts longer than 30 days")
+    });
+    let granted_ms = until.0 - expires.0;
+    Ok(Grant { until, granted_ms, note })
+}
