@@ -25,6 +25,7 @@ mod request_file;
 mod results;
 mod retry;
 mod session;
+mod source;
 mod status;
 mod text;
 mod ui;

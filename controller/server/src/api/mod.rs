@@ -3,6 +3,7 @@
 mod apply;
 mod caller;
 mod lease;
+mod lease_request;
 mod lease_view;
 mod node;
 mod node_view;

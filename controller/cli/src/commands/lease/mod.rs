@@ -1,5 +1,6 @@
 //! `hostler lease …`
 
+mod dry_run;
 pub(crate) mod list;
 pub(crate) mod release;
 pub(crate) mod request;
