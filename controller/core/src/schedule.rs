@@ -60,7 +60,8 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
             free.retain(|n| !group.iter().any(|a| a.node == n.id));
             decisions.push(Decision::Start { lease: id, group });
         } else {
-            let reserve = !usable.is_empty() && request.fit(&by_last_use(world, Node::in_service)).is_some();
+            let could_be_had = || Request::hopeful(world, &lease.spec).fit(&by_last_use(world, Node::in_service));
+            let reserve = !usable.is_empty() && could_be_had().is_some();
             free.retain(|n| !(reserve && request.could_use(n)));
             waiting.insert(asked(lease));
             decisions.push(Decision::Wait { lease: id, reason: asks_for(lease) });

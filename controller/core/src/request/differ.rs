@@ -4,14 +4,22 @@
 
 use super::matching::Matching;
 use super::scope::{Fits, Scope};
-use super::search::{GaveUp, Owners, Search};
+use super::search::{GaveUp, Owners, Search, cells};
 use crate::constraint::Fact;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a comparison costs here, where each step looks ahead.
+const LOOKING_AHEAD: usize = 100;
 
 /// One search, for given numbers of machines.
 pub(super) struct Differ<'s, 'n> {
     search: &'s Search<'n>,
-    fits: &'s Fits,
+    /// The nodes that are looked at: of those that are as good as each other no more than can be used.
+    nodes: Vec<usize>,
+    /// Of these nodes.
+    fits: Fits,
+    /// Of these nodes.
+    scopes: Vec<Scope<'n>>,
     /// The members of the slots that have to differ in something, member by member.
     slots: Vec<usize>,
     /// Those of the others.
@@ -24,31 +32,40 @@ pub(super) struct Differ<'s, 'n> {
 }
 
 impl<'s, 'n> Differ<'s, 'n> {
-    pub(super) fn new(search: &'s Search<'n>, fits: &'s Fits, counts: &[usize]) -> Self {
+    pub(super) fn new(search: &'s Search<'n>, fits: &Fits, counts: &[usize]) -> Self {
         let slots = counts.iter().enumerate().flat_map(|(m, count)| std::iter::repeat_n(m, *count));
         let differs = |member: &usize| search.different.iter().any(|scope| scope.members[*member]);
-        let (slots, others) = slots.partition(differs);
-        let nodes = fits.first().map_or(0, Vec::len);
+        let (slots, others): (Vec<_>, Vec<_>) = slots.partition(differs);
+        let kinds = kinds(search, fits);
+        let nodes = useful(search, &kinds, slots.len(), others.len());
+        let fits: Fits = fits.iter().map(|fits| nodes.iter().map(|node| fits[*node]).collect()).collect();
         Self {
             search,
+            scopes: search.different.iter().map(|scope| scope.of(&nodes)).collect(),
+            kinds: nodes.iter().map(|node| kinds[*node]).collect(),
+            owners: vec![None; nodes.len()],
+            taken: vec![BTreeSet::new(); search.different.len()],
+            nodes,
             fits,
             slots,
             others,
-            kinds: kinds(search, fits, nodes),
-            owners: vec![None; nodes],
-            taken: vec![BTreeSet::new(); search.different.len()],
         }
     }
 
-    pub(super) fn run(mut self) -> Result<Option<Owners>, GaveUp> {
+    pub(super) fn run(mut self, nodes: usize) -> Result<Option<Owners>, GaveUp> {
         if !self.is_promising(0) || !self.place(0, 0)? {
             return Ok(None);
         }
         let left = self.left();
         let mut matching = Matching::new(&left);
-        let is_whole = self.others.iter().all(|member| matching.add(*member));
-        let owners = self.owners.iter().zip(matching.owners()).map(|(owner, other)| owner.or(other));
-        Ok(is_whole.then(|| owners.collect()))
+        if !self.others.iter().all(|member| matching.add(*member)) {
+            return Ok(None);
+        }
+        let mut owners = vec![None; nodes];
+        for ((node, owner), other) in self.nodes.iter().zip(&self.owners).zip(matching.owners()) {
+            owners[*node] = owner.or(other);
+        }
+        Ok(Some(owners))
     }
 
     /// Finds machines for the slots from this one on. Slots of one member take machines in ascending order, since their
@@ -60,7 +77,7 @@ impl<'s, 'n> Differ<'s, 'n> {
             if !self.is_open(member, node) || !tried.insert(self.kinds[node]) {
                 continue;
             }
-            self.search.spend(self.fits)?;
+            self.search.spend(cells(&self.fits) * LOOKING_AHEAD)?;
             self.take(member, node);
             let is_same_member = self.slots.get(slot + 1) == Some(&member);
             let from = if is_same_member { node + 1 } else { 0 };
@@ -79,19 +96,19 @@ impl<'s, 'n> Differ<'s, 'n> {
         };
         self.fits[member][node]
             && self.owners[node].is_none()
-            && !self.search.different.iter().zip(&self.taken).any(clashes)
+            && !self.scopes.iter().zip(&self.taken).any(clashes)
     }
 
     fn take(&mut self, member: usize, node: usize) {
         self.owners[node] = Some(member);
-        for (scope, taken) in self.search.different.iter().zip(&mut self.taken) {
+        for (scope, taken) in self.scopes.iter().zip(&mut self.taken) {
             taken.extend(scope.keys[node].filter(|_| scope.members[member]));
         }
     }
 
     fn give_back(&mut self, member: usize, node: usize) {
         self.owners[node] = None;
-        for (scope, taken) in self.search.different.iter().zip(&mut self.taken) {
+        for (scope, taken) in self.scopes.iter().zip(&mut self.taken) {
             if let Some(key) = scope.keys[node].filter(|_| scope.members[member]) {
                 taken.remove(&key);
             }
@@ -105,7 +122,7 @@ impl<'s, 'n> Differ<'s, 'n> {
         if !Matching::holds(&left, slots.iter().chain(&self.others).copied()) {
             return false;
         }
-        self.search.different.iter().all(|scope| {
+        self.scopes.iter().all(|scope| {
             let concerned = slots.iter().copied().filter(|member| scope.members[*member]);
             Matching::holds(&by_value(scope, &left), concerned)
         })
@@ -140,7 +157,7 @@ fn by_value(scope: &Scope<'_>, fits: &Fits) -> Fits {
 }
 
 /// Numbers the nodes by what is known of them here.
-fn kinds(search: &Search<'_>, fits: &Fits, nodes: usize) -> Vec<usize> {
+fn kinds(search: &Search<'_>, fits: &Fits) -> Vec<usize> {
     let mut numbers = BTreeMap::new();
     let kind = |node: usize| {
         let suits: Vec<_> = fits.iter().map(|fits| fits[node]).collect();
@@ -148,5 +165,18 @@ fn kinds(search: &Search<'_>, fits: &Fits, nodes: usize) -> Vec<usize> {
         let next = numbers.len();
         *numbers.entry((suits, keys)).or_insert(next)
     };
-    (0..nodes).map(kind).collect()
+    (0..fits.first().map_or(0, Vec::len)).map(kind).collect()
+}
+
+/// The first nodes of each kind: one for each thing to differ in, since a second one would be alike, and one for each slot
+/// that may be as any other.
+fn useful(search: &Search<'_>, kinds: &[usize], slots: usize, others: usize) -> Vec<usize> {
+    let mut used = vec![0; kinds.len()];
+    let is_useful = |node: &usize| {
+        let is_known = search.different.iter().all(|scope| scope.keys[*node].is_some());
+        let most = others + if is_known { search.different.len() } else { slots };
+        used[kinds[*node]] += 1;
+        used[kinds[*node]] <= most
+    };
+    (0..kinds.len()).filter(is_useful).collect()
 }

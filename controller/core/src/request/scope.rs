@@ -51,6 +51,11 @@ impl<'n> Scope<'n> {
         values
     }
 
+    /// The same for some of the nodes.
+    pub(super) fn of(&self, nodes: &[usize]) -> Self {
+        Self { members: self.members.clone(), keys: nodes.iter().map(|node| self.keys[*node]).collect() }
+    }
+
     /// What is left for its members if they all have to have `value`.
     pub(super) fn narrow(&self, fits: &Fits, value: Option<Fact<'n>>) -> Fits {
         let narrow = |(fits, concerned): (&Vec<bool>, &bool)| {

@@ -9,8 +9,8 @@ use crate::constraint::Likeness;
 use crate::node::Node;
 use std::cell::Cell;
 
-/// Comparisons of a member with a node until a search is given up: some tens of milliseconds.
-const MAX_WORK: usize = 20_000_000;
+/// Comparisons of a member with a node until a search is given up: some tenths of a second.
+const MAX_WORK: usize = 50_000_000;
 
 /// For each node: the member that gets it.
 pub(super) type Owners = Vec<Option<usize>>;
@@ -82,15 +82,16 @@ impl<'n> Search<'n> {
     }
 
     fn arrange(&self, fits: &Fits) -> Result<Option<Owners>, GaveUp> {
-        self.spend(fits)?;
+        self.spend(cells(fits))?;
         if self.different.is_empty() {
             return Ok(self.matched(fits));
         }
+        let nodes = fits.first().map_or(0, Vec::len);
         let mut counts = self.least.clone();
-        let Some(mut owners) = Differ::new(self, fits, &counts).run()? else { return Ok(None) };
+        let Some(mut owners) = Differ::new(self, fits, &counts).run(nodes)? else { return Ok(None) };
         self.grow(|member| {
             counts[member] += 1;
-            if let Ok(Some(more)) = Differ::new(self, fits, &counts).run() {
+            if let Ok(Some(more)) = Differ::new(self, fits, &counts).run(nodes) {
                 owners = more;
                 true
             } else {
@@ -124,9 +125,14 @@ impl<'n> Search<'n> {
         }
     }
 
-    /// Counts the work of looking at each node for each member once.
-    pub(super) fn spend(&self, fits: &Fits) -> Result<(), GaveUp> {
-        self.work.set(self.work.get() + fits.iter().map(Vec::len).sum::<usize>());
+    /// Counts so many comparisons.
+    pub(super) fn spend(&self, work: usize) -> Result<(), GaveUp> {
+        self.work.set(self.work.get().saturating_add(work));
         if self.work.get() > MAX_WORK { Err(GaveUp) } else { Ok(()) }
     }
+}
+
+/// The comparisons that looking at each node for each member takes.
+pub(super) fn cells(fits: &Fits) -> usize {
+    fits.iter().map(Vec::len).sum()
 }

@@ -38,7 +38,7 @@ pub(crate) fn members(request: &str) -> Vec<Member> {
             let ends = |w: &&&str| !["in", "among", "with"].contains(*w);
             Member {
                 role: format!("r{index}"),
-                count: words[0].split("..").next().unwrap().parse().expect("a number of machines"),
+                count: words[0].split("..").next().unwrap_or_default().parse().expect("a number of machines"),
                 at_most: words[0].split_once("..").map(|(_, most)| most.parse().expect("the most")),
                 arch: match words[1] {
                     "any" => BTreeSet::new(),

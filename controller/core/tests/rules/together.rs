@@ -1,7 +1,7 @@
 //! What is asked of the machines of a group together.
 
 use crate::given::{bmc, members, spec};
-use crate::rack::{Rack, TENANT};
+use crate::rack::Rack;
 use hostler_core::input::{Input, PowerResult};
 use hostler_core::lease::{LeaseSpec, LeaseState};
 use hostler_core::node::{NodeSpec, StateName};
@@ -16,7 +16,7 @@ fn rack(machines: &[&str]) -> Rack {
         rack.register(NodeSpec { rack: place(1), switch: place(2), ..spec(words[0]) });
     }
     for machine in machines {
-        rack.work(machine.split(' ').next().unwrap(), StateName::Ready);
+        rack.work(crate::given::name_of(machine), StateName::Ready);
     }
     rack
 }
@@ -30,7 +30,7 @@ fn ask(machines: &[&str], busy: &str, request: &str) -> String {
     let input = rack.ask(request);
     match rack.tell(input) {
         Err(refusal) => refusal.to_string(),
-        Ok(_) => match rack.world.leases.values().last().unwrap() {
+        Ok(_) => match rack.world.leases.values().last().expect("a lease") {
             lease if lease.is_queued() => "waits".to_owned(),
             lease => rack.group(lease.id).join(" "),
         },
@@ -194,27 +194,50 @@ fn exists(rack: &Rack, spec: &LeaseSpec, chosen: &mut Vec<usize>) -> bool {
     })
 }
 
+/// As many racks, switches and cages as said, and a machine for each pair of the first two; the cage is their sum. Asking
+/// for that many machines without anything in common asks for a transversal of a cyclic Latin square, and those of even
+/// order have none, though every two of the three could be had.
+fn latin_square(order: u8) -> Rack {
+    let mut rack = Rack::new();
+    let pairs = (0..order).flat_map(|row| (0..order).map(move |column| (row, column)));
+    let node = |(row, column)| {
+        let spec = NodeSpec {
+            rack: Some(format!("r{row}")),
+            switch: Some(format!("s{column}")),
+            labels: [("cage".to_owned(), format!("c{}", (row + column) % order))].into(),
+            address: std::net::Ipv4Addr::new(10, 1, row, column),
+            mac: hostler_core::hardware::Mac([2, 0, 0, 0, row, column]),
+            ..spec(&format!("n{row}-{column}"))
+        };
+        (spec.clone(), bmc(&spec))
+    };
+    rack.accept(Input::Apply { author: "ada".into(), nodes: pairs.map(node).collect() });
+    rack
+}
+
+fn transversal(order: u8) -> Result<(), String> {
+    let request = format!("{order} any; different rack; different switch; different label.cage");
+    let spec =
+        LeaseSpec { groupings: crate::given::groupings(&request), members: members(&request), ..empty() };
+    schedule::satisfiable(&latin_square(order).world, &spec)
+}
+
+#[test]
+fn what_only_all_together_make_impossible_is_found() {
+    for order in [3, 5, 7] {
+        assert_eq!(transversal(order), Ok(()), "{order}");
+    }
+    for order in [2, 4] {
+        let refusal = transversal(order).unwrap_err();
+        assert!(refusal.contains("could be had one by one, but not all at once"), "{order}: {refusal}");
+    }
+}
+
 /// What would take for ever is refused in words, and soon.
 #[test]
 fn a_search_that_would_take_for_ever_is_given_up() {
-    let mut rack = Rack::new();
-    // Three roles that differ in two ways among machines that are laid out so that only few combinations work out.
-    let nodes: Vec<_> = (0..400_u32)
-        .map(|i| NodeSpec {
-            rack: Some(format!("r{}", i % 20)),
-            switch: Some(format!("s{}", (i * 7 + i / 20 * 3) % 19)),
-            address: std::net::Ipv4Addr::from(0x0a01_0000 + i),
-            mac: hostler_core::hardware::Mac([2, 0, 0, 0, (i / 256) as u8, (i % 256) as u8]),
-            ..spec(&format!("n{i}"))
-        })
-        .map(|spec| (spec.clone(), bmc(&spec)))
-        .collect();
-    rack.accept(Input::Apply { author: "ada".into(), nodes });
-    let request = "20 any; different rack; different switch";
-    let spec =
-        LeaseSpec { groupings: crate::given::groupings(request), members: members(request), ..empty() };
-    let refusal = rack.refuse(Input::RequestLease { tenant: TENANT, key: "hard".into(), spec });
-    assert!(!refusal.to_string().is_empty());
+    let refusal = transversal(12).unwrap_err();
+    assert!(refusal.starts_with("the search for a group was given up"), "{refusal}");
 }
 
 fn empty() -> LeaseSpec {
