@@ -152,6 +152,12 @@ pub struct Inventory {
     pub product: String,
     /// Logical processors.
     pub cpus: u32,
+    /// Cores of all processors together; 0 if unknown.
+    pub cpu_cores: u32,
+    /// Processor packages; 0 if unknown.
+    pub cpu_sockets: u32,
+    /// As the processor calls itself.
+    pub cpu_model: String,
     /// Memory that the system can use.
     pub memory_bytes: u64,
     /// Its Ethernet interfaces, by name.

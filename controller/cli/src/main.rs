@@ -26,6 +26,7 @@ mod request_file;
 mod results;
 mod retry;
 mod session;
+mod source;
 mod status;
 mod text;
 mod ui;

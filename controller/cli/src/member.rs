@@ -1,11 +1,15 @@
-//! The compact way to write a member of a group: `server=2:x86_64,pool=fast,image=fedora,nodes=a+b`.
+//! The compact way to write a member of a group: `server=1..4:x86_64|aarch64,image=fedora where cpu.cores >= 16`.
 //!
 //! ```text
-//! MEMBER = [ROLE "="] COUNT [(":" | "x") ARCH] *("," KEY "=" VALUE)
+//! MEMBER = [ROLE "="] COUNT [(":" | "x") ARCH *("|" ARCH)] *("," KEY "=" VALUE) [" where " CONSTRAINT]
+//! COUNT  = NUMBER [".." NUMBER]
 //! KEY    = "pool" | "image" | "nodes"
 //! ```
+//!
+//! The constraint is read by the controller, which says where it is wrong.
 
 use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::source::Source;
 use hostler_proto::lease::v1::MemberRequest;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,23 +19,32 @@ pub(crate) const ARCHITECTURES: [&str; 3] = ["x86_64", "aarch64", "ppc64le"];
 /// The role of a member that names none.
 pub(crate) const DEFAULT_ROLE: &str = "node";
 const KEYS: [&str; 3] = ["pool", "image", "nodes"];
-const SHAPE: &str =
-    "write it as [ROLE=]COUNT[:ARCH][,pool=P][,image=I][,nodes=A+B], for example server=2:x86_64";
+const SHAPE: &str = "write it as [ROLE=]COUNT[:ARCH][,pool=P][,image=I][,nodes=A+B][ where CONSTRAINT], for example server=2:x86_64";
+/// What stands before a constraint.
+const WHERE: &str = " where ";
+
+/// A member as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) request: MemberRequest,
+    /// Where its constraint was written, if it has one.
+    pub(crate) constraint: Option<Source>,
+}
 
 /// Parses all members of a request; the texts are what the user wrote, one for each member.
 ///
 /// # Errors
 /// A diagnostic for each member that makes no sense or has the role of another one.
-pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<MemberRequest>, Vec<Diagnostic>> {
+pub(crate) fn parse_all(texts: &[String]) -> Result<Vec<Asked>, Vec<Diagnostic>> {
     let mut members = Vec::new();
     let mut errors = Vec::new();
     let mut roles = HashMap::new();
     for (index, text) in texts.iter().enumerate() {
         let origin = format!("member {}", index + 1);
-        match (Parser { origin: &origin, text }).member() {
+        match Parser::new(&origin, text).asked() {
             Err(error) => errors.push(error),
             Ok(member) => {
-                let role = effective_role(&member.role).to_owned();
+                let role = effective_role(&member.request.role).to_owned();
                 if let Some(other) = roles.insert(role.clone(), index + 1) {
                     errors.push(same_role(&origin, text, &role, other));
                 }
@@ -53,19 +66,47 @@ fn same_role(origin: &str, text: &str, role: &str, other: usize) -> Diagnostic {
         .hint("give each member its own role: server=1:x86_64 client=1:aarch64")
 }
 
+/// `2` or `1..4`: the least, and the most if that is another, else zero.
+pub(crate) fn range(text: &str) -> Option<(u32, u32)> {
+    match text.split_once("..") {
+        None => Some((text.parse().ok()?, 0)),
+        Some((least, most)) => Some((least.parse().ok()?, most.parse().ok().filter(|most| *most > 0)?)),
+    }
+}
+
 struct Parser<'a> {
     origin: &'a str,
     text: &'a str,
+    /// Where the settings end and ` where ` begins.
+    end: usize,
 }
 
 impl<'a> Parser<'a> {
+    fn new(origin: &'a str, text: &'a str) -> Self {
+        Self { origin, text, end: text.find(WHERE).unwrap_or(text.len()) }
+    }
+
+    fn asked(&self) -> Result<Asked, Diagnostic> {
+        let mut request = self.member()?;
+        let start = self.end + WHERE.len();
+        let constraint = self.text.get(start..).map(|constraint| {
+            request.constraint = constraint.to_owned();
+            Source::argument(self.origin, self.text, start)
+        });
+        if constraint.is_some() && request.constraint.trim().is_empty() {
+            let error = self.error(self.text.len()..self.text.len(), "expected a constraint behind `where`");
+            return Err(error.hint("for example: where cpu.cores >= 16 and memory >= 64 GiB"));
+        }
+        Ok(Asked { request, constraint })
+    }
+
     fn member(&self) -> Result<MemberRequest, Diagnostic> {
-        let head_end = self.text.find(',').unwrap_or(self.text.len());
+        let head_end = self.text[..self.end].find(',').unwrap_or(self.end);
         let mut member = self.head(&self.text[..head_end])?;
         let mut seen: Vec<&str> = Vec::new();
         let mut start = head_end + 1;
-        while start <= self.text.len() {
-            let end = self.text[start..].find(',').map_or(self.text.len(), |comma| start + comma);
+        while start <= self.end {
+            let end = self.text[start..self.end].find(',').map_or(self.end, |comma| start + comma);
             let (key, value, value_span) = self.pair(start..end)?;
             if seen.contains(&key) {
                 return Err(self.error(start..start + key.len(), format!("`{key}` is given twice")));
@@ -89,18 +130,32 @@ impl<'a> Parser<'a> {
             None => ("", 0),
         };
         let group = &head[group_at..];
-        let digits = group.bytes().take_while(u8::is_ascii_digit).count();
-        let span = group_at..group_at + digits;
+        let digits = group.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
         if digits == 0 {
             return Err(self.no_count(group, group_at));
         }
-        let count = match group[..digits].parse() {
-            Ok(0) => return Err(self.error(span, "a member has at least one node")),
-            Ok(count) => count,
-            Err(_) => return Err(self.error(span, "the count is too large")),
-        };
+        let (count, at_most) = self.count(group_at..group_at + digits)?;
         let arch = self.arch(&group[digits..], group_at + digits)?;
-        Ok(MemberRequest { role: role.to_owned(), count, arch, ..MemberRequest::default() })
+        Ok(MemberRequest { role: role.to_owned(), count, at_most, arch, ..MemberRequest::default() })
+    }
+
+    /// `2` or `1..4` in `span`.
+    fn count(&self, span: Range<usize>) -> Result<(u32, u32), Diagnostic> {
+        let text = &self.text[span.clone()];
+        match range(text) {
+            Some((0, _)) => Err(self.error(span, "a member has at least one node")),
+            Some((least, most)) if most != 0 && most < least => {
+                let error = self.error(span, "the range ends before it begins");
+                Err(error.hint(format!("write {most}..{least}")))
+            }
+            Some(range) => Ok(range),
+            None if text.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(self.error(span, "the count is too large"))
+            }
+            None => {
+                Err(self.error(span, "expected a number of nodes, or a range").hint("for example 2 or 1..4"))
+            }
+        }
     }
 
     fn no_count(&self, group: &str, at: usize) -> Diagnostic {
@@ -132,17 +187,27 @@ impl<'a> Parser<'a> {
         };
         match arch {
             "any" => Ok(String::new()),
-            _ if ARCHITECTURES.contains(&arch) => Ok(arch.to_owned()),
             // The `x` of `2x86_64` was meant to be both.
             _ if ARCHITECTURES.contains(&text) => Err(self
                 .error(span, format!("`:` is missing between the count and `{text}`"))
                 .hint(format!("write {}:{text}", &self.text[..at]))),
-            _ => {
+            _ => self.alternatives(arch, at + 1).map(|()| arch.to_owned()),
+        }
+    }
+
+    /// `x86_64|aarch64`, at byte `at`.
+    fn alternatives(&self, arches: &str, mut at: usize) -> Result<(), Diagnostic> {
+        for arch in arches.split('|') {
+            if !ARCHITECTURES.contains(&arch) {
                 let hint = did_you_mean(arch, ARCHITECTURES)
                     .unwrap_or_else(|| format!("one of {}, or any", ARCHITECTURES.join(", ")));
-                Err(self.error(at + 1..at + text.len(), format!("unknown architecture `{arch}`")).hint(hint))
+                return Err(self
+                    .error(at..at + arch.len(), format!("unknown architecture `{arch}`"))
+                    .hint(hint));
             }
+            at += arch.len() + 1;
         }
+        Ok(())
     }
 
     /// `KEY=VALUE` in `span`.
@@ -156,7 +221,14 @@ impl<'a> Parser<'a> {
         let key_span = span.start..span.start + key.len();
         let value_span = key_span.end + 1..span.end;
         if !KEYS.contains(&key) {
-            let hint = did_you_mean(key, KEYS).unwrap_or_else(|| format!("one of {}", KEYS.join(", ")));
+            let is_constraint = key.contains(['.', '<', '>', '!', '~', ' ']);
+            let hint = match did_you_mean(key, KEYS) {
+                _ if is_constraint => {
+                    format!("constraints stand behind `where`: 2:x86_64 where {}", text.trim())
+                }
+                Some(hint) => hint,
+                None => format!("one of {}; constraints stand behind `where`", KEYS.join(", ")),
+            };
             return Err(self.error(key_span, format!("unknown setting `{key}`")).hint(hint));
         }
         if value.is_empty() {
@@ -191,175 +263,4 @@ impl<'a> Parser<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn parse(text: &str) -> Result<MemberRequest, Diagnostic> {
-        Parser { origin: "member 1", text }.member()
-    }
-
-    fn member(role: &str, count: u32, arch: &str) -> MemberRequest {
-        MemberRequest { role: role.to_owned(), count, arch: arch.to_owned(), ..Default::default() }
-    }
-
-    #[test]
-    fn what_is_understood() {
-        let full = MemberRequest {
-            pool: "fast".to_owned(),
-            image: "fedora-42".to_owned(),
-            nodes: vec!["a".to_owned(), "b".to_owned()],
-            ..member("server", 2, "aarch64")
-        };
-        let cases = [
-            ("2", member("", 2, "")),
-            ("2:any", member("", 2, "")),
-            ("2:x86_64", member("", 2, "x86_64")),
-            ("2xx86_64", member("", 2, "x86_64")),
-            ("server=1xaarch64", member("server", 1, "aarch64")),
-            ("server=2:aarch64,pool=fast,image=fedora-42,nodes=a+b", full.clone()),
-            ("server=2:aarch64,nodes=a+b,image=fedora-42,pool=fast", full),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(parse(text).unwrap(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_understood_is_shown_with_a_hint() {
-        let texts = [
-            "2x86_64",
-            "server=2xx86-64",
-            "server=x86_64",
-            "server=0",
-            "=2",
-            "",
-            "image=fedora",
-            "2-x86_64",
-            "2:x86_64,poll=fast",
-            "2,pool=",
-            "2,",
-            "2,pool=a,pool=b",
-            "2,nodes=a++b",
-            "2,nodes=a+a",
-            "99999999999",
-        ];
-        let shown: Vec<_> = texts.iter().map(|text| parse(text).unwrap_err().to_string()).collect();
-        insta::assert_snapshot!(shown.join("\n"), @r"
-        `:` is missing between the count and `x86_64`
-         --> member 1, column 2
-          |
-          | 2x86_64
-          |  ^^^^^^
-          = hint: write 2:x86_64
-        unknown architecture `x86-64`
-         --> member 1, column 10
-          |
-          | server=2xx86-64
-          |          ^^^^^^
-          = hint: did you mean `x86_64`?
-        expected the number of nodes
-         --> member 1, column 8
-          |
-          | server=x86_64
-          |        ^^^^^^
-          = hint: write 1:x86_64 for one node
-        a member has at least one node
-         --> member 1, column 8
-          |
-          | server=0
-          |        ^
-        the role before `=` is empty
-         --> member 1, column 1
-          |
-          | =2
-          | ^
-          = hint: write it as [ROLE=]COUNT[:ARCH][,pool=P][,image=I][,nodes=A+B], for example server=2:x86_64
-        expected the number of nodes
-         --> member 1, column 1
-          = hint: write it as [ROLE=]COUNT[:ARCH][,pool=P][,image=I][,nodes=A+B], for example server=2:x86_64
-        expected the number of nodes
-         --> member 1, column 7
-          |
-          | image=fedora
-          |       ^^^^^^
-          = hint: the count comes first: 1,image=fedora
-        `:` is missing between the count and `-x86_64`
-         --> member 1, column 2
-          |
-          | 2-x86_64
-          |  ^^^^^^^
-          = hint: write 2:x86_64
-        unknown setting `poll`
-         --> member 1, column 10
-          |
-          | 2:x86_64,poll=fast
-          |          ^^^^
-          = hint: did you mean `pool`?
-        `pool` has no value
-         --> member 1, column 3
-          |
-          | 2,pool=
-          |   ^^^^
-        expected pool=, image= or nodes=
-         --> member 1, column 3
-          |
-          | 2,
-          |   ^
-          = hint: there is a comma too many
-        `pool` is given twice
-         --> member 1, column 10
-          |
-          | 2,pool=a,pool=b
-          |          ^^^^
-        a node name is empty
-         --> member 1, column 11
-          |
-          | 2,nodes=a++b
-          |           ^
-          = hint: names are separated by one `+`: nodes=a+b
-        node `a` is named twice
-         --> member 1, column 11
-          |
-          | 2,nodes=a+a
-          |           ^
-        the count is too large
-         --> member 1, column 1
-          |
-          | 99999999999
-          | ^^^^^^^^^^^
-        ");
-    }
-
-    #[test]
-    fn roles_are_unique() {
-        let texts = ["1:x86_64", "server=1", "2:aarch64"].map(str::to_owned);
-        let errors = parse_all(&texts).unwrap_err();
-        insta::assert_snapshot!(errors[0], @r"
-        member 1 has the role `node` already
-         --> member 3, column 1
-          |
-          | 2:aarch64
-          | ^^^^^^^^^
-          = hint: give each member its own role: server=1:x86_64 client=1:aarch64
-        ");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_parsed_or_explained(text in "\\PC{0,40}|[a-z0-9=:x,+_]{0,40}") {
-            if let Err(error) = parse(&text) {
-                prop_assert!(error.to_string().contains("--> member 1, column "));
-            }
-        }
-
-        #[test]
-        fn what_is_printed_is_understood(role in "[a-z]{1,8}", count in 1u32..1000, arch in 0usize..3, pool in "[a-z]{1,8}") {
-            let request = MemberRequest { pool, ..member(&role, count, ARCHITECTURES[arch]) };
-            let printed = crate::render::lease::members(&[request.clone().into()]);
-            let read = parse(&printed).unwrap();
-            prop_assert_eq!(effective_role(&read.role), effective_role(&request.role));
-            prop_assert_eq!((read.count, read.arch, read.pool), (request.count, request.arch, request.pool));
-        }
-    }
-}
+mod tests;

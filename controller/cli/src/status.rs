@@ -3,6 +3,8 @@
 
 use crate::exit::Exit;
 use crate::text;
+use hostler_proto::lease::v1::TextProblem;
+use prost::Message as _;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
@@ -16,7 +18,12 @@ pub(crate) struct Answer {
     is_local: bool,
     fault: Option<TlsFault>,
     message: String,
+    /// Where a text of the request is wrong, if that is so.
+    problem: Option<Box<TextProblem>>,
 }
+
+/// The trailer that says where a text is wrong.
+const PROBLEM: &str = "hostler-text-problem-bin";
 
 /// The connection came up, but not the trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +47,18 @@ impl From<Status> for Answer {
         };
         let message =
             if message.is_empty() { status.code().description().to_owned() } else { text::clean(&message) };
-        Self { code: status.code(), is_local: is_local(&status), fault, message }
+        let problem = status.metadata().get_bin(PROBLEM).and_then(|value| value.to_bytes().ok());
+        let problem = problem.and_then(|bytes| TextProblem::decode(bytes).ok()).map(Box::new);
+        Self { code: status.code(), is_local: is_local(&status), fault, message, problem }
     }
 }
 
 impl Answer {
+    /// Where a text of the request is wrong, if that is so.
+    pub(crate) fn problem(&self) -> Option<&TextProblem> {
+        self.problem.as_deref()
+    }
+
     /// The exit code of a command that ends with this answer.
     pub(crate) fn exit(&self) -> Exit {
         match (&self.fault, self.code) {

@@ -3,11 +3,12 @@
 //! A group is assigned whole or not at all. One whose deployment cannot be finished with the nodes that are free goes
 //! back to its place in the queue, whole.
 
+use crate::constraint::{Constraint, Grouping};
 use crate::course::{Course, Terms};
 use crate::hardware::Arch;
 use crate::ids::{ImageId, LeaseId, NodeId, TenantId};
 use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
 
 /// One role of a group.
@@ -15,16 +16,48 @@ use std::collections::BTreeSet;
 pub struct Member {
     /// How the payload knows these machines.
     pub role: String,
-    /// How many; at least one.
+    /// How many at least; one or more.
     pub count: u32,
-    /// None for any.
-    pub arch: Option<Arch>,
+    /// How many at most; none for exactly `count`. The group starts with as many as there are then.
+    #[serde(default)]
+    pub at_most: Option<u32>,
+    /// One of these; empty for any.
+    #[serde(deserialize_with = "one_or_more")]
+    pub arch: BTreeSet<Arch>,
     /// None for any.
     pub pool: Option<String>,
     /// If not empty, only these.
     pub nodes: BTreeSet<String>,
     /// Name of the image; which one depends on the node's architecture.
     pub image: String,
+    /// What else is asked of each machine.
+    #[serde(default)]
+    pub constraint: Option<Constraint>,
+}
+
+impl Member {
+    /// How many machines it gets at most.
+    #[must_use]
+    pub const fn most(&self) -> u32 {
+        match self.at_most {
+            Some(most) => most,
+            None => self.count,
+        }
+    }
+}
+
+/// Leases that were stored before there were alternatives have one architecture, or null for any.
+fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<Arch>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Set(BTreeSet<Arch>),
+        One(Option<Arch>),
+    }
+    Ok(match Stored::deserialize(deserializer)? {
+        Stored::Set(set) => set,
+        Stored::One(one) => one.into_iter().collect(),
+    })
 }
 
 /// What a tenant asks for.
@@ -32,6 +65,9 @@ pub struct Member {
 pub struct LeaseSpec {
     /// The roles.
     pub members: Vec<Member>,
+    /// What is asked of their machines together.
+    #[serde(default)]
+    pub groupings: Vec<Grouping>,
     /// Counted from `Active`, in milliseconds.
     pub duration_ms: u64,
     /// Bound on waiting, in milliseconds.

@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod boot;
 pub mod catalogue;
+pub mod constraint;
 pub mod course;
 pub mod event;
 pub mod explain;
@@ -17,7 +18,7 @@ pub mod input;
 pub mod lease;
 pub mod node;
 pub mod order;
-mod request;
+pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod ssh;

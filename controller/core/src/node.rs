@@ -36,6 +36,15 @@ pub struct NodeSpec {
     pub keep_disks: BTreeSet<String>,
     /// How a system that was just deployed is started.
     pub start: Start,
+    /// Where it stands; none if nobody said.
+    #[serde(default)]
+    pub rack: Option<String>,
+    /// The switch that its boot interface is cabled to; none if nobody said.
+    #[serde(default)]
+    pub switch: Option<String>,
+    /// What people want to ask for and no inspection finds.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// How a system that was just deployed is started.
@@ -412,6 +421,15 @@ pub struct Inventory {
     pub product: String,
     /// Logical processors.
     pub cpus: u32,
+    /// Cores of all processors together; 0 if unknown.
+    #[serde(default)]
+    pub cpu_cores: u32,
+    /// Packages; 0 if unknown.
+    #[serde(default)]
+    pub cpu_sockets: u32,
+    /// As the processor calls itself; empty if it does not.
+    #[serde(default)]
+    pub cpu_model: String,
     /// Bytes.
     pub memory_bytes: u64,
     /// Block devices.

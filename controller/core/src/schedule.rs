@@ -5,16 +5,16 @@
 //! machines can no longer make up (one was retired since) keeps nobody waiting.
 
 use crate::catalogue::Image;
+use crate::constraint::Grouping;
 use crate::ids::LeaseId;
-use crate::lease::{Assigned, Lease, LeaseSpec, Member};
+use crate::lease::{Assigned, Lease, Member};
 use crate::node::Node;
-use crate::request::{Request, Want, can_hold};
+use crate::request::{Request, Want, admits, can_hold, describe};
 use crate::time::Timestamp;
 use crate::world::World;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
-/// Names of nodes in one sentence.
-const NAMES_SHOWN: usize = 8;
+pub use crate::request::satisfiable;
 
 /// What to do with a queued lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Decision {
 pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
     let mut decisions = Vec::new();
     // Nodes only ever become fewer here: what waits once waits again, and has reserved what it could use.
-    let mut waiting: HashSet<&[Member]> = HashSet::new();
+    let mut waiting: HashSet<(&[Member], &[Grouping])> = HashSet::new();
     let early = |id: &LeaseId| world.leases.get(*id).is_some_and(Lease::is_early);
     let mut queue = world.index().queue().filter(|id| !early(id)).peekable();
     if queue.peek().is_none() {
@@ -52,7 +52,7 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
         if free.is_empty() {
             break;
         }
-        let Some(lease) = world.leases.get(id).filter(|l| !waiting.contains(&*l.spec.members)) else {
+        let Some(lease) = world.leases.get(id).filter(|l| !waiting.contains(&asked(l))) else {
             continue;
         };
         let request = Request::new(world, &lease.spec);
@@ -61,13 +61,20 @@ pub fn plan(world: &World, _now: Timestamp) -> Vec<Decision> {
             free.retain(|n| !group.iter().any(|a| a.node == n.id));
             decisions.push(Decision::Start { lease: id, group });
         } else {
-            let reserve = !usable.is_empty() && request.fit(&by_last_use(world, Node::in_service)).is_some();
+            let could_be_had =
+                || Request::hopeful(world, &lease.spec).fit(&by_last_use(world, Node::in_service));
+            let reserve = !usable.is_empty() && could_be_had().is_some();
             free.retain(|n| !(reserve && request.could_use(n)));
-            waiting.insert(&lease.spec.members);
+            waiting.insert(asked(lease));
             decisions.push(Decision::Wait { lease: id, reason: asks_for(lease) });
         }
     }
     decisions
+}
+
+/// What decides which machines a lease can have.
+fn asked(lease: &Lease) -> (&[Member], &[Grouping]) {
+    (&lease.spec.members, &lease.spec.groupings)
 }
 
 /// A free node that can take the place of `failed` in a group, and the image for it: the one that the group has, where
@@ -78,57 +85,20 @@ pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Ass
     let image = world.images.get(failed.image);
     by_last_use(world, Node::is_free).into_iter().find_map(|node| {
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
+        if !admits(world, &lease.spec, lease.group(), failed, node) {
+            return None;
+        }
         let same = image.filter(usable).map(|image| image.id);
         let image = same.or_else(|| want.image_on(node))?;
         Some(Assigned { node: node.id, member: failed.member, image })
     })
 }
 
-/// Says why a request can never be satisfied, and what would be possible; `Ok` if it can. Holds are ignored, nodes
-/// that are retired do not count.
-///
-/// # Errors
-/// A text for people.
-pub fn satisfiable(world: &World, spec: &LeaseSpec) -> Result<(), String> {
-    let request = Request::new(world, spec);
-    let nodes = by_last_use(world, Node::in_service);
-    if request.fit(&nodes).is_some() {
-        return Ok(());
-    }
-    for want in request.members() {
-        let wanted = want.member.count as usize;
-        let machines = nodes.iter().filter(|n| want.suits(n)).count();
-        let usable = nodes.iter().filter(|n| want.image_on(n).is_some()).count();
-        let imaged: Vec<_> = want.imaged().collect();
-        let with_image = nodes.iter().filter(|n| want.suits(n) && imaged.contains(&n.spec.arch)).count();
-        if with_image > usable && usable < wanted {
-            let (needs, have) = want.needs();
-            return Err(format!(
-                "{}: image {:?} {needs}, and {usable} of such machines {have}",
-                describe(want.member),
-                want.member.image,
-            ));
-        }
-        if machines > usable && usable < wanted {
-            return Err(format!(
-                "{} needs an image {:?} for the architecture of its machines; there is {}",
-                describe(want.member),
-                want.member.image,
-                images_named(world, want)
-            ));
-        }
-        if usable < wanted {
-            let text = format!("can never be had: {usable} of such machines are registered");
-            return Err(format!("{} {text}", describe(want.member)));
-        }
-    }
-    Err("each role alone could be had, but not all of them at once: they ask for the same machines".into())
-}
-
 /// What a queued lease waits for. Changes only with the lease itself, so that a queue that moves is not stored anew.
 pub(crate) fn asks_for(lease: &Lease) -> String {
-    let members: Vec<_> = lease.spec.members.iter().map(describe).collect();
-    format!("waits for {}{}", members.join(", "), setback(lease))
+    let members = lease.spec.members.iter().map(describe);
+    let asked: Vec<_> = members.chain(lease.spec.groupings.iter().map(ToString::to_string)).collect();
+    format!("waits for {}{}", asked.join(", "), setback(lease))
 }
 
 /// What a queued lease waits for, with what its machines do now and how many leases come first.
@@ -141,6 +111,9 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
     };
     if !shortages.is_empty() {
         format!("{ahead}waits for {}{}", shortages.join(", "), setback(lease))
+    } else if ahead.is_empty() && !lease.spec.groupings.is_empty() {
+        let asked: Vec<_> = lease.spec.groupings.iter().map(ToString::to_string).collect();
+        format!("waits for free machines that together are as asked: {}{}", asked.join(", "), setback(lease))
     } else if ahead.is_empty() {
         format!("its roles compete for the same free machines{}", setback(lease))
     } else {
@@ -172,26 +145,4 @@ fn by_last_use(world: &World, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
     let mut nodes: Vec<_> = world.nodes.values().filter(|n| kind(n)).collect();
     nodes.sort_by_key(|n| (n.since, n.id));
     nodes
-}
-
-fn describe(member: &Member) -> String {
-    let arch = member.arch.map_or("any architecture".to_owned(), |a| a.to_string());
-    let pool = member.pool.as_ref().map(|p| format!(" in pool {p}")).unwrap_or_default();
-    let names: Vec<_> = member.nodes.iter().take(NAMES_SHOWN).map(String::as_str).collect();
-    let more = if member.nodes.len() > NAMES_SHOWN { " and others" } else { "" };
-    let names = if names.is_empty() { String::new() } else { format!(" among {}{more}", names.join(", ")) };
-    format!("{} x {arch}{pool}{names} for role {:?}", member.count, member.role)
-}
-
-fn images_named(world: &World, want: &Want<'_>) -> String {
-    let arches: Vec<_> = want.imaged().map(|a| a.as_str()).collect();
-    if !arches.is_empty() {
-        return format!("one for {}", arches.join(", "));
-    }
-    let names: BTreeSet<_> = world.images.values().map(|i| i.name.as_str()).collect();
-    if names.is_empty() {
-        "no image at all: add one with `hostler image add`".into()
-    } else {
-        format!("none of that name; catalogued: {}", names.into_iter().collect::<Vec<_>>().join(", "))
-    }
 }

@@ -184,6 +184,9 @@ mod tests {
             uuid: None,
             keep_disks: [].into(),
             start: Start::Kexec,
+            rack: None,
+            switch: None,
+            labels: [].into(),
         };
         let bmc = BmcSpec {
             address: "10.1.0.1:623".into(),

@@ -49,6 +49,9 @@ fn node(number: u8) -> (NodeSpec, BmcSpec) {
         uuid: None,
         keep_disks: BTreeSet::new(),
         start: Start::Kexec,
+        rack: None,
+        switch: None,
+        labels: [].into(),
     };
     let address = format!("10.0.1.{number}:623");
     let password = Sealed("sealed".into());
@@ -75,13 +78,16 @@ fn request() -> LeaseSpec {
     let member = Member {
         role: "node".into(),
         count: 1,
-        arch: None,
+        at_most: None,
+        arch: BTreeSet::new(),
         pool: None,
         nodes: BTreeSet::new(),
         image: "demo".into(),
+        constraint: None,
     };
     LeaseSpec {
         members: vec![member],
+        groupings: Vec::new(),
         duration_ms: 1,
         max_wait_ms: 1,
         purpose: String::new(),

@@ -16,6 +16,8 @@ pub(crate) struct Lease {
     pub(crate) purpose: Option<String>,
     pub(crate) queue_position: Option<u32>,
     pub(crate) members: Vec<Member>,
+    /// What is asked of the machines together.
+    pub(crate) together: Vec<String>,
     pub(crate) nodes: Vec<LeasedNode>,
     pub(crate) requested_ms: Option<u64>,
     pub(crate) active_ms: Option<u64>,
@@ -80,10 +82,15 @@ pub(crate) enum CloseReason {
 pub(crate) struct Member {
     pub(crate) role: String,
     pub(crate) count: u32,
+    /// `None` for exactly `count`.
+    pub(crate) at_most: Option<u32>,
+    /// Alternatives have "|" between.
     pub(crate) arch: Option<String>,
     pub(crate) pool: Option<String>,
     pub(crate) image: Option<String>,
     pub(crate) nodes: Vec<String>,
+    /// What else is asked of each machine.
+    pub(crate) constraint: Option<String>,
 }
 
 /// A node of the group.
@@ -183,6 +190,7 @@ impl From<pb::Lease> for Lease {
             purpose: optional(&lease.purpose),
             queue_position: (lease.queue_position != 0).then_some(lease.queue_position),
             members: all(lease.members),
+            together: lease.groupings.iter().map(|grouping| clean(grouping)).collect(),
             nodes: all(lease.nodes),
             requested_ms: time(lease.requested_ms),
             active_ms: time(lease.active_ms),
@@ -215,10 +223,12 @@ impl From<pb::MemberRequest> for Member {
         Self {
             role: optional(&member.role).unwrap_or_else(|| "node".to_owned()),
             count: member.count,
+            at_most: (member.at_most != 0).then_some(member.at_most),
             arch: optional(&member.arch),
             pool: optional(&member.pool),
             image: optional(&member.image),
             nodes: member.nodes.iter().map(|name| clean(name)).collect(),
+            constraint: optional(&member.constraint),
         }
     }
 }
@@ -279,12 +289,15 @@ mod tests {
             {
               "role": "node",
               "count": 2,
+              "at_most": null,
               "arch": "aarch64",
               "pool": null,
               "image": null,
-              "nodes": []
+              "nodes": [],
+              "constraint": null
             }
           ],
+          "together": [],
           "nodes": [
             {
               "name": "r1-n01",

@@ -7,6 +7,7 @@ pub(crate) mod account;
 pub(crate) mod admin;
 pub(crate) mod lease;
 pub(crate) mod node;
+pub(crate) mod preview;
 pub(crate) mod run;
 
 use crate::text::clean;

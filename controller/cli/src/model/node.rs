@@ -5,6 +5,7 @@ use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::node::v1 as pb;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A physical machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +22,12 @@ pub(crate) struct Node {
     pub(crate) keep_disks: Vec<String>,
     /// How a freshly deployed system is started.
     pub(crate) start: String,
+    /// Where it stands.
+    pub(crate) rack: Option<String>,
+    /// What its boot interface is cabled to.
+    pub(crate) switch: Option<String>,
+    /// What requests may ask for and no inspection finds.
+    pub(crate) labels: BTreeMap<String, String>,
     pub(crate) bmc: Option<Bmc>,
     pub(crate) state: String,
     /// What it waits for or why it failed.
@@ -89,6 +96,11 @@ pub(crate) struct Inventory {
     pub(crate) manufacturer: String,
     pub(crate) product: String,
     pub(crate) cpus: u32,
+    /// 0 if unknown.
+    pub(crate) cpu_cores: u32,
+    /// 0 if unknown.
+    pub(crate) cpu_sockets: u32,
+    pub(crate) cpu_model: Option<String>,
     pub(crate) memory_bytes: u64,
     pub(crate) disks: Vec<Disk>,
     pub(crate) nics: Vec<Nic>,
@@ -160,6 +172,9 @@ impl From<pb::Node> for Node {
             uuid: optional(&spec.uuid),
             keep_disks: spec.keep_disks.iter().map(|serial| clean(serial)).collect(),
             start: optional(&spec.start).unwrap_or_else(|| "kexec".to_owned()),
+            rack: optional(&spec.rack),
+            switch: optional(&spec.switch),
+            labels: spec.labels.iter().map(|(name, value)| (clean(name), clean(value))).collect(),
             bmc: spec.bmc.map(Bmc::from),
             state: clean(&node.state),
             reason: optional(&node.reason),
@@ -223,6 +238,9 @@ impl From<pb::Inventory> for Inventory {
             manufacturer: clean(&inventory.manufacturer),
             product: clean(&inventory.product),
             cpus: inventory.cpus,
+            cpu_cores: inventory.cpu_cores,
+            cpu_sockets: inventory.cpu_sockets,
+            cpu_model: optional(&inventory.cpu_model),
             memory_bytes: inventory.memory_bytes,
             disks: all(inventory.disks),
             nics: all(inventory.nics),
@@ -320,6 +338,9 @@ mod tests {
           "uuid": null,
           "keep_disks": [],
           "start": "kexec",
+          "rack": null,
+          "switch": null,
+          "labels": {},
           "bmc": {
             "address": "",
             "user": "",
@@ -366,6 +387,9 @@ mod tests {
             "manufacturer": "",
             "product": "",
             "cpus": 0,
+            "cpu_cores": 0,
+            "cpu_sockets": 0,
+            "cpu_model": null,
             "memory_bytes": 0,
             "disks": [
               {

@@ -50,6 +50,7 @@ impl<R: Fn(&Path) -> io::Result<String>> Check<'_, R> {
         if let Some(start) = &node.start {
             self.field(start, |start: &String| fields::start(start));
         }
+        self.place(node);
         let mac = self.field(&node.mac, |mac| fields::mac(mac)).unwrap_or_default();
         self.unique("name", &node.name, name, name);
         self.unique("mac", &node.mac, &mac, name);
@@ -66,10 +67,23 @@ impl<R: Fn(&Path) -> io::Result<String>> Check<'_, R> {
             mac,
             address: node.address.get_ref().clone(),
             serial: node.serial.clone(),
-            uuid: node.uuid.as_ref().map(|uuid| uuid.get_ref().clone()).unwrap_or_default(),
+            uuid: given(node.uuid.as_ref()),
             bmc: Some(self.bmc(&node.bmc, name)),
             keep_disks: node.keep_disks.clone(),
-            start: node.start.as_ref().map(|start| start.get_ref().clone()).unwrap_or_default(),
+            start: given(node.start.as_ref()),
+            rack: given(node.rack.as_ref()),
+            switch: given(node.switch.as_ref()),
+            labels: node.labels.iter().map(|(n, v)| (n.get_ref().clone(), v.get_ref().clone())).collect(),
+        }
+    }
+
+    /// What requests may ask for and no inspection finds.
+    fn place(&mut self, node: &Node) {
+        for text in node.rack.iter().chain(&node.switch).chain(node.labels.values()) {
+            self.field(text, |text| fields::text(text));
+        }
+        for name in node.labels.keys() {
+            self.field(name, |name| fields::label(name));
         }
     }
 
@@ -152,6 +166,10 @@ impl<R: Fn(&Path) -> io::Result<String>> Check<'_, R> {
     }
 }
 
+fn given(field: Option<&Spanned<String>>) -> String {
+    field.map(|field| field.get_ref().clone()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +210,34 @@ shared = false
         assert_eq!(node.keep_disks, ["SER1"]);
         let bmc = node.bmc.as_ref().unwrap();
         assert_eq!((bmc.password.as_str(), bmc.cipher_suite), ("from a file", 17));
+    }
+
+    #[test]
+    fn what_people_say_of_a_machine() {
+        let with = |text: &str| check(&NODE.replace("[node.bmc]", &format!("{text}\n[node.bmc]")));
+        let nodes = with("rack = \"r1\"\nswitch = \"s1\"\nlabels = { gpu = \"a100\" }").unwrap();
+        assert_eq!((nodes[0].rack.as_str(), nodes[0].switch.as_str()), ("r1", "s1"));
+        assert_eq!(nodes[0].labels["gpu"], "a100");
+        insta::assert_snapshot!(with("rack = \"\"\nlabels = { GPU = \"a\", gpu = \" b\" }").unwrap_err(), @r#"
+        no text to ask for
+           --> nodes.toml:12:8
+            |
+         12 | rack = ""
+            |        ^^
+            = hint: 1 to 128 bytes, without spaces around it or control characters
+        no name of a label
+           --> nodes.toml:13:12
+            |
+         13 | labels = { GPU = "a", gpu = " b" }
+            |            ^^^
+            = hint: 1 to 63 lower-case letters, digits, `-`, `_` and `.`
+        no text to ask for
+           --> nodes.toml:13:29
+            |
+         13 | labels = { GPU = "a", gpu = " b" }
+            |                             ^^^^
+            = hint: 1 to 128 bytes, without spaces around it or control characters
+        "#);
     }
 
     #[test]

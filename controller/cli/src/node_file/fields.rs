@@ -11,6 +11,8 @@ const FIRMWARE: [(&str, &[&str]); 3] =
 /// The port of RMCP, which a BMC's address without a port means (IPMI v2.0 section 13.1.2).
 const RMCP_PORT: u16 = 623;
 const MAX_NAME: usize = 63;
+/// Bytes of a rack, a switch or the value of a label.
+const MAX_TEXT: usize = 128;
 
 /// Why a value is none.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,6 +96,26 @@ pub(super) fn bmc_address(address: &str) -> Result<String, Problem> {
 
 pub(super) fn start(start: &str) -> Result<(), Problem> {
     one_of("way to start a deployed system", start, &["kexec", "restart"])
+}
+
+/// What people say of a machine.
+pub(super) fn text(text: &str) -> Result<(), Problem> {
+    let is_short = (1..=MAX_TEXT).contains(&text.len());
+    if is_short && !text.contains(char::is_control) && text.trim() == text {
+        Ok(())
+    } else {
+        Err(Problem::new("no text to ask for")
+            .hint("1 to 128 bytes, without spaces around it or control characters"))
+    }
+}
+
+pub(super) fn label(name: &str) -> Result<(), Problem> {
+    let is_legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    if (1..=MAX_NAME).contains(&name.len()) && name.chars().all(is_legal) {
+        Ok(())
+    } else {
+        Err(Problem::new("no name of a label").hint("1 to 63 lower-case letters, digits, `-`, `_` and `.`"))
+    }
 }
 
 pub(super) fn cipher_suite(suite: u32) -> Result<(), Problem> {

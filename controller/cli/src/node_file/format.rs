@@ -1,6 +1,7 @@
 //! The shape of the file. Fields that are checked further keep their place in the text.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::Spanned;
 
@@ -27,6 +28,10 @@ pub(super) struct Node {
     #[serde(default)]
     pub(super) keep_disks: Vec<String>,
     pub(super) start: Option<Spanned<String>>,
+    pub(super) rack: Option<Spanned<String>>,
+    pub(super) switch: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) labels: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(super) bmc: Bmc,
 }
 

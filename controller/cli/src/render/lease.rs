@@ -37,6 +37,9 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     fact("tenant", Some(lease.tenant.clone()));
     fact("purpose", lease.purpose.clone());
     fact("members", Some(members(&lease.members)));
+    for grouping in &lease.together {
+        fact("together", Some(grouping.clone()));
+    }
     fact("requested", lease.requested_ms.map(stamp));
     fact("active", lease.active_ms.map(stamp));
     fact("expires", lease.expires_ms.map(stamp));
@@ -151,14 +154,25 @@ pub(crate) fn changes(before: Option<&Lease>, after: &Lease, now_ms: u64) -> Vec
     lines
 }
 
-/// "server=2:x86_64,image=fedora client=1:aarch64", as it could be asked for again.
+/// "server=2:x86_64,image=fedora client=1:aarch64", as it could be asked for again in a shell.
 pub(crate) fn members(members: &[Member]) -> String {
-    members.iter().map(member).collect::<Vec<_>>().join(" ")
+    members.iter().map(|m| quoted(&member(m))).collect::<Vec<_>>().join(" ")
 }
 
-fn member(member: &Member) -> String {
+/// `text` as one word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "=:,.+-_".contains(c);
+    if text.chars().all(is_plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+/// "server=1..4:x86_64|aarch64,image=fedora where cpu.cores >= 16".
+pub(crate) fn member(member: &Member) -> String {
     let mut text = if member.role == "node" { String::new() } else { format!("{}=", member.role) };
     text += &member.count.to_string();
+    if let Some(most) = member.at_most {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "..{most}");
+    }
     for (before, value) in [(":", &member.arch), (",pool=", &member.pool), (",image=", &member.image)] {
         if let Some(value) = value {
             text.push_str(before);
@@ -168,6 +182,10 @@ fn member(member: &Member) -> String {
     if !member.nodes.is_empty() {
         text.push_str(",nodes=");
         text.push_str(&member.nodes.join("+"));
+    }
+    if let Some(constraint) = &member.constraint {
+        text.push_str(" where ");
+        text.push_str(constraint);
     }
     text
 }
@@ -237,10 +255,12 @@ mod tests {
         let member = |role: &str, count, arch: &str| Member {
             role: role.to_owned(),
             count,
+            at_most: None,
             arch: Some(arch.to_owned()),
             pool: None,
             image: Some("fedora".to_owned()),
             nodes: Vec::new(),
+            constraint: None,
         };
         Lease {
             id: 7,
@@ -250,6 +270,7 @@ mod tests {
             purpose: Some("nightly".to_owned()),
             queue_position: None,
             members: vec![member("server", 1, "x86_64"), member("client", 1, "aarch64")],
+            together: Vec::new(),
             nodes: vec![
                 node("r1-n01", "server", true, "agent connected"),
                 node("r1-n12", "client", false, "writing image"),
@@ -360,6 +381,25 @@ mod tests {
     fn an_extension_says_the_new_end() {
         let more = Extension { until_ms: T + 1_800_000, granted_ms: 1_800_000, note: None, lease: None };
         assert_eq!(extension(7, &more), "lease 7 lasts until 2026-03-21 10:42:33Z, 30m 00s longer\n");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_shown_as_it_is_written() {
+        let mut lease = Lease { together: vec!["same rack".to_owned()], nodes: Vec::new(), ..active() };
+        lease.members.truncate(1);
+        lease.members[0].at_most = Some(4);
+        lease.members[0].arch = Some("x86_64|aarch64".to_owned());
+        lease.members[0].constraint = Some("cpu.model-name ~ \"it's\"".to_owned());
+        insta::assert_snapshot!(show(&lease, T, false, &Look::default()), @r#"
+        lease 7 active, ends in 1h 00m
+          tenant     ci
+          purpose    nightly
+          members    'server=1..4:x86_64|aarch64,image=fedora where cpu.model-name ~ "it'\''s"'
+          together   same rack
+          requested  2026-03-21 10:12:33Z
+          active     2026-03-21 10:12:33Z
+          expires    2026-03-21 11:12:33Z
+        "#);
     }
 
     #[test]

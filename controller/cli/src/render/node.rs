@@ -140,6 +140,10 @@ fn machine(sheet: &mut Sheet<'_>, node: &Node) {
     sheet.section("Machine");
     sheet.fact("kind", Some(&format!("{}, {}, pool {}", node.arch, node.firmware, node.pool)));
     sheet.fact("network", Some(&format!("{}, {}", node.mac, node.address)));
+    sheet.fact("rack", node.rack.as_deref());
+    sheet.fact("switch", node.switch.as_deref());
+    let labels: Vec<_> = node.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    sheet.fact("labels", Some(labels.join(", ")).filter(|labels| !labels.is_empty()).as_deref());
     sheet.fact("serial", node.serial.as_deref());
     sheet.fact("uuid", node.uuid.as_deref());
     sheet.fact("started by", Some(node.start.as_str()).filter(|start| *start != "kexec"));
@@ -152,7 +156,8 @@ fn hardware(sheet: &mut Sheet<'_>, node: &Node, inventory: &Inventory) {
     sheet
         .fact("serial", mismatch(inventory.serial.as_deref(), node.serial.as_deref(), sheet.look).as_deref());
     sheet.fact("uuid", mismatch(inventory.uuid.as_deref(), node.uuid.as_deref(), sheet.look).as_deref());
-    sheet.fact("size", Some(&format!("{} CPUs, {} memory", inventory.cpus, bytes(inventory.memory_bytes))));
+    sheet.fact("processor", inventory.cpu_model.as_deref());
+    sheet.fact("size", Some(&size(inventory)));
     sheet.fact("firmware", inventory.firmware.as_deref());
     sheet.fact("own BMC", inventory.bmc.as_deref());
     for disk in &inventory.disks {
@@ -166,6 +171,17 @@ fn hardware(sheet: &mut Sheet<'_>, node: &Node, inventory: &Inventory) {
         };
         sheet.fact("interface", Some(&format!("{} {}, {link}", nic.name, nic.mac)));
     }
+}
+
+/// "8 CPUs (4 cores, 1 socket), 32.0 GiB memory".
+fn size(inventory: &Inventory) -> String {
+    let plural = |count: u32| if count == 1 { "" } else { "s" };
+    let (cores, sockets) = (inventory.cpu_cores, inventory.cpu_sockets);
+    let made_of = match (cores, sockets) {
+        (0, _) | (_, 0) => String::new(),
+        _ => format!(" ({cores} core{}, {sockets} socket{})", plural(cores), plural(sockets)),
+    };
+    format!("{} CPUs{made_of}, {} memory", inventory.cpus, bytes(inventory.memory_bytes))
 }
 
 /// What was read, if it is not what was registered: then this may be another machine.
@@ -268,6 +284,9 @@ mod tests {
             uuid: None,
             keep_disks: vec!["SER1".to_owned()],
             start: "kexec".to_owned(),
+            rack: Some("r1".to_owned()),
+            switch: None,
+            labels: [("gpu".to_owned(), "a100".to_owned())].into(),
             bmc: Some(Bmc {
                 address: "127.17.0.1:6230".to_owned(),
                 user: "admin".to_owned(),
@@ -341,6 +360,9 @@ mod tests {
                 manufacturer: "QEMU".to_owned(),
                 product: "Standard PC".to_owned(),
                 cpus: 8,
+                cpu_cores: 4,
+                cpu_sockets: 1,
+                cpu_model: Some("EPYC 7543".to_owned()),
                 memory_bytes: 32 << 30,
                 disks: vec![disk("/dev/vda", "SER1", false), disk("/dev/vdb", "SER2", true)],
                 nics: vec![Nic {
@@ -396,6 +418,8 @@ mod tests {
         Machine
           kind       x86_64, uefi, pool default
           network    52:54:00:00:00:01, 127.16.0.1
+          rack       r1
+          labels     gpu=a100
           serial     SIM0001
           keep disks SER1
 
@@ -417,6 +441,8 @@ mod tests {
         Machine
           kind       x86_64, uefi, pool default
           network    52:54:00:00:00:01, 127.16.0.1
+          rack       r1
+          labels     gpu=a100
           serial     SIM0001
           keep disks SER1
 
@@ -426,7 +452,8 @@ mod tests {
         Hardware, as inspected
           model      QEMU Standard PC
           serial     SIM0099, registered as SIM0001
-          size       8 CPUs, 32.0 GiB memory
+          processor  EPYC 7543
+          size       8 CPUs (4 cores, 1 socket), 32.0 GiB memory
           firmware   uefi
           disk       /dev/vda 8.0 GiB, flash, QEMU HARDDISK, serial SER1, health ok, holds data, kept: never wiped
           disk       /dev/vdb 8.0 GiB, flash, QEMU HARDDISK, serial SER2, health ok, blank

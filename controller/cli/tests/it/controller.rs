@@ -7,6 +7,7 @@ use hostler_proto::lease::v1::run_event::Event;
 use hostler_proto::lease::v1::{self as lease, FileChunk, OutputChunk, RunEvent};
 use hostler_proto::node::v1::node_service_server::{NodeService, NodeServiceServer};
 use hostler_proto::node::v1::{self as node, add_image_request::Part};
+use prost::Message as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -23,6 +24,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -44,6 +46,10 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// Is told of each power command, which then is never answered.
     pub(crate) power: Option<Sender<()>>,
+    /// What comes of a request that is only tried.
+    pub(crate) preview: lease::LeasePreview,
+    /// Every request is refused for this, at its place.
+    pub(crate) problem: Option<lease::TextProblem>,
     pub(crate) asked: Arc<Mutex<Asked>>,
 }
 
@@ -215,10 +221,24 @@ fn open<T: Send + 'static>(items: Vec<T>) -> Stream<T> {
 impl LeaseService for World {
     async fn request_lease(&self, request: Request<lease::RequestLeaseRequest>) -> Answer<lease::Lease> {
         self.asked.lock().unwrap().leases.push(request.into_inner());
+        if let Some(problem) = &self.problem {
+            let mut status = Status::invalid_argument(&problem.message);
+            let bytes = MetadataValue::from_bytes(&problem.encode_to_vec());
+            status.metadata_mut().insert_bin("hostler-text-problem-bin", bytes);
+            return Err(status);
+        }
         match self.leases.first() {
             Some(lease) => Ok(Response::new(lease.clone())),
             None => Err(Status::failed_precondition("no registered node is a ppc64le; there are 4 x86_64")),
         }
+    }
+
+    async fn preview_lease(
+        &self,
+        request: Request<lease::RequestLeaseRequest>,
+    ) -> Answer<lease::LeasePreview> {
+        self.asked.lock().unwrap().leases.push(request.into_inner());
+        Ok(Response::new(self.preview.clone()))
     }
 
     async fn get_lease(&self, _: Request<lease::GetLeaseRequest>) -> Answer<lease::Lease> {

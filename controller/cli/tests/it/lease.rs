@@ -3,7 +3,9 @@
 use crate::controller::{Place, World};
 use crate::program::{run, start};
 use hostler_proto::lease::v1::extend_lease_request::Wanted;
-use hostler_proto::lease::v1::{CloseReason, Lease, LeaseState, LeaseTimes, LeasedNode};
+use hostler_proto::lease::v1::{
+    CloseReason, Lease, LeasePreview, LeaseState, LeaseTimes, LeasedNode, Relaxation, TextProblem,
+};
 
 fn lease(state: LeaseState, status: &str) -> Lease {
     let node = LeasedNode {
@@ -186,4 +188,59 @@ fn a_lease_that_ended_otherwise_is_said_to() {
     place.live(World { leases: vec![lease(LeaseState::Active, ""), expired], ..World::default() });
     let ended = run(&place.credentials(), &["lease", "keepalive", "7"]);
     assert_eq!(ended.code, 4, "{ended:?}");
+}
+
+/// Whether it starts, waits or never starts is the exit code.
+#[test]
+fn a_dry_run_asks_for_nothing() {
+    let relaxations = vec![Relaxation { change: "without same rack".to_owned(), now: true }];
+    let cases = [
+        (LeasePreview { fits_now: true, ..Default::default() }, 0, "it would start now\n"),
+        (
+            LeasePreview { waits_for: "2 machines".to_owned(), relaxations, ..Default::default() },
+            4,
+            "it would wait for 2 machines\nwhat would help\n  now, without same rack\n",
+        ),
+        (LeasePreview { never: "no".to_owned(), ..Default::default() }, 3, "it can never start: no\n"),
+    ];
+    for (preview, code, text) in cases {
+        let mut place = Place::new();
+        place.live(World { preview, ..World::default() });
+        let ended =
+            run(&place.credentials(), &["lease", "request", "2", "--together", "same rack", "--dry-run"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (code, text), "{ended:?}");
+    }
+}
+
+/// The controller knows what can be asked for; what it says is shown where it was written.
+#[test]
+fn what_the_controller_cannot_read_is_shown_at_its_place() {
+    let problem = |field: &str| TextProblem {
+        field: field.to_owned(),
+        start: 0,
+        end: 9,
+        message: "there is no attribute `cpu.coers`".to_owned(),
+        hint: "did you mean `cpu.cores`?".to_owned(),
+    };
+    let ask = |field: &str, arguments: &[&str]| {
+        let mut place = Place::new();
+        place.live(World { problem: Some(problem(field)), ..World::default() });
+        let ended = run(&place.credentials(), &[&["lease", "request"], arguments].concat());
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended.stderr
+    };
+    let flag = ask("members[1].constraint", &["a=1", "b=2 where cpu.coers > 1"]);
+    let shown = "error: there is no attribute `cpu.coers`\n --> member 2, column 11\n  |\n  | b=2 where cpu.coers > 1\n  |           \
+                 ^^^^^^^^^\n  = hint: did you mean `cpu.cores`?\n";
+    assert!(flag.ends_with(shown), "{flag}");
+    let together = ask("groupings[0]", &["1", "--together", "cpu.coers"]);
+    assert!(together.contains(" --> --together, column 1\n"), "{together}");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("lease.yaml");
+    std::fs::write(&file, "member:\n- count: 1\n  where: \"cpu.coers > 1\"\n").unwrap();
+    let file = ask("members[0].constraint", &["-f", file.to_str().unwrap()]);
+    assert!(file.contains("lease.yaml:3:11\n"), "{file}");
+    // One that names no place here is told as it came.
+    let elsewhere = ask("members[7].constraint", &["1"]);
+    assert!(elsewhere.contains("caused by: there is no attribute `cpu.coers`"), "{elsewhere}");
 }

@@ -8,6 +8,7 @@ use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::input::{Refusal, Reply};
 use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
 use crate::node::{NodeState, Presence};
+use crate::request::{self, Preview};
 use crate::schedule::{self, Decision};
 use crate::time::Timestamp;
 use crate::world::World;
@@ -34,9 +35,24 @@ const KEEPALIVE_MS: std::ops::RangeInclusive<u64> = 10_000..=24 * 3_600_000;
 
 /// The longest time that a lease on which a run failed is held: 7 days.
 const MAX_HOLD_MS: u64 = 7 * 24 * 3_600_000;
+/// What may be asked of the machines of one group together.
+const MAX_GROUPINGS: usize = 16;
+
+/// Bytes of all constraints of one request: they stay in memory with it.
+const MAX_CONSTRAINTS: usize = 16 * 1024;
 
 /// Names of nodes, pools and images are no longer.
 const MAX_WORD: usize = 63;
+
+/// What would come of a request.
+///
+/// # Errors
+/// If it makes no sense.
+pub fn preview(world: &World, spec: &LeaseSpec) -> std::result::Result<Preview, Refusal> {
+    check("preview", spec)?;
+    public_keys(&spec.ssh_keys)?;
+    Ok(request::preview(world, spec))
+}
 
 impl World {
     pub(super) fn on_request(&mut self, tenant: TenantId, key: String, mut spec: LeaseSpec) -> Result {
@@ -274,6 +290,12 @@ fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
         if !roles.insert(&member.role) {
             return invalid(format!("members: the role {:?} is named twice", member.role));
         }
+        if member.at_most.is_some_and(|most| most < member.count) {
+            return invalid(format!(
+                "members: role {:?}: the range of machines ends before it begins",
+                member.role
+            ));
+        }
         if member.count == 0 {
             return invalid(format!("members: role {:?} asks for 0 machines", member.role));
         }
@@ -291,10 +313,11 @@ fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
             ));
         }
     }
-    let total: u64 = spec.members.iter().map(|m| u64::from(m.count)).sum();
+    let total: u64 = spec.members.iter().map(|m| u64::from(m.most())).sum();
     if total > MAX_GROUP {
         return invalid(format!("members: {total} machines; a group has at most {MAX_GROUP}"));
     }
+    check_groupings(spec, &roles)?;
     for (name, span) in [("duration", spec.duration_ms), ("max_wait", spec.max_wait_ms)] {
         if span == 0 || span > MAX_SPAN_MS {
             return invalid(format!("{name}: more than nothing and at most 30 days"));
@@ -316,6 +339,28 @@ fn check_terms(terms: &Terms, now: Timestamp) -> std::result::Result<(), Refusal
     }
     if terms.hold_ms.is_some_and(|ms| ms == 0 || ms > MAX_HOLD_MS) {
         return invalid("hold: more than nothing and at most 7 days");
+    }
+    Ok(())
+}
+
+/// What is asked of machines together names roles that exist, and all of what is asked is of a bounded size.
+fn check_groupings(spec: &LeaseSpec, roles: &BTreeSet<&String>) -> std::result::Result<(), Refusal> {
+    let invalid = |text: String| Err(Refusal::Invalid(text));
+    if spec.groupings.len() > MAX_GROUPINGS {
+        return invalid(format!("groupings: {} of them; at most {MAX_GROUPINGS}", spec.groupings.len()));
+    }
+    for grouping in &spec.groupings {
+        if let Some(role) = grouping.roles.iter().find(|role| !roles.contains(role)) {
+            let known: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+            let known = known.join(", ");
+            return invalid(format!("groupings: {grouping}: there is no role {role:?}; there is {known}"));
+        }
+    }
+    let constraints = spec.members.iter().filter_map(|m| m.constraint.as_ref()).map(ToString::to_string);
+    let texts = constraints.chain(spec.groupings.iter().map(ToString::to_string));
+    let bytes: usize = texts.map(|text| text.len()).sum();
+    if bytes > MAX_CONSTRAINTS {
+        return invalid(format!("constraints: {bytes} bytes together; at most {MAX_CONSTRAINTS}"));
     }
     Ok(())
 }

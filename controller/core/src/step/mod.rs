@@ -21,6 +21,7 @@ mod prepare;
 mod registration;
 mod run;
 
+pub use lease::preview as preview_request;
 pub use registration::preview as preview_apply;
 
 use crate::input::{Input, Outcome, Refusal, Reply};

@@ -1,12 +1,19 @@
 //! `apply`: making the registered machines equal to those given, all or nothing.
 
 use super::{Result, exhausted};
+use crate::constraint::is_label;
 use crate::event::Severity;
 use crate::ids::BmcId;
 use crate::input::{Applied, ApplyAction, Refusal, Reply};
 use crate::node::{Bmc, BmcSpec, FirstWipe, Node, NodeSpec, NodeState, Presence};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of a rack, a switch or the value of a label.
+const MAX_TEXT: usize = 128;
+
+/// Labels of one machine.
+const MAX_LABELS: usize = 32;
 
 /// What applying `nodes` would change.
 ///
@@ -165,6 +172,9 @@ fn differences(world: &World, node: &Node, spec: &NodeSpec, bmc: &BmcSpec) -> Ve
         ("uuid", old.uuid.clone().unwrap_or_else(none), spec.uuid.clone().unwrap_or_else(none)),
         ("keep_disks", keep(old), keep(spec)),
         ("start", old.start.as_str().to_owned(), spec.start.as_str().to_owned()),
+        ("rack", old.rack.clone().unwrap_or_else(none), spec.rack.clone().unwrap_or_else(none)),
+        ("switch", old.switch.clone().unwrap_or_else(none), spec.switch.clone().unwrap_or_else(none)),
+        ("labels", labels(old), labels(spec)),
     ];
     if let Some(known) = world.bmcs.get(node.bmc).map(|b| &b.spec) {
         fields.push(("bmc.address", known.address.clone(), bmc.address.clone()));
@@ -179,6 +189,11 @@ fn differences(world: &World, node: &Node, spec: &NodeSpec, bmc: &BmcSpec) -> Ve
     fields.into_iter().map(|(name, old, new)| format!("{name} {old} -> {new}")).collect()
 }
 
+fn labels(spec: &NodeSpec) -> String {
+    let labels: Vec<_> = spec.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if labels.is_empty() { "none".to_owned() } else { labels.join(",") }
+}
+
 fn check_names(nodes: &[(NodeSpec, BmcSpec)]) -> std::result::Result<(), Refusal> {
     for (spec, bmc) in nodes {
         check_word("node name", &spec.name, "-.")?;
@@ -187,9 +202,40 @@ fn check_names(nodes: &[(NodeSpec, BmcSpec)]) -> std::result::Result<(), Refusal
             let text = format!("node {}: no {} machine has {} firmware", spec.name, spec.arch, spec.firmware);
             return Err(Refusal::Invalid(text));
         }
+        check_place(spec)?;
         if !matches!(bmc.cipher_suite, 3 | 17) {
             let text = format!("node {}: bmc.cipher_suite is 3 or 17, not {}", spec.name, bmc.cipher_suite);
             return Err(Refusal::Invalid(text));
+        }
+    }
+    Ok(())
+}
+
+/// What people say of a machine is compared and printed, nothing else: any short text will do, but for names of labels,
+/// which are written in requests.
+fn check_place(spec: &NodeSpec) -> std::result::Result<(), Refusal> {
+    let invalid = |text: String| Err(Refusal::Invalid(format!("node {}: {text}", spec.name)));
+    let is_text = |text: &String| {
+        (1..=MAX_TEXT).contains(&text.len()) && !text.contains(char::is_control) && text.trim() == text
+    };
+    let places = [("rack", &spec.rack), ("switch", &spec.switch)];
+    for (what, text) in places.into_iter().filter_map(|(what, text)| Some((what, text.as_ref()?))) {
+        if !is_text(text) {
+            return invalid(format!("{what}: 1 to {MAX_TEXT} bytes without control characters"));
+        }
+    }
+    if spec.labels.len() > MAX_LABELS {
+        return invalid(format!("labels: {} of them; at most {MAX_LABELS}", spec.labels.len()));
+    }
+    for (name, value) in &spec.labels {
+        if !is_label(name) {
+            return invalid(format!(
+                "labels: {:?} is no name: 1 to 63 lower-case letters, digits, `-`, `_` and `.`",
+                crate::text::clip(name)
+            ));
+        }
+        if !is_text(value) {
+            return invalid(format!("labels: {name}: 1 to {MAX_TEXT} bytes without control characters"));
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 use crate::store::Store;
 use hostler_core::attempt::{PowerOutcome, Stage};
 use hostler_core::catalogue::{Image, ImageStatus, Kind};
+use hostler_core::constraint::Likeness;
 use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
@@ -92,9 +93,10 @@ pub(crate) fn nobody_is_overtaken(world: &World, before: &Store, changes: &[Chan
 }
 
 fn could_have(world: &World, member: &Member, node: &Node) -> bool {
-    member.arch.is_none_or(|a| a == node.spec.arch)
+    (member.arch.is_empty() || member.arch.contains(&node.spec.arch))
         && member.pool.as_ref().is_none_or(|p| *p == node.spec.pool)
         && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
+        && member.constraint.as_ref().is_none_or(|c| c.verdict(node) == hostler_core::constraint::Verdict::Yes)
         && world.image_for(&member.image, node.spec.arch).is_some_and(|image| fits(image, node))
 }
 
@@ -115,13 +117,13 @@ fn whole(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {
     }
     for (index, member) in lease.spec.members.iter().enumerate() {
         let role: Vec<_> = group.iter().filter(|a| a.member == index).collect();
-        if role.len() != member.count as usize {
+        if !(member.count as usize..=member.most() as usize).contains(&role.len()) {
             return Err(format!("{:?} has {} nodes for {member:?}", lease.id, role.len()));
         }
         for assigned in role {
             let node = world.nodes.get(assigned.node).ok_or("an assigned node is gone")?;
             let image = world.images.get(assigned.image).ok_or("an assigned image is gone")?;
-            let suits = member.arch.is_none_or(|a| a == node.spec.arch)
+            let suits = (member.arch.is_empty() || member.arch.contains(&node.spec.arch))
                 && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
                 && image.arch == node.spec.arch
                 && image.name == member.image;
@@ -130,11 +132,28 @@ fn whole(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {
             }
         }
     }
-    if group.len() == lease.spec.members.iter().map(|m| m.count as usize).sum::<usize>() {
-        Ok(())
-    } else {
-        Err(format!("{:?} has more nodes than it asked for", lease.id))
+    if group.iter().any(|assigned| assigned.member >= lease.spec.members.len()) {
+        return Err(format!("{:?} has nodes that it did not ask for", lease.id));
     }
+    together(world, lease, group)
+}
+
+/// What is asked of the machines together holds.
+fn together(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {
+    for grouping in &lease.spec.groupings {
+        let node =
+            |a: &Assigned| world.nodes.get(a.node).map(|node| grouping.key(node).map(|k| format!("{k:?}")));
+        let keys: Vec<_> = group.iter().filter_map(node).collect();
+        let distinct: BTreeSet<_> = keys.iter().collect();
+        let expected = match grouping.likeness {
+            Likeness::Same => 1,
+            Likeness::Different => keys.len(),
+        };
+        if distinct.len() != expected || keys.contains(&None) {
+            return Err(format!("{:?} is not as asked, {grouping}: {keys:?}", lease.id));
+        }
+    }
+    Ok(())
 }
 
 /// Why an input must change nothing: it is of an earlier boot or lease, or beyond what its profile may say.

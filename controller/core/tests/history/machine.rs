@@ -367,6 +367,7 @@ impl Machine {
             serial: self.hardware.serial.clone().unwrap_or_default(),
             uuid: self.hardware.uuid.clone().unwrap_or_default(),
             cpus: 8,
+            cpu_cores: 4,
             disks: self.disks.iter().filter(|p| !p.hidden).map(disk).collect(),
             ..Inventory::default()
         }

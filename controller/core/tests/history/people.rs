@@ -4,6 +4,7 @@ use crate::lab::Lab;
 use crate::random::Random;
 use hostler_core::catalogue::{Content as ImageContent, Kind};
 use hostler_core::course::{MoreTime, Terms};
+use hostler_core::constraint::Grouping;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input};
@@ -166,6 +167,7 @@ impl People {
         let members = (0..1 + random.below(8) / 6).map(|i| member(i, world, random)).collect();
         let mut spec = LeaseSpec {
             members,
+            groupings: groupings(random),
             duration_ms: 30_000 + random.below(600_000),
             max_wait_ms: 60_000 + random.below(1_800_000),
             purpose: "a test".into(),
@@ -208,10 +210,11 @@ impl People {
 
 fn member(index: u64, world: &World, random: &mut Random) -> Member {
     let arch = random.weighted(&[
-        (4, Some(Arch::X86_64)),
-        (2, Some(Arch::Aarch64)),
-        (1, Some(Arch::Ppc64le)),
-        (2, None),
+        (4, &[Arch::X86_64][..]),
+        (2, &[Arch::Aarch64]),
+        (1, &[Arch::Ppc64le]),
+        (1, &[Arch::X86_64, Arch::Aarch64]),
+        (2, &[]),
     ]);
     let mut nodes = BTreeSet::new();
     if random.chance(80) {
@@ -220,10 +223,15 @@ fn member(index: u64, world: &World, random: &mut Random) -> Member {
     Member {
         role: format!("r{index}"),
         count: u32::try_from(1 + random.below(10) / 5).unwrap_or(1),
-        arch,
+        at_most: random.chance(100).then_some(3),
+        arch: arch.iter().copied().collect(),
         pool: random.weighted(&[(8, None), (3, Some("lab")), (1, Some("far"))]).map(Into::into),
         nodes,
         image: random.weighted(&[(8, "fedora"), (2, "debian")]).into(),
+        constraint: random
+            .weighted(&[(8, ""), (1, "cpu.cores >= 2"), (1, "not label.gpu = a100")])
+            .parse()
+            .ok(),
     }
 }
 
@@ -235,6 +243,8 @@ fn terms(world: &World, random: &mut Random) -> Terms {
         keepalive_ms: random.chance(300).then_some(60_000),
         hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
     }
+fn groupings(random: &mut Random) -> Vec<Grouping> {
+    random.weighted(&[(10, ""), (1, "same rack"), (1, "different rack")]).parse().into_iter().collect()
 }
 
 /// Makes a request that must be refused.

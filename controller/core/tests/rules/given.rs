@@ -1,13 +1,14 @@
 //! What stories begin with: machines, requests and reports, in few words.
 
 use hostler_core::catalogue::{Content as ImageContent, Kind};
+use hostler_core::constraint::Grouping;
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{BootId, RunId};
 use hostler_core::input::{Input, Report};
 use hostler_core::lease::Member;
 use hostler_core::node::{BmcSpec, Disk, DiskWipe, Node, NodeSpec, NodeState, Sealed, Start};
 use hostler_core::world::{Change, World};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 /// Every row of the world, as changes.
@@ -22,26 +23,41 @@ pub(crate) fn rows(world: &World) -> Vec<Change> {
     rows
 }
 
-/// "2 x86_64 in far among n1 n2 with debian + 1 any": a member for each part, with the roles r0, r1 and so on.
+/// "2 x86_64 in far among n1 n2 with debian + 1..3 any where memory > 1 GiB": a member for each part, with the roles r0,
+/// r1 and so on. What is asked of them together is behind semicolons: "2 any; same rack".
 pub(crate) fn members(request: &str) -> Vec<Member> {
-    let parts = request.split('+').enumerate();
+    let parts = request.split(';').next().unwrap_or_default().split('+').enumerate();
     parts
         .map(|(index, part)| {
+            let (part, constraint) = match part.split_once(" where ") {
+                Some((part, constraint)) => (part, Some(constraint.parse().expect("a constraint"))),
+                None => (part, None),
+            };
             let words: Vec<_> = part.split_whitespace().collect();
             let after = |word| words.iter().position(|w| *w == word).map(|i| &words[i + 1..]);
             let ends = |w: &&&str| !["in", "among", "with"].contains(*w);
             Member {
                 role: format!("r{index}"),
-                count: words[0].parse().expect("a number of machines"),
-                arch: (words[1] != "any").then(|| words[1].parse().expect("an architecture")),
+                count: words[0].split("..").next().unwrap_or_default().parse().expect("a number of machines"),
+                at_most: words[0].split_once("..").map(|(_, most)| most.parse().expect("the most")),
+                arch: match words[1] {
+                    "any" => BTreeSet::new(),
+                    words => words.split('|').map(|w| w.parse().expect("an architecture")).collect(),
+                },
                 pool: after("in").map(|w| w[0].to_owned()),
                 nodes: after("among")
                     .map(|w| w.iter().take_while(ends).map(|n| (*n).to_owned()).collect())
                     .unwrap_or_default(),
                 image: after("with").map_or("fedora", |w| w[0]).to_owned(),
+                constraint,
             }
         })
         .collect()
+}
+
+/// What `request` asks of its machines together; see [`members`].
+pub(crate) fn groupings(request: &str) -> Vec<Grouping> {
+    request.split(';').skip(1).map(|text| text.parse().expect("a grouping")).collect()
 }
 
 pub(crate) fn name_of(machine: &str) -> &str {
@@ -68,6 +84,9 @@ pub(crate) fn spec(machine: &str) -> NodeSpec {
         uuid: None,
         keep_disks: BTreeSet::new(),
         start: Start::Kexec,
+        rack: None,
+        switch: None,
+        labels: BTreeMap::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use hostler_core::world::Change;
 fn request(change: impl FnOnce(&mut LeaseSpec)) -> Input {
     let mut spec = LeaseSpec {
         members: members("1 any"),
+        groupings: Vec::new(),
         duration_ms: 1,
         max_wait_ms: 1,
         purpose: String::new(),

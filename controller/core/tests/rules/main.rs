@@ -1,6 +1,7 @@
 //! The rules of the core, one file for each subject. Every test tells a short story on a small [`rack`].
 
 mod boot_decision;
+mod constraints;
 mod course;
 mod diskless;
 mod enrolment;
@@ -10,11 +11,14 @@ mod groups;
 mod hardware;
 mod invariants;
 mod ladder;
+mod language;
 mod limits;
+mod preview;
 mod rack;
 mod registration;
 mod restart;
 mod runs;
 mod scheduling;
 mod silence;
+mod together;
 mod wiring;

@@ -1,7 +1,7 @@
 //! A small rack whose machines do as they are told, one word at a time, for telling what should happen when they do
 //! not.
 
-use crate::given::{bmc, disk, hello, image, members, name_of, rows, spec, wiped};
+use crate::given::{bmc, disk, groupings, hello, image, members, name_of, rows, spec, wiped};
 use hostler_core::attempt::{Boot, EvidenceKind, PowerOutcome, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::course::Terms;
@@ -294,6 +294,7 @@ impl Rack {
         self.keys += 1;
         let spec = LeaseSpec {
             members: members(request),
+            groupings: groupings(request),
             duration_ms: 3600 * SECOND,
             max_wait_ms: 7200 * SECOND,
             purpose: "a test".into(),

@@ -1,6 +1,6 @@
 //! Who gets which machines, and what the others are told.
 
-use crate::given::{image, members, spec};
+use crate::given::{groupings, image, members, spec};
 use crate::rack::Rack;
 use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::course::Terms;
@@ -161,6 +161,7 @@ fn a_queue_that_moves_is_not_stored_anew() {
 fn check_satisfiable(rack: &Rack, request: &str, expected: Result<(), &str>) {
     let spec = LeaseSpec {
         members: members(request),
+        groupings: groupings(request),
         duration_ms: 1,
         max_wait_ms: 1,
         purpose: String::new(),

@@ -41,6 +41,9 @@ pub(super) fn node(controller: &Controller, given: wire::NodeSpec) -> Result<(No
             "restart" => Start::Restart,
             other => return Err(invalid(&name, "start", format!("\"kexec\" or \"restart\", not {other:?}"))),
         },
+        rack: optional(given.rack),
+        switch: optional(given.switch),
+        labels: given.labels.into_iter().collect(),
         name: given.name,
     };
     Ok((spec, bmc_spec(controller, &name, bmc)?))

@@ -4,27 +4,21 @@ use super::caller::{User, no_lease};
 use super::keepalive::Keeps;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
-use super::{Api, account, lease_view, run};
-use hostler_core::course::{MoreTime, Terms};
+use super::{Api, account, lease_request, lease_view, run};
+use hostler_core::course::MoreTime;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{Input, Reply};
-use hostler_core::lease::{LeaseSpec, Member};
+use hostler_core::step::preview_request;
 use hostler_core::time::Timestamp;
 use hostler_proto::lease::v1::extend_lease_request::Wanted;
 use hostler_proto::lease::v1::lease_service_server::LeaseService;
 use hostler_proto::lease::v1::{
     AccountLeasesRequest, ExtendLeaseRequest, ExtendLeaseResponse, FileChunk, FollowRunRequest,
-    GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseAccount, LeaseState, ListLeasesRequest,
-    ListLeasesResponse, MemberRequest, ReleaseLeaseRequest, RequestLeaseRequest, Run, RunEvent,
+    GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseAccount, LeasePreview, LeaseState,
+    ListLeasesRequest, ListLeasesResponse, ReleaseLeaseRequest, RequestLeaseRequest, Run, RunEvent,
     StartRunRequest, StopRunRequest,
 };
 use tonic::{Request, Response, Status};
-
-/// What a request without a duration gets.
-const DEFAULT_DURATION_S: u64 = 3600;
-
-/// What a request without a bound on waiting gets.
-const DEFAULT_MAX_WAIT_S: u64 = 24 * 3600;
 
 /// Leases in one list.
 const LIST: u32 = 500;
@@ -39,7 +33,7 @@ impl LeaseService for Api {
     async fn request_lease(&self, request: Request<RequestLeaseRequest>) -> Result<Response<Lease>, Status> {
         let user = User::of(&request)?;
         let request = request.into_inner();
-        let spec = lease_spec(&request)?;
+        let spec = lease_request::spec(&request)?;
         let tenant = self.tenant(&user).await?;
         let key = request.idempotency_key;
         match self.0.submit(Input::RequestLease { tenant, key, spec }).await.map_err(|e| refused(&e))? {
@@ -49,6 +43,16 @@ impl LeaseService for Api {
             }
             _ => Err(Status::internal("no lease")),
         }
+    }
+
+    async fn preview_lease(
+        &self,
+        request: Request<RequestLeaseRequest>,
+    ) -> Result<Response<LeasePreview>, Status> {
+        User::of(&request)?;
+        let spec = lease_request::spec(&request.into_inner())?;
+        let preview = self.0.published.read(|w| preview_request(w, &spec)).map_err(|e| refused(&e.into()))?;
+        Ok(Response::new(lease_view::preview(preview)))
     }
 
     async fn get_lease(&self, request: Request<GetLeaseRequest>) -> Result<Response<Lease>, Status> {
@@ -238,39 +242,4 @@ impl Api {
             }
         }
     }
-}
-
-fn lease_spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
-    let seconds = |given: u64, default: u64| (if given == 0 { default } else { given }).saturating_mul(1000);
-    let members =
-        request.members.iter().enumerate().map(|(i, m)| member(i, m)).collect::<Result<Vec<_>, Status>>()?;
-    Ok(LeaseSpec {
-        members,
-        duration_ms: seconds(request.duration_s, DEFAULT_DURATION_S),
-        max_wait_ms: seconds(request.max_wait_s, DEFAULT_MAX_WAIT_S),
-        purpose: request.purpose.clone(),
-        ssh_keys: request.ssh_keys.clone(),
-        terms: Terms {
-            not_before: (request.not_before_ms > 0).then_some(Timestamp(request.not_before_ms)),
-            keepalive_ms: (request.keepalive_s > 0).then(|| request.keepalive_s.saturating_mul(1000)),
-            hold_ms: (request.hold_s > 0).then(|| request.hold_s.saturating_mul(1000)),
-        },
-    })
-}
-
-fn member(index: usize, member: &MemberRequest) -> Result<Member, Status> {
-    let arch = match member.arch.as_str() {
-        "" => None,
-        word => {
-            Some(word.parse().map_err(|e| Status::invalid_argument(format!("members[{index}].arch: {e}")))?)
-        }
-    };
-    Ok(Member {
-        role: if member.role.is_empty() { "node".into() } else { member.role.clone() },
-        count: member.count,
-        arch,
-        pool: (!member.pool.is_empty()).then(|| member.pool.clone()),
-        nodes: member.nodes.iter().cloned().collect(),
-        image: member.image.clone(),
-    })
 }

@@ -4,6 +4,7 @@ use hostler_core::attempt::Stage;
 use hostler_core::explain;
 use hostler_core::lease::{Assigned, CloseReason, Lease, LeaseState};
 use hostler_core::node::Node;
+use hostler_core::request::{Preview, Relaxation, RolePreview};
 use hostler_core::run::TaskState;
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
@@ -35,6 +36,7 @@ pub(super) fn lease(world: &World, lease: &Lease) -> wire::Lease {
         keepalive_s: seconds(terms.keepalive_ms),
         hold_s: seconds(terms.hold_ms),
         times: Some(times),
+        groupings: lease.spec.groupings.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -75,10 +77,12 @@ fn member(member: &hostler_core::lease::Member) -> wire::MemberRequest {
     wire::MemberRequest {
         role: member.role.clone(),
         count: member.count,
-        arch: member.arch.map(|a| a.to_string()).unwrap_or_default(),
+        at_most: member.at_most.unwrap_or_default(),
+        arch: member.arch.iter().map(|arch| arch.as_str()).collect::<Vec<_>>().join("|"),
         pool: member.pool.clone().unwrap_or_default(),
         nodes: member.nodes.iter().cloned().collect(),
         image: member.image.clone(),
+        constraint: member.constraint.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -119,6 +123,26 @@ fn leased_node(world: &World, lease: &Lease, assigned: &Assigned) -> Option<wire
         phases: if mine { phases(node).chain(payloads(world, lease, node)).collect() } else { Vec::new() },
         ssh_host_keys: node.state.boot().filter(|_| mine).map(|b| b.host_keys.clone()).unwrap_or_default(),
     })
+}
+
+/// What would come of a request.
+pub(super) fn preview(preview: Preview) -> wire::LeasePreview {
+    let busy = |(name, state): (String, &str)| wire::BusyNode { name, state: state.to_owned() };
+    let role = |role: RolePreview| wire::RolePreview {
+        role: role.role,
+        gets: role.gets,
+        free: role.free,
+        busy: role.busy.into_iter().map(busy).collect(),
+    };
+    let relaxation = |Relaxation { change, now }| wire::Relaxation { change, now };
+    wire::LeasePreview {
+        never: preview.never.unwrap_or_default(),
+        fits_now: preview.fits_now,
+        waits_for: preview.waits_for,
+        queued: u32::try_from(preview.queued).unwrap_or(u32::MAX),
+        roles: preview.roles.into_iter().map(role).collect(),
+        relaxations: preview.relaxations.into_iter().map(relaxation).collect(),
+    }
 }
 
 /// Where the time of the present boot went.

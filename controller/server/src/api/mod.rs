@@ -5,6 +5,7 @@ mod apply;
 mod caller;
 mod keepalive;
 mod lease;
+mod lease_request;
 mod lease_view;
 mod node;
 mod node_view;

@@ -61,6 +61,9 @@ fn spec(world: &World, node: &Node) -> wire::NodeSpec {
         bmc,
         keep_disks: spec.keep_disks.iter().cloned().collect(),
         start: spec.start.as_str().to_owned(),
+        rack: spec.rack.clone().unwrap_or_default(),
+        switch: spec.switch.clone().unwrap_or_default(),
+        labels: spec.labels.clone().into_iter().collect(),
     }
 }
 
@@ -94,6 +97,9 @@ fn inventory(read: &Inventory) -> wire::Inventory {
         manufacturer: read.manufacturer.clone(),
         product: read.product.clone(),
         cpus: read.cpus,
+        cpu_cores: read.cpu_cores,
+        cpu_sockets: read.cpu_sockets,
+        cpu_model: read.cpu_model.clone(),
         memory_bytes: read.memory_bytes,
         disks: read
             .disks

@@ -202,10 +202,19 @@ mod tests {
         fn lease(&mut self) -> LeaseId {
             let Reply::Tenant(tenant) = self.tell(Input::AddTenant { name: "ci".into() }) else { panic!() };
             let image = "bench".to_owned();
-            let member =
-                Member { role: "node".into(), count: 1, arch: None, pool: None, nodes: [].into(), image };
+            let member = Member {
+                role: "node".into(),
+                count: 1,
+                at_most: None,
+                arch: [].into(),
+                pool: None,
+                nodes: [].into(),
+                image,
+                constraint: None,
+            };
             let spec = LeaseSpec {
                 members: vec![member],
+                groupings: Vec::new(),
                 duration_ms: 1_000,
                 max_wait_ms: 1_000,
                 purpose: String::new(),
@@ -232,6 +241,9 @@ mod tests {
             uuid: None,
             keep_disks: [].into(),
             start: Start::Kexec,
+            rack: None,
+            switch: None,
+            labels: [].into(),
         };
         let bmc = BmcSpec {
             address: "127.2.0.1:623".into(),

@@ -138,6 +138,9 @@ impl Machine for SimHost {
             manufacturer: "Hostler".to_owned(),
             product: format!("Simulated {}", self.spec.arch),
             cpus: self.spec.cpus,
+            cpu_cores: self.spec.cpus / 2,
+            cpu_sockets: 1,
+            cpu_model: format!("Simulated {} processor", self.spec.arch),
             memory_bytes: self.spec.memory_bytes,
             nics: self.spec.macs.iter().enumerate().map(nic).collect(),
             ..Inventory::default()

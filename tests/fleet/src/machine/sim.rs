@@ -144,5 +144,7 @@ fn bmc_config(plan: &MachinePlan) -> io::Result<BmcConfig> {
 
 fn host_spec(plan: &MachinePlan, site: &Site) -> HostSpec {
     let directory = site.directory.join(&plan.name);
-    HostSpec::new(arch(plan.kind), &plan.serial, &plan.uuid.to_string(), &mac_text(plan.mac), directory)
+    let uuid = plan.uuid.to_string();
+    let spec = HostSpec::new(arch(plan.kind), &plan.serial, &uuid, &mac_text(plan.mac), directory);
+    HostSpec { cpus: plan.cpus, ..spec }
 }

@@ -34,6 +34,9 @@ pub struct RegisteredNode {
     /// That its firmware is expected to tell; empty if nobody knows.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub uuid: String,
+    /// Where it stands; empty if nobody says.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rack: String,
     /// Its controller.
     pub bmc: RegisteredBmc,
 }
@@ -78,6 +81,7 @@ impl RegisteredNode {
             address: machine.address.to_string(),
             serial: machine.serial.clone(),
             uuid: machine.uuid.to_string(),
+            rack: machine.name.split('-').next().unwrap_or_default().to_owned(),
             bmc: RegisteredBmc {
                 address: bmc.to_string(),
                 user: machine.user.clone(),

@@ -35,6 +35,8 @@ pub struct MachinePlan {
     pub name: String,
     /// Firmware, and with it the architecture.
     pub kind: Kind,
+    /// Logical processors: machines differ in what can be asked for.
+    pub cpus: u32,
     /// Of the interface that it boots from.
     pub mac: [u8; 6],
     /// The one that DHCP is to give it, and the only one that it sends from.
@@ -71,6 +73,7 @@ fn machine(number: usize, seed: u64, block: u8, bmc_port: u16) -> MachinePlan {
     MachinePlan {
         name: format!("r{}-n{:02}", number / RACK + 1, number % RACK + 1),
         kind: MIX[number % MIX.len()],
+        cpus: 4 << (number % 3),
         mac: [0x52, 0x54, 0x00, batch, row, column],
         address: Ipv4Addr::new(127, block, row, column),
         serial: format!("SIM{number:05}{}", dice.text(4).to_uppercase()),

@@ -1,5 +1,6 @@
 //! `hostler lease …`
 
+mod dry_run;
 pub(crate) mod extend;
 pub(crate) mod keepalive;
 pub(crate) mod list;

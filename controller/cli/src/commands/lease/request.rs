@@ -1,16 +1,18 @@
 //! `hostler lease request`
 
+use super::dry_run;
 use super::wait::{EachChange, until_active};
 use crate::clock;
-use crate::document;
+use crate::document::{self, Format};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::member;
+use crate::member::{self, Asked};
 use crate::model::lease::Lease;
 use crate::moment;
 use crate::render;
 use crate::request_file::RequestFile;
 use crate::session::Session;
+use crate::source::Source;
 use clap::Args;
 use hostler_proto::lease::v1::{MemberRequest, RequestLeaseRequest};
 use std::path::{Path, PathBuf};
@@ -27,15 +29,28 @@ Examples:
   hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
   hostler lease request 1 --image fedora --keepalive 2m --on-failure hold:4h --wait    # in a CI job
   hostler lease request 8 --image fedora --not-before '2026-03-21T22:00Z'
+  hostler lease request '1..4:x86_64|aarch64 where cpu.cores >= 16 and memory >= 64 GiB' --image fedora
+  hostler lease request 2 --image fedora --together 'same switch' --together 'different rack' --dry-run
 
-A member is [ROLE=]COUNT[:ARCH][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME]. The file says the same:
+A member is [ROLE=]COUNT[..MOST][:ARCH[|ARCH]][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME][ where CONSTRAINT]. A file,
+in TOML, YAML or JSON, says the same:
 
   duration = \"2h\"
+  together = [\"same rack of server\"]
   [[member]]
   role = \"server\"
-  count = 1
-  arch = \"x86_64\"
+  count = \"2..4\"
+  arch = [\"x86_64\", \"aarch64\"]
   image = \"fedora\"
+  where = 'cpu.model-name ~ \"EPYC\" and not disk.rotational = true'
+
+A constraint compares attributes (cpu.cores, cpu.processors, cpu.model-name, memory, disk.size, disk.count, disk.rotational,
+network.speed, boot.method, rack, label.NAME ...) with =, !=, <, <=, >, >= or ~ (a regular expression) and joins with and,
+or, not and parentheses. docs/requests.md has all of them. --together says what the machines have in common or not: same
+ATTRIBUTE, different ATTRIBUTE, [of ROLE, ROLE].
+
+--dry-run asks for nothing. It tells which machines the request would get, or what it would wait for and which single
+change would help. Exit code: 0 if it would start now, 4 if it would wait, 3 if it can never start.
 
 Prints the number of the lease. The same --idempotency-key again gives the same lease.";
 
@@ -43,12 +58,18 @@ Prints the number of the lease. The same --idempotency-key again gives the same 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A role of the group: [ROLE=]COUNT[:ARCH][,KEY=VALUE]...
+    /// A role of the group: [ROLE=]COUNT[..MOST][:ARCH[|ARCH]][,KEY=VALUE]...[ where CONSTRAINT]
     #[arg(value_name = "MEMBER")]
     members: Vec<String>,
-    /// Read the request from a TOML file, or from the standard input (-)
+    /// Read the request from a file, or from the standard input (-)
     #[arg(long, short, value_name = "FILE", conflicts_with = "members")]
     file: Option<PathBuf>,
+    /// How the file is written [default: what its name says, else toml]
+    #[arg(long, requires = "file")]
+    format: Option<Format>,
+    /// What the machines have in common or not: "same rack", "different switch of server"; may be repeated
+    #[arg(long, value_name = "GROUPING")]
+    together: Vec<String>,
     #[command(flatten)]
     simple: Simple,
     /// Pool of members that name none
@@ -82,6 +103,9 @@ pub(crate) struct Arguments {
     /// Wait until the machines are ready
     #[arg(long, short)]
     wait: bool,
+    /// Ask for nothing; tell what would come of the request
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
     /// Name of this request; a repeated one is the same request [default: a random one]
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
@@ -133,9 +157,43 @@ struct Simple {
     arch: Option<String>,
 }
 
+/// A request, and where its texts were written.
+#[derive(Debug)]
+struct Written {
+    request: RequestLeaseRequest,
+    /// For each member: where its constraint is, if it has one.
+    constraints: Vec<Option<Source>>,
+    /// For each grouping.
+    groupings: Vec<Source>,
+}
+
+impl Written {
+    /// What the controller said of a text, shown where it was written.
+    fn locate(&self, error: Error) -> Error {
+        let Error::Answer { source, .. } = &error else { return error };
+        let Some(problem) = source.problem() else { return error };
+        let index = |before: &str, after: &str| -> Option<usize> {
+            problem.field.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
+        };
+        let constraint = || self.constraints.get(index("members[", "].constraint")?)?.as_ref();
+        let grouping = || self.groupings.get(index("groupings[", "]")?);
+        match constraint().or_else(grouping) {
+            Some(place) => place.diagnostic(problem).into(),
+            None => error,
+        }
+    }
+}
+
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
-    let is_wait = arguments.wait;
-    let request = build(arguments)?;
+    let (is_wait, is_dry) = (arguments.wait, arguments.dry_run);
+    let written = build(arguments)?;
+    let request = written.request.clone();
+    let done =
+        if is_dry { dry_run::run(session, request).await } else { ask(session, request, is_wait).await };
+    done.map_err(|error| written.locate(error))
+}
+
+async fn ask(session: &Session, request: RequestLeaseRequest, is_wait: bool) -> Result<Exit, Error> {
     let client = session.connect()?;
     session.ui.notice(&format!("idempotency key {}", request.idempotency_key));
     session.if_interrupted([format!(
@@ -156,36 +214,44 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit,
 }
 
 /// The request that the arguments describe.
-fn build(arguments: Arguments) -> Result<RequestLeaseRequest, Error> {
+fn build(arguments: Arguments) -> Result<Written, Error> {
     let file = match &arguments.file {
         None => RequestFile::default(),
-        Some(path) => RequestFile::parse(&document::origin(path), &document::read(path)?)?,
+        Some(path) => {
+            let format = arguments.format.unwrap_or_else(|| Format::of(path));
+            RequestFile::parse(&document::origin(path), &document::read(path)?, format)?
+        }
     };
-    let mut members = match &arguments.file {
-        Some(_) => file.members(),
+    let asked = match &arguments.file {
+        Some(_) => file.members,
         None if arguments.members.is_empty() => vec![arguments.simple.member()?],
         None => member::parse_all(&arguments.members).map_err(Error::Input)?,
     };
+    let (mut members, constraints): (Vec<_>, _) =
+        asked.into_iter().map(|Asked { request, constraint }| (request, constraint)).unzip();
     for member in &mut members {
         fill(&mut member.pool, arguments.pool.as_deref());
         fill(&mut member.image, arguments.image.as_deref());
     }
-    Ok(RequestLeaseRequest {
+    let given = arguments.together.into_iter().map(|text| {
+        let source = Source::argument("--together", &text, 0);
+        (text, source)
+    });
+    let (texts, groupings) = file.together.into_iter().chain(given).unzip();
+    let keys = arguments.ssh_keys.iter().map(|path| public_keys(path)).collect::<Result<Vec<_>, _>>()?;
+    let request = RequestLeaseRequest {
         idempotency_key: arguments.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
         members,
+        groupings: texts,
         duration_s: seconds(arguments.duration.or(file.duration)),
         max_wait_s: seconds(arguments.max_wait.or(file.max_wait)),
         purpose: arguments.purpose.or(file.purpose).unwrap_or_default(),
         not_before_ms: arguments.not_before.or(file.not_before).unwrap_or_default(),
         keepalive_s: seconds(arguments.keepalive.or(file.keepalive)),
         hold_s: arguments.on_failure.or(file.on_failure).map_or(0, OnFailure::hold_s),
-        ssh_keys: arguments
-            .ssh_keys
-            .iter()
-            .map(|path| public_keys(path))
-            .collect::<Result<Vec<_>, _>>()?
-            .concat(),
-    })
+        ssh_keys: keys.concat(),
+    };
+    Ok(Written { request, constraints, groupings })
 }
 
 /// The keys of a `.pub` or `authorized_keys` file. The controller checks them; here only a private key is kept from
@@ -203,7 +269,7 @@ fn public_keys(path: &Path) -> Result<Vec<String>, Error> {
 }
 
 impl Simple {
-    fn member(&self) -> Result<MemberRequest, Error> {
+    fn member(&self) -> Result<Asked, Error> {
         if self.count.is_none() && self.arch.is_none() {
             return Err(Error::Usage {
                 message: "nothing is asked for".to_owned(),
@@ -212,7 +278,8 @@ impl Simple {
             });
         }
         let arch = self.arch.clone().unwrap_or_default();
-        Ok(MemberRequest { count: self.count.unwrap_or(1), arch, ..MemberRequest::default() })
+        let request = MemberRequest { count: self.count.unwrap_or(1), arch, ..MemberRequest::default() };
+        Ok(Asked { request, constraint: None })
     }
 }
 
@@ -238,7 +305,7 @@ mod tests {
         let cli::Command::Lease(super::super::Command::Request(arguments)) = cli.command else {
             panic!("another command");
         };
-        build(*arguments)
+        build(*arguments).map(|written| written.request)
     }
 
     #[test]

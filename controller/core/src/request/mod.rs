@@ -1,0 +1,20 @@
+//! What a lease asks for, held against machines: which machine suits which member, and which group would be whole.
+
+mod describe;
+mod differ;
+mod feasible;
+mod fit;
+mod matching;
+mod preview;
+mod relax;
+mod scope;
+mod search;
+mod want;
+
+pub(crate) use describe::describe;
+pub use feasible::satisfiable;
+pub(crate) use fit::Request;
+pub use preview::{Preview, RolePreview, preview};
+pub use relax::Relaxation;
+pub(crate) use scope::admits;
+pub(crate) use want::{Want, can_hold};

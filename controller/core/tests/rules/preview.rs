@@ -1,0 +1,97 @@
+//! What would come of a request, and what it could do without.
+
+use crate::given::{groupings, members, spec};
+use crate::rack::Rack;
+use hostler_core::input::Refusal;
+use hostler_core::lease::LeaseSpec;
+use hostler_core::node::{Inventory, NodeSpec, StateName};
+use hostler_core::request::Preview;
+use hostler_core::step::preview_request;
+
+fn rack() -> Rack {
+    let mut rack = Rack::new();
+    for (machine, place, cpu_cores) in
+        [("a", "r1", 8), ("b", "r1", 8), ("c", "r2", 16), ("d aarch64", "r2", 64)]
+    {
+        let spec = NodeSpec { rack: Some(place.into()), ..spec(machine) };
+        let name = spec.name.clone();
+        rack.register(spec);
+        let inventory = Inventory { cpu_cores, ..rack.inventory(&name) };
+        rack.inventories.insert(name.clone(), inventory);
+        rack.work(&name, StateName::Ready);
+    }
+    rack
+}
+
+fn asked(rack: &Rack, request: &str) -> Result<Preview, Refusal> {
+    let spec = LeaseSpec {
+        members: members(request),
+        groupings: groupings(request),
+        duration_ms: 1,
+        max_wait_ms: 1,
+        purpose: String::new(),
+        ssh_keys: Vec::new(),
+    };
+    preview_request(&rack.world, &spec)
+}
+
+fn changes(preview: &Preview) -> Vec<String> {
+    let shown = |r: &hostler_core::request::Relaxation| {
+        format!("{}, {}", if r.now { "now" } else { "later" }, r.change)
+    };
+    preview.relaxations.iter().map(shown).collect()
+}
+
+#[test]
+fn a_request_that_fits_names_its_machines() {
+    let rack = rack();
+    let preview = asked(&rack, "2 x86_64 + 1 aarch64").unwrap();
+    assert!(preview.fits_now && preview.never.is_none() && preview.waits_for.is_empty());
+    let gets: Vec<_> = preview.roles.iter().map(|role| role.gets.join(" ")).collect();
+    assert_eq!(gets, ["a b", "d"]);
+    assert_eq!(preview.roles[0].free, ["a", "b", "c"]);
+    assert_eq!(preview.relaxations, []);
+    assert!(rack.world.leases.values().next().is_none(), "nothing was asked for");
+}
+
+#[test]
+fn a_request_that_waits_is_told_for_what_and_what_would_help() {
+    let mut rack = rack();
+    rack.active("1 any among a");
+    let preview = asked(&rack, "2 x86_64 where cpu.cores < 16; same rack").unwrap();
+    assert_eq!((preview.never.as_deref(), preview.fits_now), (None, false));
+    assert_eq!(preview.waits_for, "2 machines for role \"r0\": 1 free, 1 leased");
+    assert_eq!(preview.roles[0].busy, [("a".to_owned(), "leased")]);
+    // Two changes at once are not looked for.
+    assert_eq!(changes(&preview), ["now, with 1 instead of 2"]);
+    let preview = asked(&rack, "2 x86_64; same rack").unwrap();
+    assert_eq!(preview.waits_for, "free machines that together are as asked: same rack");
+    assert_eq!(
+        changes(&preview),
+        ["now, without same rack", "now, with aarch64 as an alternative", "now, with 1 instead of 2"]
+    );
+}
+
+#[test]
+fn a_request_that_can_never_be_had_is_told_what_would_help_at_all() {
+    let mut rack = rack();
+    rack.active("1 any among d");
+    let preview = asked(&rack, "1 x86_64 where cpu.cores >= 32").unwrap();
+    assert_eq!(
+        preview.never.as_deref(),
+        Some(
+            "1 x x86_64 with cpu.cores >= 32 for role \"r0\" can never be had: 0 of such machines are registered; no such \
+             machine has cpu.cores >= 32; the most is 16"
+        )
+    );
+    assert_eq!(changes(&preview), ["now, without cpu.cores >= 32", "later, with aarch64 as an alternative"]);
+    let preview = asked(&rack, "3 x86_64 where cpu.cores >= 8 + 5 aarch64").unwrap();
+    assert_eq!(changes(&preview), ["later, with 1 instead of 5 for role \"r1\""]);
+}
+
+#[test]
+fn nonsense_is_refused_as_a_request_is() {
+    let rack = rack();
+    assert!(matches!(asked(&rack, "0 any"), Err(Refusal::Invalid(_))));
+    assert!(matches!(asked(&rack, "1 any; same rack of nobody"), Err(Refusal::Invalid(_))));
+}
