@@ -96,7 +96,10 @@ fn could_have(world: &World, member: &Member, node: &Node) -> bool {
     (member.arch.is_empty() || member.arch.contains(&node.spec.arch))
         && member.pool.as_ref().is_none_or(|p| *p == node.spec.pool)
         && (member.nodes.is_empty() || member.nodes.contains(&node.spec.name))
-        && member.constraint.as_ref().is_none_or(|c| c.verdict(node) == hostler_core::constraint::Verdict::Yes)
+        && member
+            .constraint
+            .as_ref()
+            .is_none_or(|c| c.verdict(node) == hostler_core::constraint::Verdict::Yes)
         && world.image_for(&member.image, node.spec.arch).is_some_and(|image| fits(image, node))
 }
 

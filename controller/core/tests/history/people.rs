@@ -3,8 +3,8 @@
 use crate::lab::Lab;
 use crate::random::Random;
 use hostler_core::catalogue::{Content as ImageContent, Kind};
-use hostler_core::course::{MoreTime, Terms};
 use hostler_core::constraint::Grouping;
+use hostler_core::course::{MoreTime, Terms};
 use hostler_core::hardware::Arch;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input};
@@ -243,6 +243,8 @@ fn terms(world: &World, random: &mut Random) -> Terms {
         keepalive_ms: random.chance(300).then_some(60_000),
         hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
     }
+}
+
 fn groupings(random: &mut Random) -> Vec<Grouping> {
     random.weighted(&[(10, ""), (1, "same rack"), (1, "different rack")]).parse().into_iter().collect()
 }
