@@ -29,11 +29,6 @@ impl<'a> Request<'a> {
         &self.members
     }
 
-    /// True if some member could be given this machine, now or later.
-    pub(crate) fn could_use(&self, node: &Node) -> bool {
-        self.members.iter().any(|want| want.image_on(node).is_some())
-    }
-
     /// Matches slots to `nodes`, preferring those that come first. Exact: if a group exists, one is found.
     pub(crate) fn fit(&self, nodes: &[&Node]) -> Option<Vec<Assigned>> {
         let slots: Vec<usize> = self

@@ -96,6 +96,7 @@ fn deploying(id: u32, nodes: &[u32]) -> Change {
         key: format!("key {id}"),
         spec: request(),
         requested: Timestamp(0),
+        promise: None,
         setback: None,
         state: LeaseState::Deploying { group, since: Timestamp(0) },
     }))

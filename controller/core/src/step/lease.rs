@@ -7,7 +7,7 @@ use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::input::{Refusal, Reply};
 use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
 use crate::node::{NodeState, Presence};
-use crate::schedule::{self, Decision};
+use crate::schedule::{self, Decision, PastRun};
 use crate::world::World;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,10 +48,13 @@ impl World {
         }
         schedule::satisfiable(self, &spec).map_err(Refusal::Conflict)?;
         let id = self.meta.counters.next_lease().ok_or_else(exhausted)?;
+        let requested = self.meta.now;
+        let (promise, replanned) = schedule::promise(self, tenant, &spec, requested);
         let state = LeaseState::Queued { reason: String::new() };
-        let mut lease = Lease { id, tenant, key, spec, requested: self.meta.now, setback: None, state };
+        let mut lease = Lease { id, tenant, key, spec, requested, promise, setback: None, state };
         lease.state = LeaseState::Queued { reason: schedule::asks_for(&lease) };
         self.put_lease(lease);
+        self.carry_out(replanned);
         self.tell(Severity::Info, "lease-requested", id, format!("lease {id} requested"));
         self.reschedule = true;
         Ok(Reply::Lease(id))
@@ -66,19 +69,30 @@ impl World {
         Ok(Reply::Lease(id))
     }
 
-    /// Carries out what the scheduler decides.
+    /// Starts the groups that the scheduler chooses.
     pub(super) fn start_groups(&mut self) {
-        for decision in schedule::plan(self, self.meta.now) {
+        let decisions = schedule::plan(self, self.meta.now);
+        self.carry_out(decisions);
+    }
+
+    fn carry_out(&mut self, decisions: Vec<Decision>) {
+        for decision in decisions {
             match decision {
                 Decision::Start { lease, group } => self.start_group(lease, group),
-                Decision::Wait { lease, reason } => {
-                    let news = LeaseState::Queued { reason };
-                    if self.leases.get(lease).is_some_and(|l| l.state != news) {
-                        self.change_lease(lease, |l| l.state = news);
-                    }
+                Decision::Replan { lease, promise } => {
+                    self.change_lease(lease, |l| l.promise = Some(promise));
                 }
             }
         }
+    }
+
+    /// A lease still waits that was to have started: machines were lost, or took longer than ever before.
+    pub(super) fn break_promise(&mut self, id: LeaseId) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let why = schedule::why_waiting(self, lease);
+        self.change_lease(id, |l| l.promise = None);
+        let message = format!("lease {id} has not started by its latest start: {why}");
+        self.tell(Severity::Warning, "promise-broken", id, message);
     }
 
     fn start_group(&mut self, id: LeaseId, group: Vec<Assigned>) {
@@ -190,6 +204,9 @@ impl World {
             LeaseState::Active { since, .. } => Some(since),
             _ => None,
         };
+        if let Some(since) = active {
+            self.remember_length(id, now.since(since));
+        }
         for assigned in &group {
             self.clean(assigned.node, id, Some(id));
         }
@@ -199,6 +216,19 @@ impl World {
         self.change_lease(id, |l| l.state = LeaseState::Closing { group, ended });
         self.close_if_empty(id);
         self.reschedule = true;
+    }
+
+    /// What a lease took says what the tenant's next ones will take.
+    fn remember_length(&mut self, id: LeaseId, ran: Duration) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let run = PastRun {
+            ran_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX),
+            limit_ms: lease.spec.duration_ms,
+            hosts: lease.spec.hosts(),
+        };
+        if let Some(tenant) = self.tenants.get_mut(lease.tenant) {
+            tenant.past.add(run);
+        }
     }
 
     /// A node of an ended lease is clean, or given up.
