@@ -100,7 +100,7 @@ fn ended(lease: &Lease, reason: CloseReason) -> Error {
 /// How one connection ended.
 enum End {
     /// The lease is active.
-    There(Lease),
+    There(Box<Lease>),
     Broken(Status),
 }
 
@@ -119,7 +119,7 @@ impl Watch<'_> {
         loop {
             let status = match self.client.leases().watch_lease(request).await {
                 Ok(stream) => match self.follow(stream.into_inner()).await? {
-                    End::There(lease) => return Ok(lease),
+                    End::There(lease) => return Ok(*lease),
                     End::Broken(status) => status,
                 },
                 Err(status) => status,
@@ -153,7 +153,7 @@ impl Watch<'_> {
             self.changed(&lease)?;
             if let Some(verdict) = verdict(&lease) {
                 self.ui.keep_live();
-                return verdict.map(|()| End::There(lease));
+                return verdict.map(|()| End::There(Box::new(lease)));
             }
         }
     }
