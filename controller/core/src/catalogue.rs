@@ -3,6 +3,7 @@
 use crate::attempt::Purpose;
 use crate::hardware::Arch;
 use crate::ids::{ImageId, TenantId};
+use crate::schedule::Past;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ pub struct Tenant {
     pub name: String,
     /// Since when.
     pub added: Timestamp,
+    /// How long its last leases took.
+    #[serde(default)]
+    pub past: Past,
 }
 
 /// What nodes of one architecture are provisioned with.

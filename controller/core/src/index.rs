@@ -23,6 +23,8 @@ pub(crate) struct Index {
     queue: BTreeSet<(Timestamp, LeaseId)>,
     queued: BTreeMap<TenantId, usize>,
     due: BTreeSet<(Timestamp, LeaseId)>,
+    /// When promises to queued leases are broken if they still wait.
+    promised: BTreeSet<(Timestamp, LeaseId)>,
     closed: BTreeSet<(Timestamp, LeaseId)>,
     run_keys: HashMap<(LeaseId, String), RunId>,
     runs: BTreeMap<LeaseId, BTreeSet<RunId>>,
@@ -56,6 +58,16 @@ impl Index {
     /// The queued leases, first come first.
     pub(crate) fn queue(&self) -> impl Iterator<Item = LeaseId> {
         self.queue.iter().map(|(_, id)| *id)
+    }
+
+    /// When the first of the queued leases was asked for that were not asked for before `moment`.
+    pub(crate) fn first_queued_since(&self, moment: Timestamp) -> Option<Timestamp> {
+        self.queue.range((moment, LeaseId(0))..).next().map(|(requested, _)| *requested)
+    }
+
+    /// The queued leases that were promised a start, with the latest, the next first.
+    pub(crate) fn promised(&self) -> impl ExactSizeIterator<Item = (Timestamp, LeaseId)> {
+        self.promised.iter().copied()
     }
 
     /// How many queued leases came before `lease`.
@@ -116,6 +128,9 @@ impl Index {
             self.queue.insert((lease.requested, lease.id));
             *self.queued.entry(lease.tenant).or_default() += 1;
         }
+        if let Some(latest) = lease.latest_start() {
+            self.promised.insert((latest, lease.id));
+        }
         if let Some(due) = lease.due() {
             self.due.insert((due, lease.id));
         }
@@ -130,6 +145,9 @@ impl Index {
             && let Some(queued) = self.queued.get_mut(&lease.tenant)
         {
             *queued -= 1;
+        }
+        if let Some(latest) = lease.latest_start() {
+            self.promised.remove(&(latest, lease.id));
         }
         if let Some(due) = lease.due() {
             self.due.remove(&(due, lease.id));

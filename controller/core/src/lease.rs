@@ -7,6 +7,7 @@ use crate::constraint::{Constraint, Grouping};
 use crate::course::{Course, Terms};
 use crate::hardware::Arch;
 use crate::ids::{ImageId, LeaseId, NodeId, TenantId};
+use crate::schedule::Promise;
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
@@ -81,6 +82,14 @@ pub struct LeaseSpec {
     pub terms: Terms,
 }
 
+impl LeaseSpec {
+    /// How many machines the group has.
+    #[must_use]
+    pub fn hosts(&self) -> u32 {
+        self.members.iter().map(|member| member.count).fold(0, u32::saturating_add)
+    }
+}
+
 /// A granted or queued request for a group of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
@@ -92,8 +101,12 @@ pub struct Lease {
     pub key: String,
     /// What was asked for.
     pub spec: LeaseSpec,
-    /// When it was asked for. Decides the place in the queue, also after a group was dissolved.
+    /// When it was asked for. Its age counts from here, also after a group was dissolved.
     pub requested: Timestamp,
+    /// By when it starts at the latest, as it was told when it asked; none if nothing could be promised, or if the
+    /// promise is broken.
+    #[serde(default)]
+    pub promise: Option<Promise>,
     /// Why its last group was dissolved before it was whole, if that happened.
     pub setback: Option<String>,
     /// What happened to it on its way.
@@ -217,6 +230,13 @@ impl Lease {
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.state, LeaseState::Closed { .. })
+    }
+
+    /// By when it starts at the latest, as long as it waits.
+    #[must_use]
+    pub fn latest_start(&self) -> Option<Timestamp> {
+        let promise = self.promise.filter(|_| self.is_queued());
+        promise.map(|promise| Timestamp(promise.latest_ms))
     }
 
     /// When time alone ends it.

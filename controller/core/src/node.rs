@@ -136,6 +136,38 @@ pub struct Node {
     /// The last lease that ended on it, and when it was given back: everything before this moment is a former
     /// tenant's.
     pub vacated: Option<(LeaseId, Timestamp)>,
+    /// How long its last deployments and cleanings took.
+    #[serde(default)]
+    pub took: Took,
+}
+
+/// How long a machine's last deployments and cleanings took, in milliseconds, the latest last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Took {
+    /// From the order to the deployed system's agent.
+    pub deployed_ms: Vec<u64>,
+    /// From the end of a lease to the verified wipe.
+    pub cleaned_ms: Vec<u64>,
+}
+
+impl Took {
+    /// So many are remembered.
+    const REMEMBERED: usize = 5;
+
+    fn deployed(&mut self, took_ms: u64) {
+        Self::note(&mut self.deployed_ms, took_ms);
+    }
+
+    fn cleaned(&mut self, took_ms: u64) {
+        Self::note(&mut self.cleaned_ms, took_ms);
+    }
+
+    fn note(times: &mut Vec<u64>, took_ms: u64) {
+        if times.len() == Self::REMEMBERED {
+            times.remove(0);
+        }
+        times.push(took_ms);
+    }
 }
 
 /// Where a node is in its life. Each variant carries what is valid in it and nothing else.
@@ -332,6 +364,10 @@ impl Node {
         !matches!(self.state, NodeState::Retired)
     }
 
+    fn was_vacated_at(&self, moment: Timestamp) -> bool {
+        self.vacated.is_some_and(|(_, at)| at == moment)
+    }
+
     pub(crate) fn enter(&mut self, state: NodeState, now: Timestamp, deadline: Option<Timestamp>) {
         debug_assert!(
             self.state.name().may_become(state.name()),
@@ -339,6 +375,15 @@ impl Node {
             self.state.name().as_str(),
             state.name().as_str()
         );
+        let took_ms = now.0.saturating_sub(self.since.0);
+        match (&self.state, &state) {
+            (NodeState::Deploying { .. }, NodeState::Leased { .. }) => self.took.deployed(took_ms),
+            // A first wipe may have waited for somebody's approval.
+            (NodeState::Cleaning { .. }, NodeState::Ready { .. }) if self.was_vacated_at(self.since) => {
+                self.took.cleaned(took_ms);
+            }
+            _ => {}
+        }
         self.state = state;
         self.since = now;
         self.deadline = deadline;

@@ -104,6 +104,7 @@ fn deploying(id: u32, nodes: &[u32]) -> Change {
         key: format!("key {id}"),
         spec: request(),
         requested: Timestamp(0),
+        promise: None,
         setback: None,
         course: Course::default(),
         state: LeaseState::Deploying { group, since: Timestamp(0) },

@@ -6,7 +6,9 @@
 //!
 //! * [`lab`]: emulated machines with real firmware, booted by `hostlerd` and by others in turn.
 //!
-//! The programs are `first-light` for the first two, and `lab`.
+//! * [`schedule`]: the core's scheduler on a recorded workload under virtual time.
+//!
+//! The programs are `first-light` for the first two, `lab` and `schedule`.
 
 pub mod client;
 pub mod control_plane;
@@ -14,3 +16,4 @@ pub mod figure;
 pub mod lab;
 pub mod machines;
 pub mod process;
+pub mod schedule;

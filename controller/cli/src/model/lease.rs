@@ -20,6 +20,10 @@ pub(crate) struct Lease {
     pub(crate) together: Vec<String>,
     pub(crate) nodes: Vec<LeasedNode>,
     pub(crate) requested_ms: Option<u64>,
+    /// When it will probably start; moves.
+    pub(crate) expected_start_ms: Option<u64>,
+    /// When it starts at the latest; promised at the request.
+    pub(crate) latest_start_ms: Option<u64>,
     pub(crate) active_ms: Option<u64>,
     pub(crate) expires_ms: Option<u64>,
     pub(crate) closed_ms: Option<u64>,
@@ -193,6 +197,8 @@ impl From<pb::Lease> for Lease {
             together: lease.groupings.iter().map(|grouping| clean(grouping)).collect(),
             nodes: all(lease.nodes),
             requested_ms: time(lease.requested_ms),
+            expected_start_ms: time(lease.expected_start_ms),
+            latest_start_ms: time(lease.latest_start_ms),
             active_ms: time(lease.active_ms),
             expires_ms: time(lease.expires_ms),
             closed_ms: time(lease.closed_ms),
@@ -318,6 +324,8 @@ mod tests {
             }
           ],
           "requested_ms": 1,
+          "expected_start_ms": null,
+          "latest_start_ms": null,
           "active_ms": null,
           "expires_ms": null,
           "closed_ms": null,

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 /// One line for each lease.
 pub(crate) fn list(leases: &[Lease], now_ms: u64, look: &Look) -> String {
-    let mut table = Table::new(look, &["ID", "STATE", "TENANT", "MEMBERS", "AGE", "ENDS", "WHY"]).one_line();
+    let mut table =
+        Table::new(look, &["ID", "STATE", "TENANT", "MEMBERS", "AGE", "STARTS", "ENDS", "WHY"]).one_line();
     for lease in leases {
         table.row([
             plain(lease.id),
@@ -18,6 +19,7 @@ pub(crate) fn list(leases: &[Lease], now_ms: u64, look: &Look) -> String {
             plain(&lease.tenant),
             plain(members(&lease.members)),
             or_dash(lease.requested_ms.map(|at| age(now_ms, at))),
+            or_dash(expected(lease, now_ms)),
             or_dash(remaining(lease, now_ms)),
             or_dash(why(lease)),
         ]);
@@ -41,6 +43,8 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
         fact("together", Some(grouping.clone()));
     }
     fact("requested", lease.requested_ms.map(stamp));
+    fact("expected", lease.expected_start_ms.map(|at| format!("{}, for all that is known now", stamp(at))));
+    fact("latest", lease.latest_start_ms.map(|at| format!("{}, unless machines are lost", stamp(at))));
     fact("active", lease.active_ms.map(stamp));
     fact("expires", lease.expires_ms.map(stamp));
     fact("closed", lease.closed_ms.map(stamp));
@@ -107,7 +111,13 @@ pub(crate) fn known_hosts(lease: &Lease) -> String {
 pub(crate) fn headline(lease: &Lease, now_ms: u64, look: &Look) -> String {
     let mut line = format!("lease {} {}", lease.id, look.paint(tone(lease.state), lease.state.as_str()));
     if let Some(position) = lease.queue_position {
-        let _ = write!(line, ", number {position} in the queue");
+        let _ = write!(line, ", number {position} by arrival");
+    }
+    if let Some(expected) = expected(lease, now_ms) {
+        let _ = write!(line, ", starts probably in {expected}");
+    }
+    if let Some(latest) = lease.latest_start_ms {
+        let _ = write!(line, ", at the latest in {}", between(now_ms, latest));
     }
     if let Some(left) = remaining(lease, now_ms) {
         let _ = write!(line, ", ends in {left}");
@@ -207,6 +217,11 @@ fn nodes(nodes: &[LeasedNode], look: &Look) -> String {
     table.render()
 }
 
+/// The time until the lease will probably start.
+fn expected(lease: &Lease, now_ms: u64) -> Option<String> {
+    lease.expected_start_ms.map(|at| between(now_ms, at))
+}
+
 /// The time until the lease ends by itself.
 fn remaining(lease: &Lease, now_ms: u64) -> Option<String> {
     let is_open = matches!(lease.state, State::Active | State::Deploying);
@@ -276,6 +291,8 @@ mod tests {
                 node("r1-n12", "client", false, "writing image"),
             ],
             requested_ms: Some(T),
+            expected_start_ms: None,
+            latest_start_ms: None,
             active_ms: None,
             expires_ms: None,
             closed_ms: None,
@@ -302,16 +319,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn listed() {
-        let queued = Lease {
+    fn queued() -> Lease {
+        Lease {
             id: 8,
             state: State::Queued,
             reason: Some("waits for an aarch64 node".to_owned()),
             queue_position: Some(2),
             nodes: Vec::new(),
+            expected_start_ms: Some(T + 3_600_000),
+            latest_start_ms: Some(T + 72 * 3_600_000),
             ..deploying()
-        };
+        }
+    }
+
+    #[test]
+    fn listed() {
         let closed = Lease {
             id: 3,
             state: State::Closed,
@@ -319,11 +341,20 @@ mod tests {
             reason: None,
             ..deploying()
         };
-        insta::assert_snapshot!(list(&[queued, active(), closed], T + 90_000, &Look::default()), @r"
-        ID  STATE   TENANT  MEMBERS                                                     AGE  ENDS     WHY
-        8   queued  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        waits for an aarch64 node
-        7   active  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   58m 30s  -
-        3   closed  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        was released
+        insta::assert_snapshot!(list(&[queued(), active(), closed], T + 90_000, &Look::default()), @r"
+        ID  STATE   TENANT  MEMBERS                                                     AGE  STARTS   ENDS     WHY
+        8   queued  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   58m 30s  -        waits for an aarch64 node
+        7   active  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        58m 30s  -
+        3   closed  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        -        was released
+        ");
+        insta::assert_snapshot!(show(&queued(), T + 90_000, false, &Look::default()), @r"
+        lease 8 queued, number 2 by arrival, starts probably in 58m 30s, at the latest in 2d 23h: waits for an aarch64 node
+          tenant     ci
+          purpose    nightly
+          members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
+          requested  2026-03-21 10:12:33Z
+          expected   2026-03-21 11:12:33Z, for all that is known now
+          latest     2026-03-24 10:12:33Z, unless machines are lost
         ");
     }
 

@@ -3,23 +3,22 @@
 //! machines. Where all members differ in one thing this never has to go back.
 
 use super::matching::Matching;
-use super::scope::{Fits, Scope};
+use super::scope::{Fits, Key, Scope};
 use super::search::{GaveUp, Owners, Search, cells};
-use crate::constraint::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a comparison costs here, where each step looks ahead.
 const LOOKING_AHEAD: usize = 100;
 
 /// One search, for given numbers of machines.
-pub(super) struct Differ<'s, 'n> {
-    search: &'s Search<'n>,
+pub(super) struct Differ<'s> {
+    search: &'s Search,
     /// The nodes that are looked at: of those that are as good as each other no more than can be used.
     nodes: Vec<usize>,
     /// Of these nodes.
     fits: Fits,
     /// Of these nodes.
-    scopes: Vec<Scope<'n>>,
+    scopes: Vec<Scope>,
     /// The members of the slots that have to differ in something, member by member.
     slots: Vec<usize>,
     /// Those of the others.
@@ -28,11 +27,11 @@ pub(super) struct Differ<'s, 'n> {
     kinds: Vec<usize>,
     owners: Owners,
     /// For each thing to differ in: the values that are taken.
-    taken: Vec<BTreeSet<Fact<'n>>>,
+    taken: Vec<BTreeSet<Key>>,
 }
 
-impl<'s, 'n> Differ<'s, 'n> {
-    pub(super) fn new(search: &'s Search<'n>, fits: &Fits, counts: &[usize]) -> Self {
+impl<'s> Differ<'s> {
+    pub(super) fn new(search: &'s Search, fits: &Fits, counts: &[usize]) -> Self {
         let slots = counts.iter().enumerate().flat_map(|(m, count)| std::iter::repeat_n(m, *count));
         let differs = |member: &usize| search.different.iter().any(|scope| scope.members[*member]);
         let (slots, others): (Vec<_>, Vec<_>) = slots.partition(differs);
@@ -91,7 +90,7 @@ impl<'s, 'n> Differ<'s, 'n> {
 
     /// True if the member may have the node beside what others have.
     fn is_open(&self, member: usize, node: usize) -> bool {
-        let clashes = |(scope, taken): (&Scope<'_>, &BTreeSet<Fact<'_>>)| {
+        let clashes = |(scope, taken): (&Scope, &BTreeSet<Key>)| {
             scope.members[member] && scope.keys[node].is_some_and(|key| taken.contains(&key))
         };
         self.fits[member][node]
@@ -136,7 +135,7 @@ impl<'s, 'n> Differ<'s, 'n> {
 }
 
 /// For each member, for each value that nodes are compared by: whether it could have a node of that value.
-fn by_value(scope: &Scope<'_>, fits: &Fits) -> Fits {
+fn by_value(scope: &Scope, fits: &Fits) -> Fits {
     let mut values = BTreeMap::new();
     let mut places = Vec::with_capacity(scope.keys.len());
     let mut targets = 0;
@@ -157,7 +156,7 @@ fn by_value(scope: &Scope<'_>, fits: &Fits) -> Fits {
 }
 
 /// Numbers the nodes by what is known of them here.
-fn kinds(search: &Search<'_>, fits: &Fits) -> Vec<usize> {
+fn kinds(search: &Search, fits: &Fits) -> Vec<usize> {
     let mut numbers = BTreeMap::new();
     let kind = |node: usize| {
         let suits: Vec<_> = fits.iter().map(|fits| fits[node]).collect();
@@ -170,7 +169,7 @@ fn kinds(search: &Search<'_>, fits: &Fits) -> Vec<usize> {
 
 /// The first nodes of each kind: one for each thing to differ in, since a second one would be alike, and one for each slot
 /// that may be as any other.
-fn useful(search: &Search<'_>, kinds: &[usize], slots: usize, others: usize) -> Vec<usize> {
+fn useful(search: &Search, kinds: &[usize], slots: usize, others: usize) -> Vec<usize> {
     let mut used = vec![0; kinds.len()];
     let is_useful = |node: &usize| {
         let is_known = search.different.iter().all(|scope| scope.keys[*node].is_some());

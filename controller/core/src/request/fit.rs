@@ -3,7 +3,7 @@
 use super::search::{GaveUp, Search};
 use super::want::Want;
 use crate::constraint::Grouping;
-use crate::lease::{Assigned, LeaseSpec};
+use crate::lease::{Assigned, LeaseSpec, Member};
 use crate::node::Node;
 use crate::world::World;
 
@@ -17,8 +17,13 @@ pub(crate) struct Request<'a> {
 
 impl<'a> Request<'a> {
     pub(crate) fn new(world: &'a World, spec: &'a LeaseSpec) -> Self {
-        let members = spec.members.iter().map(|m| Want::new(world, m)).collect();
-        Self { members, groupings: &spec.groupings, counts_unseen: false }
+        Self::of(world, &spec.members, &spec.groupings)
+    }
+
+    /// The same by its parts.
+    pub(crate) fn of(world: &'a World, members: &'a [Member], groupings: &'a [Grouping]) -> Self {
+        let members = members.iter().map(|m| Want::new(world, m)).collect();
+        Self { members, groupings, counts_unseen: false }
     }
 
     /// The same, where a machine that was never inspected counts as it is hoped to be.
@@ -38,11 +43,6 @@ impl<'a> Request<'a> {
     /// True if the value of an attribute that this machine does not tell may be any.
     pub(super) const fn may_be_any(&self, node: &Node) -> bool {
         self.counts_unseen && node.inventory.is_none()
-    }
-
-    /// True if some member could be given this machine, now or later.
-    pub(crate) fn could_use(&self, node: &Node) -> bool {
-        self.members.iter().any(|want| want.image_on(node).is_some())
     }
 
     /// Matches slots to `nodes`, preferring those that come first: at least as many of each role as are asked for, and

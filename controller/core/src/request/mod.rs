@@ -17,4 +17,5 @@ pub(crate) use fit::Request;
 pub use preview::{Preview, RolePreview, preview};
 pub use relax::Relaxation;
 pub(crate) use scope::admits;
+pub(crate) use search::Search;
 pub(crate) use want::{Want, can_hold};

@@ -1,32 +1,37 @@
 //! What is asked of machines together, held against them.
 
 use super::fit::Request;
-use crate::constraint::{Fact, Grouping, Likeness};
+use crate::constraint::{Grouping, Likeness};
 use crate::lease::{Assigned, LeaseSpec};
 use crate::node::Node;
 use crate::world::World;
+use std::collections::BTreeMap;
 
 /// For each member, for each node: whether they fit.
 pub(super) type Fits = Vec<Vec<bool>>;
 
+/// What nodes are compared by, as a number.
+pub(super) type Key = usize;
+
 /// One grouping, with the members that it concerns and what each node is compared by.
-pub(super) struct Scope<'n> {
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
     /// For each member.
     pub(super) members: Vec<bool>,
     /// For each node; none for any value.
-    pub(super) keys: Vec<Option<Fact<'n>>>,
+    pub(super) keys: Vec<Option<Key>>,
 }
 
-impl<'n> Scope<'n> {
+impl Scope {
     /// Also takes from `fits` the nodes of which nobody knows what they are compared by.
-    pub(super) fn new(
-        request: &Request<'_>,
-        grouping: &Grouping,
-        nodes: &[&'n Node],
-        fits: &mut Fits,
-    ) -> Self {
+    pub(super) fn new(request: &Request<'_>, grouping: &Grouping, nodes: &[&Node], fits: &mut Fits) -> Self {
         let members: Vec<_> = request.members().iter().map(|w| grouping.concerns(&w.member.role)).collect();
-        let keys: Vec<_> = nodes.iter().map(|node| grouping.key(node)).collect();
+        let mut known = BTreeMap::new();
+        let mut number = |value| {
+            let next: Key = known.len();
+            *known.entry(value).or_insert(next)
+        };
+        let keys: Vec<_> = nodes.iter().map(|node| grouping.key(node).map(&mut number)).collect();
         for (fits, _) in fits.iter_mut().zip(&members).filter(|(_, concerned)| **concerned) {
             for ((fits, key), node) in fits.iter_mut().zip(&keys).zip(nodes) {
                 *fits &= key.is_some() || request.may_be_any(node);
@@ -37,7 +42,7 @@ impl<'n> Scope<'n> {
 
     /// The values that machines of its members have, in the order of the nodes; one that stands for any if there is no
     /// other.
-    pub(super) fn values(&self, fits: &Fits) -> Vec<Option<Fact<'n>>> {
+    pub(super) fn values(&self, fits: &Fits) -> Vec<Option<Key>> {
         let mut values = Vec::new();
         for (node, key) in self.keys.iter().enumerate() {
             let is_usable = fits.iter().zip(&self.members).any(|(fits, concerned)| *concerned && fits[node]);
@@ -57,10 +62,9 @@ impl<'n> Scope<'n> {
     }
 
     /// What is left for its members if they all have to have `value`.
-    pub(super) fn narrow(&self, fits: &Fits, value: Option<Fact<'n>>) -> Fits {
+    pub(super) fn narrow(&self, fits: &Fits, value: Option<Key>) -> Fits {
         let narrow = |(fits, concerned): (&Vec<bool>, &bool)| {
-            let of_value =
-                |(fits, key): (&bool, &Option<Fact<'_>>)| *fits && (key.is_none() || *key == value);
+            let of_value = |(fits, key): (&bool, &Option<Key>)| *fits && (key.is_none() || *key == value);
             if *concerned { fits.iter().zip(&self.keys).map(of_value).collect() } else { fits.clone() }
         };
         fits.iter().zip(&self.members).map(narrow).collect()

@@ -12,8 +12,11 @@ use std::cell::Cell;
 /// Comparisons of a member with a node until a search is given up: some tenths of a second.
 const MAX_WORK: usize = 50_000_000;
 
+/// The same where many searches are made in a row.
+const QUICK_WORK: usize = 1_000_000;
+
 /// For each node: the member that gets it.
-pub(super) type Owners = Vec<Option<usize>>;
+pub(crate) type Owners = Vec<Option<usize>>;
 
 /// The search took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,19 +27,21 @@ pub(super) type Owners = Vec<Option<usize>>;
 pub(crate) struct GaveUp;
 
 /// One search.
-pub(super) struct Search<'n> {
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
     /// Of each member.
     least: Vec<usize>,
     /// Of each member.
     most: Vec<usize>,
     fits: Fits,
-    same: Vec<Scope<'n>>,
-    pub(super) different: Vec<Scope<'n>>,
-    work: Cell<usize>,
+    same: Vec<Scope>,
+    pub(super) different: Vec<Scope>,
+    /// What may still be compared.
+    budget: Cell<usize>,
 }
 
-impl<'n> Search<'n> {
-    pub(super) fn new(request: &Request<'_>, nodes: &[&'n Node]) -> Self {
+impl Search {
+    pub(crate) fn new(request: &Request<'_>, nodes: &[&Node]) -> Self {
         let count = |of: fn(&crate::lease::Member) -> u32| {
             request.members().iter().map(|want| of(want.member) as usize).collect()
         };
@@ -53,17 +58,33 @@ impl<'n> Search<'n> {
             fits,
             same,
             different,
-            work: Cell::new(0),
+            budget: Cell::new(MAX_WORK),
+        }
+    }
+
+    /// A quick search among nodes each of which is like one of those that this one is about.
+    pub(crate) fn among(&self, nodes: &[usize]) -> Self {
+        let scopes = |scopes: &[Scope]| scopes.iter().map(|scope| scope.of(nodes)).collect();
+        Self {
+            least: self.least.clone(),
+            most: self.most.clone(),
+            fits: self.fits.iter().map(|fits| nodes.iter().map(|node| fits[*node]).collect()).collect(),
+            same: scopes(&self.same),
+            different: scopes(&self.different),
+            budget: Cell::new(QUICK_WORK),
         }
     }
 
     /// The best group that is there; none if there is none.
-    pub(super) fn run(&self) -> Result<Option<Owners>, GaveUp> {
+    ///
+    /// # Errors
+    /// If that cannot be found out in time.
+    pub(crate) fn run(&self) -> Result<Option<Owners>, GaveUp> {
         self.alike(&self.same, &self.fits)
     }
 
     /// Tries each value for the first of `scopes`, and with each what that leaves for the others.
-    fn alike(&self, scopes: &[Scope<'n>], fits: &Fits) -> Result<Option<Owners>, GaveUp> {
+    fn alike(&self, scopes: &[Scope], fits: &Fits) -> Result<Option<Owners>, GaveUp> {
         let Some((scope, others)) = scopes.split_first() else { return self.arrange(fits) };
         let full: usize = self.most.iter().sum();
         let size = |owners: &Owners| owners.iter().flatten().count();
@@ -127,8 +148,13 @@ impl<'n> Search<'n> {
 
     /// Counts so many comparisons.
     pub(super) fn spend(&self, work: usize) -> Result<(), GaveUp> {
-        self.work.set(self.work.get().saturating_add(work));
-        if self.work.get() > MAX_WORK { Err(GaveUp) } else { Ok(()) }
+        match self.budget.get().checked_sub(work) {
+            Some(left) => {
+                self.budget.set(left);
+                Ok(())
+            }
+            None => Err(GaveUp),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::hardware::Arch;
 use crate::ids::NodeId;
 use crate::input::{AdminAction, Refusal, Reply};
 use crate::node::{FirstWipe, Hold, HoldKind, NodeState};
+use crate::schedule::Past;
 use crate::world::World;
 
 /// What kernels take at least, with room for the consoles of a machine.
@@ -53,7 +54,7 @@ impl World {
         }
         let id = self.meta.counters.next_tenant().ok_or_else(exhausted)?;
         self.tell(Severity::Info, "tenant-added", (), format!("tenant {name} added"));
-        self.tenants.insert(id, Tenant { id, name, added: self.meta.now });
+        self.tenants.insert(id, Tenant { id, name, added: self.meta.now, past: Past::default() });
         Ok(Reply::Tenant(id))
     }
 

@@ -16,8 +16,7 @@ impl World {
     pub(super) fn on_lease_due(&mut self, id: LeaseId) {
         let now = self.meta.now;
         if self.leases.get(id).is_some_and(|l| l.course.early.is_some_and(|at| at <= now)) {
-            self.change_lease(id, |l| l.course.early = None);
-            self.reschedule = true;
+            self.begin_to_wait(id);
         }
         self.warn(id);
         if self.leases.get(id).is_some_and(|l| l.deadline().is_some_and(|at| at <= now)) {

@@ -9,7 +9,7 @@ use crate::input::{Refusal, Reply};
 use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
 use crate::node::{NodeState, Presence};
 use crate::request::{self, Preview};
-use crate::schedule::{self, Decision};
+use crate::schedule::{self, Decision, PastRun};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -73,15 +73,35 @@ impl World {
         }
         schedule::satisfiable(self, &spec).map_err(Refusal::Conflict)?;
         let id = self.meta.counters.next_lease().ok_or_else(exhausted)?;
-        let (requested, state) = (self.meta.now, LeaseState::Queued { reason: String::new() });
+        let requested = self.meta.now;
         let early = spec.terms.not_before.filter(|at| *at > requested);
         let course = Course { early, ..Course::default() };
-        let mut lease = Lease { id, tenant, key, spec, requested, setback: None, course, state };
+        // Who begins later is promised something then.
+        let (promise, replanned) = if early.is_none() {
+            schedule::promise(self, tenant, &spec, requested)
+        } else {
+            (None, Vec::new())
+        };
+        let state = LeaseState::Queued { reason: String::new() };
+        let mut lease = Lease { id, tenant, key, spec, requested, promise, setback: None, course, state };
         lease.state = LeaseState::Queued { reason: schedule::asks_for(&lease) };
         self.put_lease(lease);
+        self.carry_out(replanned);
         self.tell(Severity::Info, "lease-requested", id, format!("lease {id} requested"));
         self.reschedule = true;
         Ok(Reply::Lease(id))
+    }
+
+    /// The earliest start of a lease has come: from now on it waits, and is promised something.
+    pub(super) fn begin_to_wait(&mut self, id: LeaseId) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let (promise, replanned) = schedule::promise(self, lease.tenant, &lease.spec, self.meta.now);
+        self.change_lease(id, |l| {
+            l.course.early = None;
+            l.promise = promise;
+        });
+        self.carry_out(replanned);
+        self.reschedule = true;
     }
 
     pub(super) fn on_release(&mut self, id: LeaseId, author: &str, at_once: bool) -> Result {
@@ -97,19 +117,30 @@ impl World {
         Ok(Reply::Lease(id))
     }
 
-    /// Carries out what the scheduler decides.
+    /// Starts the groups that the scheduler chooses.
     pub(super) fn start_groups(&mut self) {
-        for decision in schedule::plan(self, self.meta.now) {
+        let decisions = schedule::plan(self, self.meta.now);
+        self.carry_out(decisions);
+    }
+
+    fn carry_out(&mut self, decisions: Vec<Decision>) {
+        for decision in decisions {
             match decision {
                 Decision::Start { lease, group } => self.start_group(lease, group),
-                Decision::Wait { lease, reason } => {
-                    let news = LeaseState::Queued { reason };
-                    if self.leases.get(lease).is_some_and(|l| l.state != news) {
-                        self.change_lease(lease, |l| l.state = news);
-                    }
+                Decision::Replan { lease, promise } => {
+                    self.change_lease(lease, |l| l.promise = Some(promise));
                 }
             }
         }
+    }
+
+    /// A lease still waits that was to have started: machines were lost, or took longer than ever before.
+    pub(super) fn break_promise(&mut self, id: LeaseId) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let why = schedule::why_waiting(self, lease);
+        self.change_lease(id, |l| l.promise = None);
+        let message = format!("lease {id} has not started by its latest start: {why}");
+        self.tell(Severity::Warning, "promise-broken", id, message);
     }
 
     fn start_group(&mut self, id: LeaseId, group: Vec<Assigned>) {
@@ -227,6 +258,9 @@ impl World {
             LeaseState::Active { since, .. } => Some(since),
             _ => None,
         };
+        if let Some(since) = active {
+            self.remember_length(id, now.since(since));
+        }
         for assigned in &group {
             self.clean(assigned.node, id, Some(id));
         }
@@ -236,6 +270,19 @@ impl World {
         self.change_lease(id, |l| l.state = LeaseState::Closing { group, ended });
         self.close_if_empty(id);
         self.reschedule = true;
+    }
+
+    /// What a lease took says what the tenant's next ones will take.
+    fn remember_length(&mut self, id: LeaseId, ran: Duration) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let run = PastRun {
+            ran_ms: u64::try_from(ran.as_millis()).unwrap_or(u64::MAX),
+            limit_ms: lease.spec.duration_ms,
+            hosts: lease.spec.hosts(),
+        };
+        if let Some(tenant) = self.tenants.get_mut(lease.tenant) {
+            tenant.past.add(run);
+        }
     }
 
     /// A node of an ended lease is clean, or given up.

@@ -6,6 +6,7 @@ use crate::event::Severity;
 use crate::ids::NodeId;
 use crate::input::Reply;
 use crate::node::{HoldKind, Node, NodeState, Presence};
+use crate::schedule::{self, Policy};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
@@ -18,7 +19,8 @@ impl World {
         let lease = self.index().due().next().map(|(at, _)| at);
         let forgotten = self.index().closed().next().map(|(at, _)| self.forgotten(at));
         let incident = self.meta.incidents.values().map(|began| self.incident_ends(*began)).min();
-        [node, lease, forgotten, incident].into_iter().flatten().min()
+        let promised = self.index().promised().next().map(|(latest, _)| just_after(latest));
+        [node, lease, forgotten, incident, promised, self.next_aging()].into_iter().flatten().min()
     }
 
     pub(super) fn on_tick(&mut self) -> Result {
@@ -36,11 +38,26 @@ impl World {
         for (_, lease) in due {
             self.on_lease_due(lease);
         }
+        let late: Vec<_> = self.index().promised().take_while(|(latest, _)| *latest < now).collect();
+        for (_, lease) in late {
+            self.break_promise(lease);
+        }
+        // Whoever has become old enough goes first from now on.
+        let somebody_waits = self.index().queue().next().is_some();
+        self.reschedule |= somebody_waits;
         let old: Vec<_> = self.index().closed().take_while(|(at, _)| self.forgotten(*at) <= now).collect();
         for (_, lease) in old {
             self.forget_lease(lease);
         }
         Ok(Reply::Done)
+    }
+
+    /// When the next queued lease is old enough to go before others.
+    fn next_aging(&self) -> Option<Timestamp> {
+        let age = Policy::default().age_ms;
+        let oldest_young = Timestamp(self.meta.now.0.saturating_sub(age));
+        let requested = self.index().first_queued_since(oldest_young)?;
+        Some(just_after(Timestamp(requested.0.saturating_add(age))))
     }
 
     /// When the wait of a node is over: at its deadline, or when its agent was silent for too long. While a whole pool
@@ -245,6 +262,10 @@ pub(super) const fn is_working(node: &Node) -> bool {
         node.state,
         NodeState::Inspecting { .. } | NodeState::Cleaning { .. } | NodeState::Deploying { .. }
     )
+}
+
+const fn just_after(moment: Timestamp) -> Timestamp {
+    Timestamp(moment.0.saturating_add(1))
 }
 
 const fn silent_since(node: &Node) -> Option<Timestamp> {

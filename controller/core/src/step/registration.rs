@@ -5,7 +5,7 @@ use crate::constraint::is_label;
 use crate::event::Severity;
 use crate::ids::BmcId;
 use crate::input::{Applied, ApplyAction, Refusal, Reply};
-use crate::node::{Bmc, BmcSpec, FirstWipe, Node, NodeSpec, NodeState, Presence};
+use crate::node::{Bmc, BmcSpec, FirstWipe, Node, NodeSpec, NodeState, Presence, Took};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,6 +63,7 @@ impl World {
             agent: Presence::Absent,
             unexpected_boot: None,
             vacated: None,
+            took: Took::default(),
         });
         self.tell(Severity::Info, "node-registered", id, format!("{} registered by {author}", spec.name));
         self.inspect(id, None);

@@ -23,7 +23,6 @@ impl History {
             invariants::invariant_6_twice_is_harmless(input, &self.memory, &changes, &outcome)?;
         }
         self.coverage.observe(&self.published, input, &outcome, &changes);
-        invariants::nobody_is_overtaken(&self.writer, &self.memory, &changes)?;
         self.memory.commit(&changes)?;
         self.look(&outcome)?;
         let accepted = outcome.reply.is_ok();
@@ -36,6 +35,7 @@ impl History {
     fn look(&mut self, outcome: &Outcome) -> Verdict {
         invariants::invariant_1_one_lease_for_each_node(&self.writer)?;
         invariants::invariant_2_groups_are_whole(&self.writer)?;
+        invariants::nothing_idles_for_whom_it_would_serve(&self.writer)?;
         self.invariant_3_nobody_finds_what_another_left()?;
         invariants::invariant_7_nothing_waits_for_ever(&self.writer, longest(&self.timing))?;
         invariants::no_task_waits_for_an_agent_that_is_there(&self.writer)?;

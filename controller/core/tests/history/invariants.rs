@@ -67,29 +67,50 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
     }
 }
 
-/// Nobody gets a machine that a lease which came earlier, and still waits, could use; unless that one can no longer be
-/// satisfied at all.
-pub(crate) fn nobody_is_overtaken(world: &World, before: &Store, changes: &[Change]) -> Verdict {
-    let started = changes.iter().filter_map(|change| match change {
-        Change::Lease(lease) if before.is_waiting(lease.id) => Some(lease),
-        _ => None,
-    });
-    for lease in started.filter(|l| matches!(l.state, LeaseState::Deploying { .. })) {
-        let earlier = |other: &&&Lease| (other.requested, other.id) < (lease.requested, lease.id);
-        for other in world.queue().iter().take_while(earlier).filter(|l| !l.is_early()) {
-            let wanted = lease.group().iter().find(|a| {
-                let node = world.nodes.get(a.node);
-                node.is_some_and(|n| other.spec.members.iter().any(|m| could_have(world, m, n)))
-            });
-            if wanted.is_some() && schedule::satisfiable(world, &other.spec).is_ok() {
-                return Err(format!(
-                    "{:?} got {wanted:?}, for which {:?} has waited longer",
-                    lease.id, other.id
-                ));
-            }
+/// Nobody waits for whom there is room. Nobody in a history waits for long enough to keep machines free of others.
+pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
+    let free: Vec<_> = world.nodes.values().filter(|n| n.is_free()).collect();
+    for lease in world.queue() {
+        let members = lease.spec.members.iter();
+        let slots: Vec<_> = members.flat_map(|m| (0..m.count).map(move |_| m)).collect();
+        let mut taken = vec![None; free.len()];
+        let whole = (0..slots.len()).all(|slot| {
+            place(slot, &slots, &mut taken, &mut vec![false; free.len()], |m, i| {
+                could_have(world, m, free[i])
+            })
+        });
+        if whole {
+            return Err(format!("{:?} waits, and {:?} are free", lease.id, names(&free)));
         }
     }
     Ok(())
+}
+
+/// Gives a slot a machine, and the slot that had it another.
+fn place(
+    slot: usize,
+    slots: &[&Member],
+    taken: &mut [Option<usize>],
+    tried: &mut [bool],
+    suits: impl Fn(&Member, usize) -> bool + Copy,
+) -> bool {
+    for machine in 0..taken.len() {
+        if suits(slots[slot], machine) && !std::mem::replace(&mut tried[machine], true) {
+            let free = match taken[machine] {
+                None => true,
+                Some(other) => place(other, slots, taken, tried, suits),
+            };
+            if free {
+                taken[machine] = Some(slot);
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn names(nodes: &[&Node]) -> Vec<String> {
+    nodes.iter().map(|n| n.spec.name.clone()).collect()
 }
 
 fn could_have(world: &World, member: &Member, node: &Node) -> bool {

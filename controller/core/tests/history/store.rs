@@ -70,11 +70,6 @@ impl Store {
         rows
     }
 
-    /// True if the lease waits, or was never heard of.
-    pub(crate) fn is_waiting(&self, lease: LeaseId) -> bool {
-        self.leases.get(&lease).is_none_or(Lease::is_queued)
-    }
-
     /// Says where the store and the memory of the writer differ.
     pub(crate) fn compare(&self, world: &World) -> Result<(), String> {
         same("nodes", &self.nodes, &world.nodes)?;

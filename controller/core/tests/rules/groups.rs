@@ -111,6 +111,7 @@ fn without_a_substitute_the_group_is_dissolved_and_waits_in_its_place() {
         "waits for 2 x any architecture for role \"r0\" (back in the queue: a failed (the BMC refused the account: \
          no) and no other machine was free)"
     );
+    rack.release(later);
     rack.admin("a", AdminAction::Repair).unwrap();
     rack.clean("a");
     rack.clean("b");
@@ -174,7 +175,7 @@ fn waiting_is_bounded() {
     let LeaseState::Closed { ended, .. } = rack.lease_state(lease) else { panic!("not closed") };
     assert_eq!(
         ended.detail,
-        "the bound on waiting passed; waits for 1 x any architecture for role \"r0\": 0 free, 1 held"
+        "the bound on waiting passed; waits for 1 x any architecture for role \"r0\": 0 free, 1 held (drain)"
     );
 }
 

@@ -1,15 +1,17 @@
 //! Who gets which machines, and what the others are told.
 
 use crate::given::{groupings, image, members, spec};
-use crate::rack::Rack;
+use crate::rack::{Rack, SECOND};
 use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::course::Terms;
 use hostler_core::explain;
 use hostler_core::hardware::Arch;
-use hostler_core::input::{AdminAction, Input};
+use hostler_core::ids::LeaseId;
+use hostler_core::input::{AdminAction, Input, Reply};
 use hostler_core::lease::{LeaseSpec, LeaseState};
 use hostler_core::node::StateName;
 use hostler_core::schedule;
+use hostler_core::time::Timestamp;
 
 /// `machines` are ready, but those of the request `busy` are leased. Then `requests` arrive one after the other;
 /// `expected` says which machines each gets, slot by slot, or that it waits.
@@ -38,14 +40,131 @@ fn whole_groups_in_order_of_arrival() {
 }
 
 #[test]
-fn nobody_overtakes_on_a_machine_that_an_earlier_group_could_use() {
-    // The pair waits for a; b is kept for it although it is free.
-    check(&["a", "b"], "1 any among a", &["2 x86_64", "1 x86_64"], &["waits", "waits"]);
-    // What the pair cannot use is given away.
+fn whoever_fits_starts_and_the_young_keep_nothing() {
+    // The pair waits for a; b does not wait with it.
+    check(&["a", "b"], "1 any among a", &["2 x86_64", "1 x86_64"], &["waits", "b"]);
     check(&["a", "b", "c aarch64"], "1 any among a", &["2 x86_64", "1 aarch64"], &["waits", "c"]);
     check(&["a", "b far"], "1 any among a", &["1 x86_64 in lab", "1 x86_64"], &["waits", "b"]);
-    // An earlier group that could use any machine keeps all of them.
-    check(&["a", "b", "c aarch64"], "1 any among a", &["3 any", "1 aarch64"], &["waits", "waits"]);
+}
+
+#[test]
+fn a_machine_that_nobody_else_wants_is_taken_first() {
+    let mut rack = Rack::with(&["a", "b far"]);
+    rack.register(spec("c"));
+    // c is not ready, and somebody waits who could use a, but not b.
+    rack.lease("2 any in lab");
+    let lease = rack.lease("1 any");
+    assert_eq!(rack.group(lease), ["b"]);
+}
+
+const HOUR: u64 = 3600 * SECOND;
+
+/// A lease of somebody who waits for as long as it takes, for so many hours.
+fn patient(rack: &mut Rack, request: &str, hours: u64) -> LeaseId {
+    let Input::RequestLease { tenant, key, mut spec } = rack.ask(request) else { panic!("not a request") };
+    (spec.duration_ms, spec.max_wait_ms) = (hours * HOUR, 500 * HOUR);
+    match rack.accept(Input::RequestLease { tenant, key, spec }) {
+        Reply::Lease(id) => id,
+        other => panic!("asked for a lease, got {other:?}"),
+    }
+}
+
+/// a is leased for two days, and a pair has waited for longer than a day for it; b is free.
+fn aged_pair() -> (Rack, LeaseId, LeaseId) {
+    let mut rack = Rack::with(&["a", "b"]);
+    let busy = patient(&mut rack, "1 any among a", 48);
+    rack.work("a", StateName::Leased);
+    let pair = patient(&mut rack, "2 any", 1);
+    rack.wait_ms(25 * HOUR);
+    (rack, busy, pair)
+}
+
+#[test]
+fn whoever_waits_for_more_than_a_day_keeps_what_it_needs() {
+    let (mut rack, busy, pair) = aged_pair();
+    let long = patient(&mut rack, "1 any", 60);
+    assert!(rack.group(long).is_empty(), "b is kept: it would not be back when a is");
+    let why = explain::lease(&rack.world, rack.world.leases.get(long).unwrap());
+    assert_eq!(why, "1 asked earlier; the free machines are kept for leases that have waited longer");
+    let short = patient(&mut rack, "1 any", 1);
+    assert_eq!(rack.group(short), ["b"]);
+    rack.release(short);
+    rack.clean("b");
+    rack.release(busy);
+    rack.clean("a");
+    assert_eq!(rack.group(pair), ["a", "b"]);
+}
+
+/// Age alone changes who goes first: time has to bring about a decision.
+#[test]
+fn the_moment_at_which_somebody_is_old_enough_is_a_deadline() {
+    let mut rack = Rack::with(&["a"]);
+    let busy = patient(&mut rack, "1 any", 400);
+    rack.work("a", StateName::Leased);
+    let requested = rack.now;
+    patient(&mut rack, "1 any", 1);
+    let asked = requested.0 + SECOND;
+    assert_eq!(rack.world.next_deadline(), Some(Timestamp(asked + 24 * HOUR + 1)));
+    rack.wait();
+    assert!(rack.world.next_deadline() > Some(rack.now), "it comes once");
+    assert!(matches!(rack.lease_state(busy), LeaseState::Active { .. }));
+}
+
+/// The latest start is told at the request and kept in mind over a restart; if machines are lost, an event says so.
+#[test]
+fn a_promise_that_cannot_be_kept_is_told() {
+    let mut rack = Rack::with(&["a"]);
+    let lease = patient(&mut rack, "1 any", 1);
+    assert_eq!(rack.group(lease), ["a"]);
+    let waiting = patient(&mut rack, "1 any", 1);
+    let latest = |rack: &Rack| rack.world.leases.get(waiting).unwrap().latest_start();
+    let promised = Timestamp(rack.now.0 + 72 * HOUR);
+    assert_eq!(latest(&rack), Some(promised));
+    rack.restart();
+    assert_eq!(latest(&rack), Some(promised));
+    rack.work("a", StateName::Leased);
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.heard();
+    while rack.now <= promised {
+        rack.wait();
+        assert_eq!(latest(&rack).is_some(), rack.now <= promised);
+    }
+    let broken: Vec<_> = rack.heard().into_iter().filter(|kind| kind == "promise-broken").collect();
+    assert_eq!((broken.len(), latest(&rack)), (1, None));
+}
+
+/// Whose machines do not come back by themselves is promised nothing.
+#[test]
+fn nothing_is_promised_that_depends_on_an_administrator() {
+    let mut rack = Rack::with(&["a", "b"]);
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    let pair = patient(&mut rack, "2 any", 1);
+    assert_eq!(rack.world.leases.get(pair).unwrap().latest_start(), None);
+    assert_eq!(schedule::forecast(&rack.world).get(&pair), None);
+    let why = explain::lease(&rack.world, rack.world.leases.get(pair).unwrap());
+    assert_eq!(why, "waits for 2 x any architecture for role \"r0\": 1 free, 1 held (drain)");
+}
+
+#[test]
+fn leases_that_ended_say_how_long_the_next_one_takes() {
+    let mut rack = Rack::with(&["a"]);
+    for _ in 0..5 {
+        let lease = patient(&mut rack, "1 any", 6);
+        rack.work("a", StateName::Leased);
+        rack.wait_ms(HOUR);
+        rack.release(lease);
+        rack.clean("a");
+    }
+    let lease = patient(&mut rack, "1 any", 6);
+    rack.work("a", StateName::Leased);
+    let active = rack.now;
+    let next = patient(&mut rack, "1 any", 6);
+    let starts = schedule::forecast(&rack.world)[&next];
+    let after = starts.since(active).as_millis() as u64;
+    assert!((HOUR..HOUR + 60 * SECOND).contains(&after), "after {after} ms: an hour and the wipe");
+    rack.restart();
+    assert_eq!(schedule::forecast(&rack.world)[&next], starts, "it is remembered");
+    assert!(matches!(rack.lease_state(lease), LeaseState::Active { .. }));
 }
 
 #[test]
@@ -110,19 +229,15 @@ fn a_drained_machine_finishes_its_lease() {
     assert!(matches!(rack.lease_state(next), LeaseState::Queued { .. }));
 }
 
-/// What the registered machines can no longer make up does not keep others from them.
+/// What the machines in service cannot make up does not keep others from them.
 #[test]
 fn a_group_that_became_impossible_blocks_nobody() {
-    let mut rack = Rack::with(&["a", "b"]);
-    let busy = rack.active("1 any among a");
-    let pair = rack.lease("2 any");
-    let single = rack.lease("1 any");
-    assert!(matches!(rack.lease_state(single), LeaseState::Queued { .. }), "b is kept for the pair");
-    rack.release(busy);
-    rack.admin("b", AdminAction::Retire).unwrap();
-    rack.clean("a");
+    let (mut rack, _, pair) = aged_pair();
+    let long = patient(&mut rack, "1 any", 60);
+    assert!(rack.group(long).is_empty());
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    assert_eq!(rack.group(long), ["b"]);
     assert!(matches!(rack.lease_state(pair), LeaseState::Queued { .. }));
-    assert_eq!(rack.group(single), ["a"]);
 }
 
 #[test]
@@ -135,10 +250,7 @@ fn plan_says_what_apply_does() {
     assert_eq!(text, "waits for 1 x any architecture for role \"r0\": 0 free, 2 leased");
     let next = rack.lease("1 x86_64 in lab");
     let text = explain::lease(&rack.world, rack.world.leases.get(next).unwrap());
-    assert_eq!(
-        text,
-        "1 ahead in the queue; waits for 1 x x86_64 in pool lab for role \"r0\": 0 free, 2 leased"
-    );
+    assert_eq!(text, "1 asked earlier; waits for 1 x x86_64 in pool lab for role \"r0\": 0 free, 2 leased");
 }
 
 /// What is stored of a waiting lease does not change while the queue before it moves.

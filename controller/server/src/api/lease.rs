@@ -200,7 +200,7 @@ impl Api {
     fn open_leases(&self, user: &User) -> Vec<Lease> {
         self.0.published.read(|w| {
             let mine = w.leases.values().filter(|l| !l.is_closed() && user.may_touch(w, l));
-            mine.map(|l| lease_view::lease(w, l)).collect()
+            lease_view::leases(w, mine)
         })
     }
 

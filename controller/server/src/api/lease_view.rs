@@ -2,16 +2,33 @@
 
 use hostler_core::attempt::Stage;
 use hostler_core::explain;
+use hostler_core::ids::LeaseId;
 use hostler_core::lease::{Assigned, CloseReason, Lease, LeaseState};
 use hostler_core::node::Node;
 use hostler_core::request::{Preview, Relaxation, RolePreview};
 use hostler_core::run::TaskState;
+use hostler_core::schedule;
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use hostler_proto::lease::v1 as wire;
+use std::collections::BTreeMap;
+
+/// When queued leases will probably start.
+type Forecast = BTreeMap<LeaseId, Timestamp>;
 
 /// A lease, with its nodes as they are now.
 pub(super) fn lease(world: &World, lease: &Lease) -> wire::Lease {
+    let foreseen = if lease.is_queued() { schedule::forecast(world) } else { Forecast::new() };
+    foreseen_lease(world, lease, &foreseen)
+}
+
+/// Some leases. What is foreseen of them is worked out once.
+pub(super) fn leases<'a>(world: &World, leases: impl Iterator<Item = &'a Lease>) -> Vec<wire::Lease> {
+    let foreseen = schedule::forecast(world);
+    leases.map(|lease| foreseen_lease(world, lease, &foreseen)).collect()
+}
+
+fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Lease {
     let expires = match &lease.state {
         LeaseState::Active { expires, .. } => Some(*expires),
         _ => None,
@@ -37,6 +54,8 @@ pub(super) fn lease(world: &World, lease: &Lease) -> wire::Lease {
         hold_s: seconds(terms.hold_ms),
         times: Some(times),
         groupings: lease.spec.groupings.iter().map(ToString::to_string).collect(),
+        expected_start_ms: ms(foreseen.get(&lease.id).copied()),
+        latest_start_ms: ms(lease.latest_start()),
     }
 }
 

@@ -1,0 +1,31 @@
+//! Which machines, where it does not matter to anybody else.
+
+use crate::catalogue::Image;
+use crate::lease::{Assigned, Lease};
+use crate::node::Node;
+use crate::request::{Want, admits, can_hold};
+use crate::world::World;
+
+/// A free node that can take the place of `failed` in a group, and the image for it: the one that the group has, where
+/// the architecture is the same. Nodes that queued leases could use are not spared: the group was there first.
+#[must_use]
+pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
+    let want = Want::new(world, lease.spec.members.get(failed.member)?);
+    let image = world.images.get(failed.image);
+    by_last_use(world, Node::is_free).into_iter().find_map(|node| {
+        let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
+        if !admits(world, &lease.spec, lease.group(), failed, node) {
+            return None;
+        }
+        let same = image.filter(usable).map(|image| image.id);
+        let image = same.or_else(|| want.image_on(node))?;
+        Some(Assigned { node: node.id, member: failed.member, image })
+    })
+}
+
+/// The nodes of this kind, the least recently used first.
+pub(super) fn by_last_use(world: &World, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
+    let mut nodes: Vec<_> = world.nodes.values().filter(|n| kind(n)).collect();
+    nodes.sort_by_key(|n| (n.since, n.id));
+    nodes
+}

@@ -1,0 +1,37 @@
+//! Which queued leases start now, and on which nodes.
+//!
+//! Whole groups. Whoever waits for longer than a day goes first, in order of arrival, and the first of those who do not
+//! fit keep what they need. All others go by a score that grows the faster the shorter and smaller a lease is, whoever
+//! fits, and keep nothing. At its request each lease is promised a latest start, and nobody starts who would break that.
+//! `docs/scheduling.md` says what this is worth.
+//!
+//! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `promise` what was promised,
+//!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Past`]
+//!   how long a tenant's leases took.
+//! * `scene` shows it the world. `choice` is about nodes, `words` about what people are told.
+//!
+//! Everything is worked out anew from the rows and the time, so that a restart changes no decision.
+
+mod choice;
+mod forecast;
+mod pass;
+mod past;
+mod plan;
+mod power;
+mod profile;
+mod promise;
+mod scene;
+mod scheduler;
+mod shape;
+mod words;
+
+pub use crate::request::satisfiable;
+pub use choice::substitute;
+pub use past::{Length, Past, PastRun, Usual};
+pub(crate) use plan::promise;
+pub use plan::{Decision, forecast, plan};
+pub use profile::Profile;
+pub use promise::{Planned, Promise};
+pub use scheduler::{Passed, Policy, Scheduler, Spans, Standing, Start, Waiting};
+pub use shape::{Class, Shape, Share, Slot};
+pub(crate) use words::{asks_for, why_waiting};

@@ -1,0 +1,86 @@
+//! What follows from the world for its leases.
+
+use super::promise::Promise;
+use super::scene::Scene;
+use super::scheduler::Policy;
+use crate::ids::{LeaseId, NodeId, TenantId};
+use crate::lease::{Assigned, LeaseSpec};
+use crate::node::Node;
+use crate::request::Request;
+use crate::time::Timestamp;
+use crate::world::World;
+use std::collections::BTreeMap;
+
+/// Of so many of those who wait it is worked out when they will probably start: it bounds what a look at them costs.
+const FORESEEN: usize = 256;
+
+/// What to do with a queued lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Give it this whole group.
+    Start {
+        /// Which.
+        lease: LeaseId,
+        /// One node for each slot.
+        group: Vec<Assigned>,
+    },
+    /// Leave it in the queue. How its promise will be kept is planned anew; the promise is the same.
+    Replan {
+        /// Which.
+        lease: LeaseId,
+        /// With the new plan.
+        promise: Promise,
+    },
+}
+
+/// Decides for the queued leases, as long as there are free nodes to decide about; those that are not mentioned wait as
+/// before.
+#[must_use]
+pub fn plan(world: &World, now: Timestamp) -> Vec<Decision> {
+    if world.index().queue().next().is_none() || !world.nodes.values().any(Node::is_free) {
+        return Vec::new();
+    }
+    let mut scene = Scene::new(world, now, None);
+    let passed = scene.scheduler.pass(now.0);
+    let starts = passed.starts.into_iter().filter_map(|start| {
+        let lease = world.leases.get(LeaseId(start.lease))?;
+        let nodes: Vec<_> = start.nodes.iter().filter_map(|id| world.nodes.get(NodeId(*id))).collect();
+        // The scheduler counts machines that are alike; which of them takes which role is matched exactly.
+        let group = Request::new(world, &lease.spec).fit(&nodes)?;
+        Some(Decision::Start { lease: lease.id, group })
+    });
+    starts.chain(replanned(passed.replanned)).collect()
+}
+
+/// What a request that comes now can be promised, and whose plans change with it.
+pub(crate) fn promise(
+    world: &World,
+    tenant: TenantId,
+    spec: &LeaseSpec,
+    now: Timestamp,
+) -> (Option<Promise>, Vec<Decision>) {
+    if world.index().promised().len() >= Policy::default().promises {
+        // Whoever asks in a loop does not make the controller slow.
+        return (None, Vec::new());
+    }
+    let scene = Scene::new(world, now, Some(spec));
+    let Some((shape, spans)) = scene.request(tenant, spec) else { return (None, Vec::new()) };
+    let (promise, others) = scene.scheduler.promise(shape, spans, now.0);
+    (promise, replanned(others).collect())
+}
+
+/// When queued leases will probably start, as far as that can be said: of the first few hundred, and not of those whose
+/// machines do not come back by themselves.
+#[must_use]
+pub fn forecast(world: &World) -> BTreeMap<LeaseId, Timestamp> {
+    if world.index().queue().next().is_none() {
+        return BTreeMap::new();
+    }
+    let now = world.meta.now;
+    let starts = Scene::new(world, now, None).scheduler.forecast(now.0, FORESEEN);
+    starts.into_iter().map(|(lease, at)| (LeaseId(lease), Timestamp(at))).collect()
+}
+
+fn replanned(promises: Vec<(u32, Promise)>) -> impl Iterator<Item = Decision> {
+    promises.into_iter().map(|(lease, promise)| Decision::Replan { lease: LeaseId(lease), promise })
+}

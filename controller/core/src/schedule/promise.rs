@@ -1,0 +1,243 @@
+//! What was promised to those who wait: a latest start that does not move, and a plan that keeps it.
+//!
+//! The plan counts with hard limits only. As long as it has slack it is lazy: the groups one after another as on empty
+//! machines, from the moment when everything that runs is over. Starting somebody is safe if that moment does not move
+//! too far for anyone; that is one comparison. Only where it fails is a plan made that knows when each machine is back.
+//!
+//! Groups that are placed in the order of their planned starts, each as early as it fits, start no later than planned:
+//! what was placed before them is over no later either. So a plan stays good while leases end early or go away.
+
+use super::pass::Wanted;
+use super::profile::Profile;
+use super::scheduler::{Scheduler, Spans, Waiting};
+use super::shape::Share;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What somebody who waits was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Promise {
+    /// It starts by then, in milliseconds since the epoch, unless machines are lost.
+    pub latest_ms: u64,
+    /// How that is kept if nothing better comes.
+    pub planned: Planned,
+}
+
+/// A start that is planned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Planned {
+    /// So many milliseconds after everything that runs is over.
+    AfterAll(u64),
+    /// At this moment, in milliseconds since the epoch.
+    At(u64),
+}
+
+/// Who starts after all, and whose plan is another now.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub(super) starts: Vec<Wanted>,
+    pub(super) replanned: Vec<(u32, Promise)>,
+}
+
+/// Where a plan puts somebody who was promised something.
+struct Placed<'a> {
+    waiting: &'a Waiting,
+    promise: Promise,
+    /// A moment, or an offset in a lazy plan; none if the machines that come back do not suffice.
+    start: Option<(u64, Vec<Share>)>,
+}
+
+impl Placed<'_> {
+    fn starts_at(&self, now: u64) -> bool {
+        self.start.as_ref().is_some_and(|(start, _)| *start == now)
+    }
+
+    fn wanted(self) -> Option<Wanted> {
+        Some(Wanted { waiting: self.waiting.clone(), shares: self.start?.1 })
+    }
+}
+
+impl Scheduler {
+    /// True if some promise is kept by a plan of moments, which pass whether somebody starts or not.
+    pub(super) fn has_moments(&self) -> bool {
+        let of = |(lease, (shape, submitted)): (&u32, &(usize, u64))| self.get(*lease, *shape, *submitted);
+        let mut promises = self.promised.iter().filter_map(of).filter_map(|waiting| waiting.promise);
+        promises.any(|promise| matches!(promise.planned, Planned::At(_)))
+    }
+
+    /// What somebody who comes now can be promised, and whose plan changes with it. Nothing, if too many wait already
+    /// or if the machines that come back by themselves do not suffice.
+    #[must_use]
+    pub fn promise(&self, shape: usize, spans: Spans, now: u64) -> (Option<Promise>, Vec<(u32, Promise)>) {
+        if self.promised.len() >= self.policy.promises {
+            return (None, Vec::new());
+        }
+        let shape = &self.queues[shape].shape;
+        let over = self.all_over(now);
+        let promised = self.in_planned_order(over, &BTreeSet::new());
+        for plan in [Self::as_stored, Self::compact] {
+            let mut empty = self.empty_profile();
+            let Some(placed) = plan(self, &mut empty, &promised) else { continue };
+            let Some((offset, _)) = empty.earliest(shape, spans.limit, 0) else { return (None, Vec::new()) };
+            if over + offset <= now + self.policy.window_ms && kept(&placed, over) {
+                let planned = Planned::AfterAll(offset);
+                let promise = Promise { latest_ms: now + self.policy.window_ms, planned };
+                return (Some(promise), replanned(&placed, Planned::AfterAll));
+            }
+        }
+        let mut profile = self.sure_profile(now);
+        let placed = self.place(&mut profile, &promised, |_| now);
+        let Some((start, _)) = profile.earliest(shape, spans.limit, now) else { return (None, Vec::new()) };
+        let wait = (start - now).saturating_mul(self.policy.stretch).max(self.policy.window_ms);
+        let promise = Promise { latest_ms: now + wait, planned: Planned::At(start) };
+        (Some(promise), replanned(&placed, Planned::At))
+    }
+
+    /// Lets those start whom the policy wants, unless somebody's promise would break; then whoever can start beside the
+    /// plan that keeps all promises.
+    pub(super) fn settle(&self, now: u64, wanted: Vec<Wanted>) -> Settled {
+        let leaving: BTreeSet<_> = wanted.iter().map(|w| w.waiting.id).collect();
+        let over = self.all_over(now);
+        let mut staying = self.in_planned_order(over, &leaving);
+        if staying.is_empty() {
+            return Settled { starts: wanted, replanned: Vec::new() };
+        }
+        let longest = wanted.iter().map(|w| w.waiting.spans.limit).max().unwrap_or(0);
+        for plan in [Self::as_stored, Self::compact] {
+            let Some(placed) = plan(self, &mut self.empty_profile(), &staying) else { continue };
+            if kept(&placed, over.max(now + longest)) {
+                return Settled { starts: wanted, replanned: replanned(&placed, Planned::AfterAll) };
+            }
+        }
+        let mut profile = self.sure_profile(now);
+        for w in &wanted {
+            profile.book(&w.shares, now, now + w.waiting.spans.limit);
+        }
+        staying.sort_by_key(|(w, promise)| (promise.latest_ms, w.id));
+        let placed = self.place(&mut profile, &staying, |_| now);
+        if kept(&placed, 0) {
+            // Whom the plan itself starts now cannot wait for a better moment.
+            let (due, later): (Vec<_>, Vec<_>) = placed.into_iter().partition(|p| p.starts_at(now));
+            let starts = wanted.into_iter().chain(due.into_iter().filter_map(Placed::wanted)).collect();
+            return Settled { starts, replanned: replanned(&later, Planned::At) };
+        }
+        self.beside_the_plan(now)
+    }
+
+    /// Whoever fits beside the plan as it stands starts; that is, at least those whom it starts now.
+    fn beside_the_plan(&self, now: u64) -> Settled {
+        let promised = self.in_planned_order(self.all_over(now), &BTreeSet::new());
+        let mut profile = self.sure_profile(now);
+        let mut placed = self.place(&mut profile, &promised, |_| now);
+        let mut starts = Vec::new();
+        for waiting in self.candidates(now) {
+            let span = waiting.spans.limit;
+            let own = placed.iter().position(|p| p.waiting.id == waiting.id);
+            let booked = own.and_then(|own| placed[own].start.clone());
+            if let Some((start, shares)) = &booked {
+                profile.release(shares, *start, start.saturating_add(span));
+            }
+            if let Some(shares) = profile.take(&self.queues[waiting.shape].shape, span, now) {
+                profile.book(&shares, now, now + span);
+                own.map(|own| placed.remove(own));
+                starts.push(Wanted { waiting: waiting.clone(), shares });
+            } else if let Some((start, shares)) = &booked {
+                profile.book(shares, *start, start.saturating_add(span));
+            }
+        }
+        Settled { starts, replanned: replanned(&placed, Planned::At) }
+    }
+
+    /// The lazy plan as it was stored; none if it is not lazy, or if the machines do not suffice for it any more.
+    fn as_stored<'a>(
+        &self,
+        empty: &mut Profile,
+        promised: &[(&'a Waiting, Promise)],
+    ) -> Option<Vec<Placed<'a>>> {
+        let offset = |promise: &Promise| match promise.planned {
+            Planned::AfterAll(offset) => Some(offset),
+            Planned::At(_) => None,
+        };
+        promised.iter().try_for_each(|(_, promise)| offset(promise).map(|_| ()))?;
+        let placed = self.place(empty, promised, |promise| offset(promise).unwrap_or(0));
+        let holds = |p: &Placed<'_>| p.start.as_ref().map(|(at, _)| *at) == offset(&p.promise);
+        placed.iter().all(holds).then_some(placed)
+    }
+
+    /// A lazy plan in the same order without gaps.
+    fn compact<'a>(
+        &self,
+        empty: &mut Profile,
+        promised: &[(&'a Waiting, Promise)],
+    ) -> Option<Vec<Placed<'a>>> {
+        Some(self.place(empty, promised, |_| 0))
+    }
+
+    /// Those who were promised something, but for some, by their planned starts.
+    fn in_planned_order(&self, over: u64, but: &BTreeSet<u32>) -> Vec<(&Waiting, Promise)> {
+        let promised = self.promised.iter().filter(|(lease, _)| !but.contains(lease));
+        let mut promised: Vec<_> = promised
+            .filter_map(|(lease, (shape, submitted))| {
+                let waiting = self.get(*lease, *shape, *submitted)?;
+                Some((waiting, waiting.promise?))
+            })
+            .collect();
+        promised.sort_by_key(|(waiting, promise)| match promise.planned {
+            Planned::AfterAll(offset) => (over + offset, waiting.id),
+            Planned::At(start) => (start, waiting.id),
+        });
+        promised
+    }
+
+    fn sure_profile(&self, now: u64) -> Profile {
+        Profile::new(now, &self.counts, self.sure_returns(now))
+    }
+
+    fn empty_profile(&self) -> Profile {
+        Profile::new(0, &self.returning(), Vec::new())
+    }
+
+    /// Places everybody in this order, as early as it fits, but not before `from`.
+    fn place<'a>(
+        &self,
+        profile: &mut Profile,
+        promised: &[(&'a Waiting, Promise)],
+        from: impl Fn(&Promise) -> u64,
+    ) -> Vec<Placed<'a>> {
+        let mut placed = Vec::with_capacity(promised.len());
+        for &(waiting, promise) in promised {
+            let span = waiting.spans.limit;
+            let start = profile.earliest(&self.queues[waiting.shape].shape, span, from(&promise));
+            if let Some((start, shares)) = &start {
+                profile.book(shares, *start, start.saturating_add(span));
+            }
+            placed.push(Placed { waiting, promise, start });
+        }
+        placed
+    }
+
+    /// Stores somebody's new plan.
+    pub fn replan(&mut self, lease: u32, promise: Promise) {
+        let Some((shape, submitted)) = self.promised.get(&lease).copied() else { return };
+        if let Some(waiting) = self.get_mut(lease, shape, submitted) {
+            waiting.promise = Some(promise);
+        }
+    }
+}
+
+/// True if a plan that begins at `base` keeps all promises that hardware allows to keep.
+fn kept(placed: &[Placed<'_>], base: u64) -> bool {
+    placed
+        .iter()
+        .all(|p| p.start.as_ref().is_none_or(|(at, _)| base.saturating_add(*at) <= p.promise.latest_ms))
+}
+
+/// The promises whose plan is another now.
+fn replanned(placed: &[Placed<'_>], planned: impl Fn(u64) -> Planned) -> Vec<(u32, Promise)> {
+    let changed = placed.iter().filter_map(|p| {
+        let planned = planned(p.start.as_ref()?.0);
+        (planned != p.promise.planned).then_some((p.waiting.id, Promise { planned, ..p.promise }))
+    });
+    changed.collect()
+}

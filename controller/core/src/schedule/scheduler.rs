@@ -1,0 +1,309 @@
+//! What the scheduler knows: machines by class, and who waits. It knows neither leases nor nodes but by their numbers,
+//! so that it can be fed from a world as well as from a recorded workload.
+
+use super::power::{exp2, log2};
+use super::promise::Promise;
+use super::shape::{Class, Shape, Share};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is over and still there comes back in a minute, for all that anybody knows, in milliseconds.
+const OVERDUE_MS: u64 = 60_000;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// What is weighed against what. `docs/scheduling.md` says what each is worth.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Policy {
+    /// Who waits for longer than this goes before all who do not, in milliseconds.
+    pub age_ms: u64,
+    /// So many of those get a reservation.
+    pub reservations: usize,
+    /// How much large groups stand back: the score is divided by the size to this power.
+    pub size_exponent: f64,
+    /// How sure a plan for others must be that a lease is over.
+    pub quantile: f64,
+    /// Nobody is promised a start earlier than this after the request, in milliseconds.
+    pub window_ms: u64,
+    /// Nor earlier than this many times the wait that is planned.
+    pub stretch: u64,
+    /// So many of those who wait have a promise at most: it bounds what a pass costs.
+    pub promises: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            age_ms: 24 * HOUR_MS,
+            reservations: 2,
+            size_exponent: 0.3,
+            quantile: 0.95,
+            window_ms: 72 * HOUR_MS,
+            stretch: 4,
+            promises: 256,
+        }
+    }
+}
+
+/// How long a lease has its machines, from the first order to the last wipe, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spans {
+    /// Probably.
+    pub expect: u64,
+    /// In all likelihood not longer than this.
+    pub guard: u64,
+    /// Never longer than this.
+    pub limit: u64,
+}
+
+/// Somebody who waits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waiting {
+    /// Which lease.
+    pub id: u32,
+    /// What it takes: what [`Scheduler::add_shape`] returned.
+    pub shape: usize,
+    /// Since when, in milliseconds.
+    pub submitted: u64,
+    /// For how long.
+    pub spans: Spans,
+    /// The score is multiplied by this: 1 for everybody, as long as there are no priorities.
+    pub factor: f64,
+    /// What it was promised.
+    pub promise: Option<Promise>,
+}
+
+/// What a machine does. Times are in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It can be had, and was last used then.
+    Free {
+        /// The smaller, the sooner it is given.
+        since: u64,
+    },
+    /// It comes back.
+    Busy {
+        /// In all likelihood by then.
+        guard: u64,
+        /// By then at the latest.
+        limit: u64,
+    },
+    /// It does not come back by itself.
+    Away,
+}
+
+/// A group that starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Which lease.
+    pub lease: u32,
+    /// The machines, by number.
+    pub nodes: Vec<u32>,
+}
+
+/// What a pass decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// In this order.
+    pub starts: Vec<Start>,
+    /// Whose plan is another now; what was promised is the same.
+    pub replanned: Vec<(u32, Promise)>,
+}
+
+/// Those who wait for the same kind of group, first come first.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    pub(super) shape: Shape,
+    /// Of the score, what the size makes of it.
+    weight: f64,
+    pub(super) waiting: Vec<Waiting>,
+}
+
+/// The scheduler.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    pub(super) policy: Policy,
+    /// By shape.
+    pub(super) queues: Vec<Queue>,
+    nodes: BTreeMap<u32, (Class, Standing)>,
+    /// The free machines of each class, the least recently used first.
+    free: Vec<BTreeSet<(u64, u32)>>,
+    /// How many those are.
+    pub(super) counts: Vec<u32>,
+    /// Who has a promise: the lease, with its shape and when it was submitted.
+    pub(super) promised: BTreeMap<u32, (usize, u64)>,
+}
+
+impl Scheduler {
+    /// Nobody waits, and there is no machine.
+    #[must_use]
+    pub const fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            queues: Vec::new(),
+            nodes: BTreeMap::new(),
+            free: Vec::new(),
+            counts: Vec::new(),
+            promised: BTreeMap::new(),
+        }
+    }
+
+    /// One more class of machines.
+    pub fn add_class(&mut self) -> Class {
+        self.free.push(BTreeSet::new());
+        self.counts.push(0);
+        self.counts.len() - 1
+    }
+
+    /// One more kind of group.
+    pub fn add_shape(&mut self, shape: Shape) -> usize {
+        let size = f64::from(shape.hosts().max(1));
+        let weight = exp2(-self.policy.size_exponent * log2(size));
+        self.queues.push(Queue { shape, weight, waiting: Vec::new() });
+        self.queues.len() - 1
+    }
+
+    /// What is known of a machine, new or not.
+    pub fn set_node(&mut self, node: u32, class: Class, standing: Standing) {
+        self.remove_node(node);
+        if let Standing::Free { since } = standing {
+            self.free[class].insert((since, node));
+            self.counts[class] += 1;
+        }
+        self.nodes.insert(node, (class, standing));
+    }
+
+    /// Forgets a machine.
+    pub fn remove_node(&mut self, node: u32) {
+        if let Some((class, Standing::Free { since })) = self.nodes.remove(&node) {
+            self.free[class].remove(&(since, node));
+            self.counts[class] -= 1;
+        }
+    }
+
+    /// Somebody waits.
+    pub fn enqueue(&mut self, waiting: Waiting) {
+        if waiting.promise.is_some() {
+            self.promised.insert(waiting.id, (waiting.shape, waiting.submitted));
+        }
+        let queue = &mut self.queues[waiting.shape].waiting;
+        let place =
+            queue.partition_point(|other| (other.submitted, other.id) < (waiting.submitted, waiting.id));
+        queue.insert(place, waiting);
+    }
+
+    /// Somebody does not wait any more.
+    pub fn withdraw(&mut self, lease: u32, shape: usize, submitted: u64) {
+        self.promised.remove(&lease);
+        if let Some(place) = self.position(lease, shape, submitted) {
+            self.queues[shape].waiting.remove(place);
+        }
+    }
+
+    /// What is now known of the length of somebody who waits.
+    pub fn set_spans(&mut self, lease: u32, shape: usize, submitted: u64, spans: Spans) {
+        if let Some(waiting) = self.get_mut(lease, shape, submitted) {
+            waiting.spans = spans;
+        }
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.queues.iter().map(|queue| queue.waiting.len()).sum()
+    }
+
+    /// True if nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queues.iter().all(|queue| queue.waiting.is_empty())
+    }
+
+    /// How many machines are free.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.counts.iter().sum()
+    }
+
+    /// The next moment after `now` at which somebody's age changes who goes first.
+    #[must_use]
+    pub fn next_aging(&self, now: u64) -> Option<u64> {
+        let aging = self.queues.iter().filter_map(|queue| {
+            let young = self.first_young(queue, now);
+            Some(queue.waiting.get(young)?.submitted + self.policy.age_ms + 1)
+        });
+        aging.min()
+    }
+
+    pub(super) fn first_young(&self, queue: &Queue, now: u64) -> usize {
+        queue.waiting.partition_point(|w| now.saturating_sub(w.submitted) > self.policy.age_ms)
+    }
+
+    /// The larger, the sooner.
+    pub(super) fn score(queue: &Queue, waiting: &Waiting, now: u64) -> f64 {
+        let expect = waiting.spans.expect.max(1) as f64;
+        let waited = now.saturating_sub(waiting.submitted) as f64;
+        (waited + expect) / expect * queue.weight * waiting.factor
+    }
+
+    pub(super) fn get(&self, lease: u32, shape: usize, submitted: u64) -> Option<&Waiting> {
+        self.queues[shape].waiting.get(self.position(lease, shape, submitted)?)
+    }
+
+    pub(super) fn get_mut(&mut self, lease: u32, shape: usize, submitted: u64) -> Option<&mut Waiting> {
+        let place = self.position(lease, shape, submitted)?;
+        self.queues[shape].waiting.get_mut(place)
+    }
+
+    fn position(&self, lease: u32, shape: usize, submitted: u64) -> Option<usize> {
+        let queue = &self.queues[shape].waiting;
+        queue.binary_search_by_key(&(submitted, lease), |w| (w.submitted, w.id)).ok()
+    }
+
+    /// When each busy machine is back: in all likelihood or, if that is past, at the latest.
+    pub(super) fn likely_returns(&self, now: u64) -> Vec<(u64, Class)> {
+        self.returns(now, |guard, limit| if guard > now { guard } else { limit })
+    }
+
+    /// When each busy machine is back at the latest.
+    pub(super) fn sure_returns(&self, now: u64) -> Vec<(u64, Class)> {
+        self.returns(now, |_, limit| limit)
+    }
+
+    fn returns(&self, now: u64, at: impl Fn(u64, u64) -> u64) -> Vec<(u64, Class)> {
+        let busy = self.nodes.values().filter_map(|(class, standing)| match standing {
+            Standing::Busy { guard, limit } => Some((*class, at(*guard, *limit))),
+            _ => None,
+        });
+        busy.map(|(class, at)| (if at > now { at } else { now + OVERDUE_MS }, class)).collect()
+    }
+
+    /// When everything is over that runs.
+    pub(super) fn all_over(&self, now: u64) -> u64 {
+        self.sure_returns(now).into_iter().map(|(at, _)| at).max().unwrap_or(now)
+    }
+
+    /// How many machines of each class are free or come back.
+    pub(super) fn returning(&self) -> Vec<u32> {
+        let mut counts = self.counts.clone();
+        for (class, standing) in self.nodes.values() {
+            counts[*class] += u32::from(matches!(standing, Standing::Busy { .. }));
+        }
+        counts
+    }
+
+    /// Takes the least recently used machines of each class for a lease that starts.
+    pub(super) fn start(&mut self, waiting: &Waiting, shares: &[Share], now: u64) -> Start {
+        self.withdraw(waiting.id, waiting.shape, waiting.submitted);
+        let mut nodes = Vec::new();
+        for (class, count) in shares {
+            nodes.extend(self.free[*class].iter().take(*count as usize).map(|(_, node)| *node));
+        }
+        let busy = Standing::Busy { guard: now + waiting.spans.guard, limit: now + waiting.spans.limit };
+        for node in &nodes {
+            if let Some((class, _)) = self.nodes.get(node) {
+                self.set_node(*node, *class, busy);
+            }
+        }
+        Start { lease: waiting.id, nodes }
+    }
+}

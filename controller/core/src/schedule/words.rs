@@ -1,0 +1,67 @@
+//! What people are told: what a lease waits for, and why a request can never be met.
+
+use super::choice::by_last_use;
+use crate::lease::Lease;
+use crate::node::Node;
+use crate::request::{Request, Want, describe};
+use crate::world::World;
+use std::collections::BTreeMap;
+
+/// What a queued lease waits for. Changes only with the lease itself, so that a queue that moves is not stored anew.
+pub(crate) fn asks_for(lease: &Lease) -> String {
+    let members = lease.spec.members.iter().map(describe);
+    let asked: Vec<_> = members.chain(lease.spec.groupings.iter().map(ToString::to_string)).collect();
+    format!("waits for {}{}", asked.join(", "), setback(lease))
+}
+
+/// What a queued lease waits for, with what its machines do now and how many leases were asked for before it. Who asked
+/// earlier does not always start earlier.
+pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
+    let request = Request::new(world, &lease.spec);
+    let shortages: Vec<_> = request.members().iter().filter_map(|want| shortage(world, want)).collect();
+    let earlier = match world.queue_position(lease) {
+        None | Some(0) => String::new(),
+        Some(earlier) => format!("{earlier} asked earlier; "),
+    };
+    let free = by_last_use(world, Node::is_free);
+    if !shortages.is_empty() {
+        format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
+    } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {
+        let asked: Vec<_> = lease.spec.groupings.iter().map(ToString::to_string).collect();
+        let asked = asked.join(", ");
+        format!("{earlier}waits for free machines that together are as asked: {asked}{}", setback(lease))
+    } else if request.fit(&free).is_none() {
+        format!("{earlier}its roles compete for the same free machines{}", setback(lease))
+    } else {
+        let kept = "the free machines are kept for leases that have waited longer";
+        format!("{earlier}{kept}{}", setback(lease))
+    }
+}
+
+fn shortage(world: &World, want: &Want<'_>) -> Option<String> {
+    let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
+    let free = usable().filter(|n| n.is_free()).count();
+    if free >= want.member.count as usize {
+        return None;
+    }
+    let mut busy = BTreeMap::<String, usize>::new();
+    for node in usable().filter(|n| !n.is_free()) {
+        *busy.entry(occupation(node)).or_default() += 1;
+    }
+    let busy: String = busy.iter().map(|(word, n)| format!(", {n} {word}")).collect();
+    Some(format!("{}: {free} free{busy}", describe(want.member)))
+}
+
+/// What a machine does that is not free: its state, or why it is held.
+fn occupation(node: &Node) -> String {
+    let holds: Vec<_> = node.holds.keys().map(|kind| kind.as_str()).collect();
+    if holds.is_empty() {
+        node.state.name().as_str().to_owned()
+    } else {
+        format!("held ({})", holds.join(", "))
+    }
+}
+
+fn setback(lease: &Lease) -> String {
+    lease.setback.as_ref().map(|s| format!(" (back in the queue: {s})")).unwrap_or_default()
+}
