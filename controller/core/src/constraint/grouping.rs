@@ -57,6 +57,13 @@ impl FromStr for Grouping {
 
     fn from_str(text: &str) -> Result<Self, SyntaxError> {
         check_length(text)?;
+        Self::stored(text)
+    }
+}
+
+impl Grouping {
+    /// Reads one that was printed, with spaces that may not have been written.
+    fn stored(text: &str) -> Result<Self, SyntaxError> {
         let mut parser = Parser::new(text)?;
         let (word, span) = parser.word("`same`, `equal` or `different`")?;
         let Some((_, likeness)) = WORDS.into_iter().find(|(known, _)| *known == word) else {
@@ -90,7 +97,7 @@ impl TryFrom<String> for Grouping {
     type Error = SyntaxError;
 
     fn try_from(text: String) -> Result<Self, SyntaxError> {
-        text.parse()
+        Self::stored(&text)
     }
 }
 

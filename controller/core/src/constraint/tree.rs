@@ -64,10 +64,13 @@ impl Constraint {
         }
     }
 
-    fn print_part(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Within `all` or `not` what is made of parts has parentheses; `and` within `or` needs none. So there are never more of
+    /// them in each other than there were in the text that this came from, and what was within the bound stays there.
+    fn print_part(&self, f: &mut fmt::Formatter<'_>, is_of_any: bool) -> fmt::Result {
         match self {
-            Self::All(_) | Self::Any(_) => write!(f, "({self})"),
-            Self::Not(_) | Self::Is(_) => write!(f, "{self}"),
+            Self::Any(_) => write!(f, "({self})"),
+            Self::All(_) if !is_of_any => write!(f, "({self})"),
+            _ => write!(f, "{self}"),
         }
     }
 }
@@ -101,7 +104,7 @@ impl fmt::Display for Constraint {
             Self::Any(parts) => (parts, " or "),
             Self::Not(part) => {
                 f.write_str("not ")?;
-                return part.print_part(f);
+                return part.print_part(f, false);
             }
             Self::Is(comparison) => return comparison.fmt(f),
         };
@@ -109,7 +112,7 @@ impl fmt::Display for Constraint {
             if index > 0 {
                 f.write_str(word)?;
             }
-            part.print_part(f)?;
+            part.print_part(f, matches!(self, Self::Any(_)))?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::constraint::Likeness;
 use crate::node::Node;
 use std::cell::Cell;
 
-/// Comparisons of a member with a node until a search is given up: some tenths of a second.
+/// Comparisons of a member with a node until a search is given up. Nobody else is served meanwhile.
 const MAX_WORK: usize = 50_000_000;
 
 /// The same where many searches are made in a row.

@@ -1,7 +1,7 @@
 //! Constraints as text: what is understood, what is said of the rest, and that what is printed is understood again.
 
 use hostler_core::constraint::{
-    Attribute, Comparison, Constraint, Grouping, Kind, Likeness, MAX_DEPTH, MAX_TERMS, Operator, Pattern,
+    Attribute, Comparison, Constraint, Grouping, Kind, Likeness, MAX_BYTES, MAX_DEPTH, MAX_TERMS, Operator, Pattern,
     Value,
 };
 use hostler_core::lease::{LeaseSpec, Member};
@@ -27,7 +27,8 @@ fn what_is_understood() {
         ("hostname = \"and\"", "hostname = \"and\""),
         ("rack = r1 and not switch = s1", "rack = r1 and not switch = s1"),
         ("(rack = r1 or rack = r2) and memory > 1 GiB", "(rack = r1 or rack = r2) and memory > 1 GiB"),
-        ("rack=a or rack=b and pool=c", "rack = a or (rack = b and pool = c)"),
+        ("rack=a or (rack=b and pool=c)", "rack = a or rack = b and pool = c"),
+        ("(rack=a and rack=b) and pool=c", "(rack = a and rack = b) and pool = c"),
         ("not (arch = x86_64 or arch = aarch64)", "not (arch = x86_64 or arch = aarch64)"),
     ] {
         let parsed: Constraint = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
@@ -119,6 +120,24 @@ fn what_comes_from_outside_is_bounded() {
     assert!(" ".repeat(5000).parse::<Constraint>().unwrap_err().message.contains("bytes"));
     let greedy = "cpu.model-name ~ \"((a{1000}){1000}){1000}\"".parse::<Constraint>().unwrap_err();
     assert!(greedy.message.contains("no regular expression"), "{greedy}");
+}
+
+/// Whatever was accepted is loaded again, also what is only just within the bounds and longer when it is printed.
+#[test]
+fn what_was_accepted_is_loaded() {
+    let stored = |text: String| {
+        let constraint: Constraint = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+        assert_eq!(serde_json::from_str::<Constraint>(&serde_json::to_string(&constraint).unwrap()).unwrap(), constraint);
+    };
+    let nested = (0..MAX_DEPTH).fold("pool=a".to_owned(), |inner, _| format!("rack=a and rack=b or({inner})"));
+    stored(nested.replace("or(", "or pool=b or("));
+    stored((0..MAX_DEPTH).fold("pool=a or pool=b and pool=c".to_owned(), |inner, _| format!("rack=a and({inner})")));
+    stored(format!("rack='{}'", "\\".repeat(250)));
+    stored(vec!["memory>1099511627777B"; MAX_TERMS].join(" and "));
+    let roles: Vec<_> = (0..800).map(|i| format!("r{i}")).collect();
+    let grouping: Grouping = format!("same rack of {}", roles.join(",")).parse().unwrap();
+    assert!(grouping.to_string().len() > MAX_BYTES);
+    assert_eq!(Grouping::try_from(grouping.to_string()).unwrap(), grouping);
 }
 
 /// A lease that was stored before there were ranges, alternatives and constraints.
