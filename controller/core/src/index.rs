@@ -72,7 +72,7 @@ impl Index {
 
     /// How many queued leases came before `lease`.
     pub(crate) fn ahead_of(&self, lease: &Lease) -> usize {
-        self.queue.range(..(lease.requested, lease.id)).count()
+        self.queue.range(..(lease.waits_from(), lease.id)).count()
     }
 
     /// How many leases `tenant` has in the queue.
@@ -125,7 +125,7 @@ impl Index {
     pub(crate) fn add_lease(&mut self, lease: &Lease) {
         self.lease_keys.insert((lease.tenant, lease.key.clone()), lease.id);
         if lease.is_queued() {
-            self.queue.insert((lease.requested, lease.id));
+            self.queue.insert((lease.waits_from(), lease.id));
             *self.queued.entry(lease.tenant).or_default() += 1;
         }
         if let Some(latest) = lease.latest_start() {
@@ -141,7 +141,7 @@ impl Index {
 
     pub(crate) fn drop_lease(&mut self, lease: &Lease) {
         self.lease_keys.remove(&(lease.tenant, lease.key.clone()));
-        if self.queue.remove(&(lease.requested, lease.id))
+        if self.queue.remove(&(lease.waits_from(), lease.id))
             && let Some(queued) = self.queued.get_mut(&lease.tenant)
         {
             *queued -= 1;

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     fn shape(count: u32, classes: &[Class]) -> Shape {
-        Shape::new(vec![Slot { count, classes: classes.to_vec() }])
+        Shape::new(vec![Slot { count, most: count, classes: classes.to_vec() }])
     }
 
     #[test]

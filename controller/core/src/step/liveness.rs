@@ -6,7 +6,7 @@ use crate::event::Severity;
 use crate::ids::NodeId;
 use crate::input::Reply;
 use crate::node::{HoldKind, Node, NodeState, Presence};
-use crate::schedule::{self, Policy};
+use crate::schedule::Policy;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
 use hostler_core::lease::{Assigned, Lease, LeaseState, Member};
 use hostler_core::node::{Disk, Node, NodeState, Presence, Start};
 use hostler_core::order;
+use hostler_core::request::preview;
 use hostler_core::schedule::{self, Decision};
 use hostler_core::world::{Change, World};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +71,7 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
 /// Nobody waits for whom there is room. Nobody in a history waits for long enough to keep machines free of others.
 pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
     let free: Vec<_> = world.nodes.values().filter(|n| n.is_free()).collect();
-    for lease in world.queue() {
+    for lease in world.queue().into_iter().filter(|lease| !lease.is_early()) {
         let members = lease.spec.members.iter();
         let slots: Vec<_> = members.flat_map(|m| (0..m.count).map(move |_| m)).collect();
         let mut taken = vec![None; free.len()];
@@ -79,7 +80,9 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
                 could_have(world, m, free[i])
             })
         });
-        if whole {
+        // Where machines are compared with each other, there is no second opinion.
+        let fits = || lease.spec.groupings.is_empty() || preview(world, &lease.spec).fits_now;
+        if whole && fits() {
             return Err(format!("{:?} waits, and {:?} are free", lease.id, names(&free)));
         }
     }

@@ -3,6 +3,7 @@
 use crate::given::{bmc, disk, groupings, members, spec};
 use crate::rack::Rack;
 use hostler_core::constraint::{Constraint, Verdict};
+use hostler_core::course::Terms;
 use hostler_core::input::Input;
 use hostler_core::lease::{LeaseSpec, LeaseState};
 use hostler_core::node::{Disk, Inventory, Nic, NodeSpec, StateName};
@@ -142,6 +143,7 @@ fn never(rack: &Rack, request: &str) -> String {
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     };
     schedule::satisfiable(&rack.world, &spec).expect_err(request)
 }

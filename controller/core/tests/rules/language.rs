@@ -1,8 +1,8 @@
 //! Constraints as text: what is understood, what is said of the rest, and that what is printed is understood again.
 
 use hostler_core::constraint::{
-    Attribute, Comparison, Constraint, Grouping, Kind, Likeness, MAX_BYTES, MAX_DEPTH, MAX_TERMS, Operator, Pattern,
-    Value,
+    Attribute, Comparison, Constraint, Grouping, Kind, Likeness, MAX_BYTES, MAX_DEPTH, MAX_TERMS, Operator,
+    Pattern, Value,
 };
 use hostler_core::lease::{LeaseSpec, Member};
 use proptest::prelude::*;
@@ -127,11 +127,18 @@ fn what_comes_from_outside_is_bounded() {
 fn what_was_accepted_is_loaded() {
     let stored = |text: String| {
         let constraint: Constraint = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
-        assert_eq!(serde_json::from_str::<Constraint>(&serde_json::to_string(&constraint).unwrap()).unwrap(), constraint);
+        assert_eq!(
+            serde_json::from_str::<Constraint>(&serde_json::to_string(&constraint).unwrap()).unwrap(),
+            constraint
+        );
     };
-    let nested = (0..MAX_DEPTH).fold("pool=a".to_owned(), |inner, _| format!("rack=a and rack=b or({inner})"));
+    let nested =
+        (0..MAX_DEPTH).fold("pool=a".to_owned(), |inner, _| format!("rack=a and rack=b or({inner})"));
     stored(nested.replace("or(", "or pool=b or("));
-    stored((0..MAX_DEPTH).fold("pool=a or pool=b and pool=c".to_owned(), |inner, _| format!("rack=a and({inner})")));
+    stored(
+        (0..MAX_DEPTH)
+            .fold("pool=a or pool=b and pool=c".to_owned(), |inner, _| format!("rack=a and({inner})")),
+    );
     stored(format!("rack='{}'", "\\".repeat(250)));
     stored(vec!["memory>1099511627777B"; MAX_TERMS].join(" and "));
     let roles: Vec<_> = (0..800).map(|i| format!("r{i}")).collect();

@@ -2,6 +2,7 @@
 
 use crate::given::{groupings, members, spec};
 use crate::rack::Rack;
+use hostler_core::course::Terms;
 use hostler_core::input::Refusal;
 use hostler_core::lease::LeaseSpec;
 use hostler_core::node::{Inventory, NodeSpec, StateName};
@@ -31,6 +32,7 @@ fn asked(rack: &Rack, request: &str) -> Result<Preview, Refusal> {
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     };
     preview_request(&rack.world, &spec)
 }

@@ -2,6 +2,7 @@
 
 use crate::given::{bmc, members, spec};
 use crate::rack::Rack;
+use hostler_core::course::Terms;
 use hostler_core::input::{Input, PowerResult};
 use hostler_core::lease::{LeaseSpec, LeaseState};
 use hostler_core::node::{NodeSpec, StateName};
@@ -159,6 +160,7 @@ fn nothing_is_missed() {
             max_wait_ms: 1,
             purpose: String::new(),
             ssh_keys: Vec::new(),
+            terms: Terms::default(),
         };
         let found = schedule::satisfiable(&rack.world, &spec).is_ok();
         assert_eq!(found, exists(&rack, &spec, &mut Vec::new()), "{request}");
@@ -248,6 +250,7 @@ fn empty() -> LeaseSpec {
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     }
 }
 

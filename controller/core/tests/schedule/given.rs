@@ -83,8 +83,10 @@ impl Room {
     }
 
     pub(crate) fn ask_for(&mut self, slots: &[(u32, &[Class])], spans: Spans, now: u64) -> u32 {
-        let slots: Vec<_> =
-            slots.iter().map(|(count, classes)| Slot { count: *count, classes: classes.to_vec() }).collect();
+        let slots: Vec<_> = slots
+            .iter()
+            .map(|(count, classes)| Slot { count: *count, most: *count, classes: classes.to_vec() })
+            .collect();
         let shape = self.shapes.iter().position(|known| *known == slots).unwrap_or_else(|| {
             self.shapes.push(slots.clone());
             self.scheduler.add_shape(Shape::new(slots))

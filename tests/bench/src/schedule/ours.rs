@@ -78,7 +78,9 @@ impl Ours {
     fn shape(&mut self, need: Need) -> usize {
         *self.shapes.entry(need).or_insert_with(|| {
             let slots = need.iter().enumerate().filter(|(_, count)| **count > 0);
-            let slots = slots.map(|(class, count)| Slot { count: *count, classes: vec![class] }).collect();
+            let slots = slots
+                .map(|(class, count)| Slot { count: *count, most: *count, classes: vec![class] })
+                .collect();
             self.scheduler.add_shape(Shape::new(slots))
         })
     }

@@ -155,7 +155,8 @@ fn take(free: &mut Need, need: Need) {
 impl Discipline for Reference {
     fn submit(&mut self, index: usize, job: &Job, _now: u64) {
         let slots = job.need.iter().enumerate().filter(|(_, count)| **count > 0);
-        let slots = slots.map(|(class, count)| Slot { count: *count, classes: vec![class] }).collect();
+        let slots =
+            slots.map(|(class, count)| Slot { count: *count, most: *count, classes: vec![class] }).collect();
         self.queue.push(Waiting {
             index,
             shape: Shape::new(slots),
