@@ -59,7 +59,7 @@ pub(crate) fn promise(
     spec: &LeaseSpec,
     now: Timestamp,
 ) -> (Option<Promise>, Vec<Decision>) {
-    if world.index().promised().len() >= Policy::default().promises {
+    if world.index().queue().len() >= Policy::default().promises {
         // Whoever asks in a loop does not make the controller slow.
         return (None, Vec::new());
     }
