@@ -177,7 +177,11 @@ mod tests {
         let others = [past(&[(5, 60, 1)]), past(&[(99, 60, 1), (20, 60, 1)]), Past::default()];
         let usual = Usual::of(others.iter());
         let known = Past::default().length(100 * MINUTE, 1, 0.95, usual);
-        assert_eq!(minutes(known), (10, 100), "the mean of 5 and 20 by their logarithms; what others did is no bound");
+        assert_eq!(
+            minutes(known),
+            (10, 100),
+            "the mean of 5 and 20 by their logarithms; what others did is no bound"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::past::{Length, Usual};
 use super::scheduler::{Policy, Scheduler, Spans, Standing, Waiting};
 use super::shape::{Class, Shape, Slot};
-use crate::ids::TenantId;
+use crate::ids::{LeaseId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState, Member};
 use crate::node::{Node, NodeState};
 use crate::request::Want;
@@ -35,12 +35,26 @@ struct Pace {
 }
 
 impl<'a> Scene<'a> {
-    /// With everybody who waits, and the shape of one who may come.
-    pub(super) fn new(world: &'a World, now: Timestamp, coming: Option<&'a LeaseSpec>) -> Self {
+    /// With everybody who waits.
+    pub(super) fn whole(world: &'a World, now: Timestamp) -> Self {
+        Self::new(world, now, world.index().queue(), None)
+    }
+
+    /// With those only who were promised something, and the shape of one who comes.
+    pub(super) fn promised(world: &'a World, now: Timestamp, coming: &'a LeaseSpec) -> Self {
+        Self::new(world, now, world.index().promised().map(|(_, id)| id), Some(coming))
+    }
+
+    fn new(
+        world: &'a World,
+        now: Timestamp,
+        leases: impl Iterator<Item = LeaseId>,
+        coming: Option<&'a LeaseSpec>,
+    ) -> Self {
         let scheduler = Scheduler::new(Policy::default());
         let usual = Usual::of(world.tenants.values().map(|tenant| &tenant.past));
         let mut scene = Self { world, scheduler, shapes: HashMap::new(), usual, lengths: RefCell::default() };
-        let queue: Vec<_> = world.index().queue().filter_map(|id| world.leases.get(id)).collect();
+        let queue: Vec<_> = leases.filter_map(|id| world.leases.get(id)).collect();
         let mut wants = Wants::default();
         for spec in queue.iter().map(|lease| &lease.spec).chain(coming) {
             wants.add(world, &spec.members);
