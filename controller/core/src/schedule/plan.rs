@@ -40,7 +40,7 @@ pub fn plan(world: &World, now: Timestamp) -> Vec<Decision> {
     if world.index().queue().next().is_none() || !world.nodes.values().any(Node::is_free) {
         return Vec::new();
     }
-    let mut scene = Scene::new(world, now, None);
+    let mut scene = Scene::whole(world, now);
     let passed = scene.scheduler.pass(now.0);
     let starts = passed.starts.into_iter().filter_map(|start| {
         let lease = world.leases.get(LeaseId(start.lease))?;
@@ -59,11 +59,10 @@ pub(crate) fn promise(
     spec: &LeaseSpec,
     now: Timestamp,
 ) -> (Option<Promise>, Vec<Decision>) {
-    if world.index().queue().len() >= Policy::default().promises {
-        // Whoever asks in a loop does not make the controller slow.
+    if world.index().promised().len() >= Policy::default().promises {
         return (None, Vec::new());
     }
-    let scene = Scene::new(world, now, Some(spec));
+    let scene = Scene::promised(world, now, spec);
     let Some((shape, spans)) = scene.request(tenant, spec) else { return (None, Vec::new()) };
     let (promise, others) = scene.scheduler.promise(shape, spans, now.0);
     (promise, replanned(others).collect())
@@ -77,7 +76,7 @@ pub fn forecast(world: &World) -> BTreeMap<LeaseId, Timestamp> {
         return BTreeMap::new();
     }
     let now = world.meta.now;
-    let starts = Scene::new(world, now, None).scheduler.forecast(now.0, FORESEEN);
+    let starts = Scene::whole(world, now).scheduler.forecast(now.0, FORESEEN);
     starts.into_iter().map(|(lease, at)| (LeaseId(lease), Timestamp(at))).collect()
 }
 

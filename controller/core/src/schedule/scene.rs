@@ -4,7 +4,7 @@ use super::past::{Length, Usual};
 use super::scheduler::{Policy, Scheduler, Spans, Standing, Waiting};
 use super::shape::{Class, Shape, Slot};
 use crate::constraint::{Fact, Grouping};
-use crate::ids::TenantId;
+use crate::ids::{LeaseId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState, Member};
 use crate::node::{Node, NodeState};
 use crate::request::{Request, Search, Want};
@@ -43,12 +43,26 @@ struct Pace {
 }
 
 impl<'a> Scene<'a> {
-    /// With everybody who waits, and the shape of one who may come.
-    pub(super) fn new(world: &'a World, now: Timestamp, coming: Option<&'a LeaseSpec>) -> Self {
+    /// With everybody who waits.
+    pub(super) fn whole(world: &'a World, now: Timestamp) -> Self {
+        Self::new(world, now, world.index().queue(), None)
+    }
+
+    /// With those only who were promised something, and the shape of one who comes.
+    pub(super) fn promised(world: &'a World, now: Timestamp, coming: &'a LeaseSpec) -> Self {
+        Self::new(world, now, world.index().promised().map(|(_, id)| id), Some(coming))
+    }
+
+    fn new(
+        world: &'a World,
+        now: Timestamp,
+        leases: impl Iterator<Item = LeaseId>,
+        coming: Option<&'a LeaseSpec>,
+    ) -> Self {
         let scheduler = Scheduler::new(Policy::default());
         let usual = Usual::of(world.tenants.values().map(|tenant| &tenant.past));
         let mut scene = Self { world, scheduler, shapes: HashMap::new(), usual, lengths: RefCell::default() };
-        let queue = world.index().queue().filter_map(|id| world.leases.get(id));
+        let queue = leases.filter_map(|id| world.leases.get(id));
         let queue: Vec<_> = queue.filter(|lease| !lease.is_early()).collect();
         let mut wants = Wants::default();
         for spec in queue.iter().map(|lease| &lease.spec).chain(coming) {

@@ -81,7 +81,7 @@ fn tell(kind: &Kind, seed: u64, steps: u32, mut after_pass: impl FnMut(&Room, u6
         } else {
             next += random.below(HOUR);
         }
-        for _ in 0..if ended.is_none() { random.below(4) } else { 0 } {
+        for _ in 0..if ended.is_none() { random.below(3) } else { 0 } {
             let group = kind.groups[random.below(kind.groups.len() as u64) as usize];
             let limit = (1 + random.below(12)) * HOUR / 2;
             let guard = limit * (1 + random.below(10)) / 10;
@@ -133,7 +133,7 @@ fn tell(kind: &Kind, seed: u64, steps: u32, mut after_pass: impl FnMut(&Room, u6
 }
 
 fn seeds() -> impl Iterator<Item = u64> {
-    1..=60
+    1..=20
 }
 
 /// The usual promises never bind in these histories, and nobody gets old enough: then whoever fits has started.
@@ -143,7 +143,7 @@ fn nothing_idles_for_whom_it_would_serve() {
     for groups in [PLAIN, CHOOSY] {
         let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: true };
         let started: u32 = seeds().map(|seed| tell(&kind, seed, 400, |_, _| ()).started).sum();
-        assert!(started > 10_000, "only {started} started");
+        assert!(started > 1_000, "only {started} started");
     }
 }
 
@@ -165,8 +165,8 @@ fn invariant_promises_are_kept_while_the_machines_hold() {
             promised += tally.promised;
             tight += tally.tight;
         }
-        assert!(promised > 10_000, "only {promised} promises");
-        assert!(tight > 100, "nobody ever had to stand back: {tight}");
+        assert!(promised > 1_000, "only {promised} promises");
+        assert!(tight > 20, "nobody ever had to stand back: {tight}");
     }
 }
 
@@ -177,7 +177,7 @@ fn invariant_2_groups_are_whole_whatever_happens() {
     for groups in [PLAIN, CHOOSY] {
         let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: false };
         let started: u32 = seeds().map(|seed| tell(&kind, seed, 400, |_, _| ()).started).sum();
-        assert!(started > 5_000, "only {started} started");
+        assert!(started > 1_000, "only {started} started");
     }
 }
 
