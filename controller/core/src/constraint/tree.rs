@@ -54,16 +54,6 @@ impl Constraint {
         if parts.len() > 1 { Some(Self::All(parts)) } else { parts.pop() }
     }
 
-    /// All comparisons in it, as written from left to right.
-    #[must_use]
-    pub fn comparisons(&self) -> Vec<&Comparison> {
-        match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::comparisons).collect(),
-            Self::Not(part) => part.comparisons(),
-            Self::Is(comparison) => vec![comparison],
-        }
-    }
-
     /// Within `all` or `not` what is made of parts has parentheses; `and` within `or` needs none. So there are never more of
     /// them in each other than there were in the text that this came from, and what was within the bound stays there.
     fn print_part(&self, f: &mut fmt::Formatter<'_>, is_of_any: bool) -> fmt::Result {

@@ -81,7 +81,8 @@ fn waits_for(request: &Request<'_>, roles: &[RolePreview]) -> String {
         let mut busy = BTreeMap::<_, usize>::new();
         role.busy.iter().for_each(|(_, word)| *busy.entry(word).or_default() += 1);
         let busy: String = busy.iter().map(|(word, machines)| format!(", {machines} {word}")).collect();
-        (free < wanted).then(|| format!("{wanted} machines for role {:?}: {free} free{busy}", role.role))
+        let machines = if wanted == 1 { "machine" } else { "machines" };
+        (free < wanted).then(|| format!("{wanted} {machines} for role {:?}: {free} free{busy}", role.role))
     };
     let shortages: Vec<_> = request.members().iter().zip(roles).filter_map(shortage).collect();
     if !shortages.is_empty() {
