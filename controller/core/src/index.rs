@@ -56,7 +56,7 @@ impl Index {
     }
 
     /// The queued leases, first come first.
-    pub(crate) fn queue(&self) -> impl ExactSizeIterator<Item = LeaseId> {
+    pub(crate) fn queue(&self) -> impl Iterator<Item = LeaseId> {
         self.queue.iter().map(|(_, id)| *id)
     }
 

@@ -10,6 +10,7 @@ use crate::member::{self, Asked};
 use crate::model::lease::Lease;
 use crate::moment;
 use crate::render;
+use crate::render::time::span;
 use crate::request_file::RequestFile;
 use crate::session::Session;
 use crate::source::Source;
@@ -208,6 +209,10 @@ async fn ask(session: &Session, request: RequestLeaseRequest, is_wait: bool) -> 
     } else {
         session.ui.notice(&render::lease::headline(&lease, clock::now_ms(), &session.ui.err));
         session.ui.notice(&format!("wait for it with: hostler lease wait {}", lease.id));
+    }
+    if let Some(bound) = lease.keepalive_s {
+        let bound = span(Duration::from_secs(bound));
+        session.ui.notice(&format!("keep it alive within {bound}: hostler lease keepalive {} &", lease.id));
     }
     session.ui.result(&lease, |lease, _| format!("{}\n", lease.id))?;
     Ok(Exit::Ok)
