@@ -25,19 +25,9 @@ impl World {
 
     pub(super) fn on_tick(&mut self) -> Result {
         let now = self.meta.now;
-        let silent_pools: Vec<_> = self.meta.incidents.keys().cloned().collect();
-        for pool in silent_pools {
-            self.review_incident(&pool);
-        }
-        let nodes: Vec<_> =
-            self.nodes.values().filter(|n| self.due(n).is_some_and(|d| d <= now)).map(|n| n.id).collect();
-        for node in nodes {
-            self.on_overdue(node);
-        }
-        let due: Vec<_> = self.index().due().take_while(|(at, _)| *at <= now).collect();
-        for (_, lease) in due {
-            self.on_lease_due(lease);
-        }
+        // What happens to a lease or a machine may end an incident, and that may let others of its pool be overdue. More
+        // rounds than these are left to the next tick.
+        let _settled = (0..8).any(|_| !self.pass_deadlines(now));
         let late: Vec<_> = self.index().promised().take_while(|(latest, _)| *latest < now).collect();
         for (_, lease) in late {
             self.break_promise(lease);
@@ -50,6 +40,24 @@ impl World {
             self.forget_lease(lease);
         }
         Ok(Reply::Done)
+    }
+
+    /// True if a machine or a lease was overdue: each of them waits for something later then.
+    fn pass_deadlines(&mut self, now: Timestamp) -> bool {
+        let silent_pools: Vec<_> = self.meta.incidents.keys().cloned().collect();
+        for pool in silent_pools {
+            self.review_incident(&pool);
+        }
+        let nodes: Vec<_> =
+            self.nodes.values().filter(|n| self.due(n).is_some_and(|d| d <= now)).map(|n| n.id).collect();
+        for node in &nodes {
+            self.on_overdue(*node);
+        }
+        let leases: Vec<_> = self.index().due().take_while(|(at, _)| *at <= now).collect();
+        for (_, lease) in &leases {
+            self.on_lease_due(*lease);
+        }
+        !nodes.is_empty() || !leases.is_empty()
     }
 
     /// When the next queued lease is old enough to go before others.

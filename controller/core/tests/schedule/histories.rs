@@ -133,7 +133,7 @@ fn tell(kind: &Kind, seed: u64, steps: u32, mut after_pass: impl FnMut(&Room, u6
 }
 
 fn seeds() -> impl Iterator<Item = u64> {
-    1..=20
+    1..=60
 }
 
 /// The usual promises never bind in these histories, and nobody gets old enough: then whoever fits has started.
@@ -150,10 +150,11 @@ fn nothing_idles_for_whom_it_would_serve() {
 /// However tight promises are, all are kept as long as no machine is lost; and they do bind.
 #[test]
 fn invariant_promises_are_kept_while_the_machines_hold() {
+    let mut tight = 0;
     for (window_h, stretch) in [(0, 1), (0, 2), (6, 1), (24, 2), (72, 4)] {
         let policy = Policy { window_ms: window_h * HOUR, stretch, age_ms: 12 * HOUR, ..Policy::default() };
         let kind = Kind { policy, machines: &[8, 4, 2], groups: PLAIN, losses: false, keeps_nothing: false };
-        let (mut promised, mut tight) = (0, 0);
+        let mut promised = 0;
         for seed in seeds() {
             let late = |room: &Room, now: u64| {
                 let late =
@@ -166,8 +167,8 @@ fn invariant_promises_are_kept_while_the_machines_hold() {
             tight += tally.tight;
         }
         assert!(promised > 1_000, "only {promised} promises");
-        assert!(tight > 20, "nobody ever had to stand back: {tight}");
     }
+    assert!(tight > 100, "hardly anybody ever had to stand back: {tight}");
 }
 
 /// Machines are lost, classes overlap, promises are tight: nothing breaks but promises.
