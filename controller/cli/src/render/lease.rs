@@ -416,7 +416,8 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_shown_as_it_is_written() {
-        let mut lease = Lease { together: vec!["same rack".to_owned()], nodes: Vec::new(), ..active() };
+        let without = Lease { nodes: Vec::new(), assigned_ms: None, ..active() };
+        let mut lease = Lease { together: vec!["same rack".to_owned()], ..without };
         lease.members.truncate(1);
         lease.members[0].at_most = Some(4);
         lease.members[0].arch = Some("x86_64|aarch64".to_owned());

@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn an_agent_at_rest_is_what_lies_between_two_looks() {
         let (before, after) =
-            (Look::read("9000 100 50 10.0").unwrap(), Look::read("9216 130 80 70.0\n").unwrap());
-        assert_eq!(AtRest::between(before, after), AtRest { resident_kib: 9216.0, share: 0.01 });
+            (Look::read("9000 100 50 10.0").unwrap(), Look::read("9216 250 100 74.0\n").unwrap());
+        assert_eq!(AtRest::between(before, after), AtRest { resident_kib: 9216.0, share: 0.031_25 });
         assert!(Look::read("9000 100").is_err() && Look::read("pidof: not found").is_err());
     }
 }
