@@ -3,15 +3,26 @@
 use anyhow::Context as _;
 use hostler_e2e::stage::{Cli, Setup};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 
 /// A CI job: a shell that keeps a lease alive beside what it does. Killed like that of a CI system that loses a worker.
-fn job(cli: &Cli, lease: &Value) -> anyhow::Result<Child> {
+struct Job {
+    shell: Child,
+    said: Lines<BufReader<ChildStderr>>,
+}
+
+async fn job(cli: &Cli, lease: &Value) -> anyhow::Result<Job> {
     let keepalive = cli.command(&format!("lease keepalive {lease}"));
     let mut shell = Command::new("sh");
     shell.args(["-c", "\"$@\" & wait", "job"]).arg(keepalive.get_program()).args(keepalive.get_args());
     shell.envs(keepalive.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.kill_on_drop(true).spawn().context("cannot start a shell")
+    let mut shell = shell.kill_on_drop(true).stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(shell.stderr.take().context("no stderr")?).lines();
+    // It has to be there before its parent dies.
+    said.next_line().await?.context("it ended at once")?;
+    Ok(Job { shell, said })
 }
 
 async fn closed(cli: &Cli, lease: &Value) -> anyhow::Result<Value> {
@@ -26,12 +37,12 @@ async fn a_lease_ends_when_its_job_dies_and_not_before() -> anyhow::Result<()> {
     let stage = Setup::of(2).set().await?;
     stage.register_all().await?;
     let kept = stage.ci.lease("1 --keepalive 10s").await?["id"].clone();
-    let _lives = job(&stage.ci, &kept)?;
+    let lives = job(&stage.ci, &kept).await?;
     let lost = stage.ci.lease("1 --keepalive 10s").await?["id"].clone();
-    let mut dies = job(&stage.ci, &lost)?;
+    let mut dies = job(&stage.ci, &lost).await?;
     stage.kill()?;
     stage.start()?;
-    dies.kill().await?;
+    dies.shell.kill().await?;
     let event = stage.event("the lease of the job that died", |event| {
         event["kind"] == "lease-ended" && event["lease_id"] == lost
     });
@@ -39,6 +50,7 @@ async fn a_lease_ends_when_its_job_dies_and_not_before() -> anyhow::Result<()> {
     assert!(message.contains("nobody has kept it alive for 10 s"), "{message}");
     assert_eq!(closed(&stage.ci, &lost).await?["close_reason"], "abandoned");
     assert_eq!(stage.ci.json(&format!("lease show {kept}")).await?["state"], "active");
+    drop((lives.said, lives.shell));
     stage.end().await
 }
 
