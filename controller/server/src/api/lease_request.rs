@@ -16,8 +16,8 @@ use tonic::metadata::MetadataValue;
 /// What a request without a duration gets.
 const DEFAULT_DURATION_S: u64 = 3600;
 
-/// What a request without a bound on waiting gets.
-const DEFAULT_MAX_WAIT_S: u64 = 24 * 3600;
+/// What a request without a bound on waiting gets: longer than what is promised where the queue is short.
+const DEFAULT_MAX_WAIT_S: u64 = 7 * 24 * 3600;
 
 /// Members and groupings in one request; the core says the same of machines.
 const MAX_PARTS: usize = 1024;
