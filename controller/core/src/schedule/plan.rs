@@ -4,7 +4,7 @@ use super::promise::Promise;
 use super::scene::Scene;
 use super::scheduler::Policy;
 use crate::ids::{LeaseId, NodeId, TenantId};
-use crate::lease::{Assigned, LeaseSpec};
+use crate::lease::{Assigned, Lease, LeaseSpec, LeaseState};
 use crate::node::Node;
 use crate::request::Request;
 use crate::time::Timestamp;
@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 
 /// Of so many of those who wait it is worked out when they will probably start: it bounds what a look at them costs.
 const FORESEEN: usize = 256;
+
+/// How exactly it is found out how long a lease can last, in milliseconds.
+const MINUTE_MS: u64 = 60_000;
 
 /// What to do with a queued lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,30 @@ pub(crate) fn promise(
     let Some((shape, spans)) = scene.request(tenant, spec) else { return (None, Vec::new()) };
     let (promise, others) = scene.scheduler.promise(shape, spans, now.0);
     (promise, replanned(others).collect())
+}
+
+/// How long an active lease can last, at most until `asked`, so that nobody's promise breaks; and whose plans change with
+/// it. To the minute; its present end if nothing later can be had.
+pub(crate) fn lasting(
+    world: &World,
+    lease: &Lease,
+    asked: Timestamp,
+    now: Timestamp,
+) -> (Timestamp, Vec<Decision>) {
+    let LeaseState::Active { expires, .. } = lease.state else { return (asked, Vec::new()) };
+    let keeping = |until| Scene::lasting(world, now, lease.id, until).scheduler.keeping(now.0);
+    if let Some(plans) = keeping(asked) {
+        return (asked, replanned(plans).collect());
+    }
+    let (mut good, mut bad, mut plans) = (expires, asked, Vec::new());
+    while bad.0 > good.0 + MINUTE_MS {
+        let middle = Timestamp(good.0.midpoint(bad.0));
+        match keeping(middle) {
+            Some(found) => (good, plans) = (middle, found),
+            None => bad = middle,
+        }
+    }
+    (good, replanned(plans).collect())
 }
 
 /// When queued leases will probably start, as far as that can be said: of the first few hundred, and not of those whose

@@ -94,6 +94,20 @@ impl Scheduler {
         (Some(promise), replanned(&placed, Planned::At))
     }
 
+    /// Whose plan changes so that all promises are kept with the machines as they are; none if one would break.
+    pub(super) fn keeping(&self, now: u64) -> Option<Vec<(u32, Promise)>> {
+        let over = self.all_over(now);
+        let promised = self.in_planned_order(over, &BTreeSet::new());
+        for plan in [Self::as_stored, Self::compact] {
+            let placed = plan(self, &mut self.empty_profile(), &promised);
+            if let Some(placed) = placed.filter(|placed| kept(placed, over)) {
+                return Some(replanned(&placed, Planned::AfterAll));
+            }
+        }
+        let placed = self.place(&mut self.sure_profile(now), &promised, |_| now);
+        kept(&placed, 0).then(|| replanned(&placed, Planned::At))
+    }
+
     /// Lets those start whom the policy wants, unless somebody's promise would break; then whoever can start beside the
     /// plan that keeps all promises.
     pub(super) fn settle(&self, now: u64, wanted: Vec<Wanted>) -> Settled {

@@ -33,6 +33,8 @@ pub(super) struct Scene<'a> {
     shapes: HashMap<Asked<'a>, (usize, Pace)>,
     usual: Usual,
     lengths: RefCell<HashMap<(TenantId, u64, u32), Length>>,
+    /// A lease that is looked at as if it ended then.
+    lasting: Option<(LeaseId, Timestamp)>,
 }
 
 /// What deployments and cleanings take, in milliseconds: nine of ten took no longer.
@@ -45,12 +47,17 @@ struct Pace {
 impl<'a> Scene<'a> {
     /// With everybody who waits.
     pub(super) fn whole(world: &'a World, now: Timestamp) -> Self {
-        Self::new(world, now, world.index().queue(), None)
+        Self::new(world, now, world.index().queue(), None, None)
     }
 
     /// With those only who were promised something, and the shape of one who comes.
     pub(super) fn promised(world: &'a World, now: Timestamp, coming: &'a LeaseSpec) -> Self {
-        Self::new(world, now, world.index().promised().map(|(_, id)| id), Some(coming))
+        Self::new(world, now, world.index().promised().map(|(_, id)| id), Some(coming), None)
+    }
+
+    /// With those only who were promised something, as if an active lease lasted until then.
+    pub(super) fn lasting(world: &'a World, now: Timestamp, lease: LeaseId, until: Timestamp) -> Self {
+        Self::new(world, now, world.index().promised().map(|(_, id)| id), None, Some((lease, until)))
     }
 
     fn new(
@@ -58,10 +65,12 @@ impl<'a> Scene<'a> {
         now: Timestamp,
         leases: impl Iterator<Item = LeaseId>,
         coming: Option<&'a LeaseSpec>,
+        lasting: Option<(LeaseId, Timestamp)>,
     ) -> Self {
         let scheduler = Scheduler::new(Policy::default());
         let usual = Usual::of(world.tenants.values().map(|tenant| &tenant.past));
-        let mut scene = Self { world, scheduler, shapes: HashMap::new(), usual, lengths: RefCell::default() };
+        let (shapes, lengths) = (HashMap::new(), RefCell::default());
+        let mut scene = Self { world, scheduler, shapes, usual, lengths, lasting };
         let queue = leases.filter_map(|id| world.leases.get(id));
         let queue: Vec<_> = queue.filter(|lease| !lease.is_early()).collect();
         let mut wants = Wants::default();
@@ -172,13 +181,17 @@ impl<'a> Scene<'a> {
     }
 
     fn in_use(&self, lease: &Lease, pace: Pace, now: Timestamp) -> Standing {
-        let began = match &lease.state {
-            LeaseState::Deploying { since, .. } => since.0 + pace.deploy,
-            LeaseState::Active { since, .. } => since.0,
-            _ => now.0,
+        let duration = lease.spec.duration_ms;
+        let (began, limit) = match &lease.state {
+            LeaseState::Deploying { since, .. } => (since.0 + pace.deploy, since.0 + pace.deploy + duration),
+            LeaseState::Active { since, expires, .. } => {
+                let lasting = self.lasting.filter(|(id, _)| *id == lease.id);
+                (since.0, lasting.map_or(*expires, |(_, until)| until).0)
+            }
+            _ => (now.0, now.0 + duration),
         };
-        let guard = began + self.length(lease.tenant, &lease.spec).guard_ms + pace.clean;
-        Standing::Busy { guard, limit: began + lease.spec.duration_ms + pace.clean }
+        let guard = limit.min(began + self.length(lease.tenant, &lease.spec).guard_ms);
+        Standing::Busy { guard: guard + pace.clean, limit: limit + pace.clean }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::event::Severity;
 use crate::ids::LeaseId;
 use crate::input::{Refusal, Reply};
 use crate::lease::{Lease, LeaseState};
+use crate::schedule::{self, Decision};
 use crate::text::span;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -36,8 +37,8 @@ impl World {
             let text = format!("lease {id} was extended {MAX_EXTENSIONS} times already: ask for longer ones");
             return Err(Refusal::Conflict(text));
         }
-        let grant = decide(lease, wanted)?;
         let at = self.meta.now;
+        let (grant, replanned) = decide(self, lease, wanted)?;
         let message = format!("lease {id} lasts until {}: extended by {author}", grant.until.utc());
         let message = grant.note.iter().fold(message, |message, note| format!("{message}; {note}"));
         self.change_lease(id, |l| {
@@ -47,14 +48,18 @@ impl World {
             l.course.warning = Warning::first(at, grant.until);
             l.course.extensions.push(Extension { key, wanted, author, at, grant: grant.clone() });
         });
+        self.carry_out(replanned);
         self.tell(Severity::Info, "lease-extended", id, message);
         Ok(Reply::Extended(grant))
     }
 }
 
-/// How much more time an active lease gets. The only place that decides it: whoever wants to keep machines free for
-/// others grants less here, and says in the note why.
-fn decide(lease: &Lease, wanted: MoreTime) -> std::result::Result<Grant, Refusal> {
+/// How much more time an active lease gets, and whose plans change with it. Nobody's promise is broken for it.
+fn decide(
+    world: &World,
+    lease: &Lease,
+    wanted: MoreTime,
+) -> std::result::Result<(Grant, Vec<Decision>), Refusal> {
     let id = lease.id;
     let (since, expires) = match &lease.state {
         LeaseState::Active { since, expires, .. } => (*since, *expires),
@@ -75,17 +80,19 @@ fn decide(lease: &Lease, wanted: MoreTime) -> std::result::Result<Grant, Refusal
         let text = format!("lease {id} lasts until {} as it is", expires.utc());
         return Err(Refusal::Invalid(text));
     }
-    let until = asked.min(since.after(MAX_TOTAL));
+    let most = asked.min(since.after(MAX_TOTAL));
+    let (until, replanned) = schedule::lasting(world, lease, most.max(expires), world.meta.now);
+    let why = if until < most {
+        "others that wait were promised to have its machines then"
+    } else {
+        "no lease lasts longer than 30 days"
+    };
     if until <= expires {
-        let text =
-            format!("lease {id} lasts until {}, and no lease lasts longer than 30 days", expires.utc());
-        return Err(Refusal::Conflict(text));
+        return Err(Refusal::Conflict(format!("lease {id} lasts until {}, and {why}", expires.utc())));
     }
     let granted = |until: Timestamp| until.since(expires);
-    let note = (until < asked).then(|| {
-        let (got, of) = (span(granted(until)), span(granted(asked)));
-        format!("granted {got} of {of}: no lease lasts longer than 30 days")
-    });
+    let note = (until < asked)
+        .then(|| format!("granted {} of {}: {why}", span(granted(until)), span(granted(asked))));
     let granted_ms = until.0 - expires.0;
-    Ok(Grant { until, granted_ms, note })
+    Ok((Grant { until, granted_ms, note }, replanned))
 }

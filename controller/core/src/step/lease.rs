@@ -123,7 +123,7 @@ impl World {
         self.carry_out(decisions);
     }
 
-    fn carry_out(&mut self, decisions: Vec<Decision>) {
+    pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
         for decision in decisions {
             match decision {
                 Decision::Start { lease, group } => self.start_group(lease, group),

@@ -115,6 +115,27 @@ fn no_lease_lasts_longer_than_thirty_days() {
 }
 
 #[test]
+fn an_extension_breaks_no_promise() {
+    let (mut rack, lease) = active_with(Terms::default());
+    let Input::RequestLease { tenant, key, mut spec } = rack.ask("1 any") else { panic!("no request") };
+    spec.max_wait_ms = 7 * 24 * 60 * MINUTE;
+    let reply = rack.accept(Input::RequestLease { tenant, key, spec });
+    let Reply::Lease(waits) = reply else { panic!("{reply:?}") };
+    let latest = get(&rack, waits).latest_start().expect("it was promised something");
+    let days = |days: u64| days * 24 * 60 * MINUTE;
+    assert_eq!(granted(&mut rack, extend(lease, "short", MoreTime::By(days(1)))).granted_ms, days(1));
+    let grant = granted(&mut rack, extend(lease, "long", MoreTime::By(days(10))));
+    assert!(grant.until < latest && latest.0 - grant.until.0 < 15 * MINUTE, "{grant:?} {latest:?}");
+    let note = grant.note.expect("it is less");
+    assert!(note.contains("others that wait were promised to have its machines then"), "{note}");
+    let refusal = rack.refuse(extend(lease, "more", MoreTime::By(days(1))));
+    assert!(refusal.to_string().contains("were promised"), "{refusal}");
+    rack.wait_ms(grant.until.0 - rack.now.0 + 1);
+    rack.work("a", StateName::Deploying);
+    assert!(rack.now <= latest && get(&rack, waits).latest_start().is_none());
+}
+
+#[test]
 fn what_cannot_be_extended_is_told_why() {
     let mut rack = Rack::with(&["a"]);
     let lease = rack.lease("1 any");
