@@ -1,6 +1,7 @@
 //! What goes wrong in machine rooms, done to a whole controller and simulated machines.
 
 mod bmc;
+mod database;
 mod diskless;
 mod fencing;
 mod first_wipe;
