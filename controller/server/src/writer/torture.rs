@@ -66,7 +66,7 @@ fn cut() -> StoreError {
 impl Store for Simulated {
     fn claim(&mut self) -> Result<u64, StoreError> {
         let mut disk = self.0.lock().unwrap();
-        disk.is_off = false;
+        (disk.is_off, disk.away) = (false, 0);
         disk.last = BatchNumber { epoch: disk.last.epoch + 1, batch: 0 };
         Ok(disk.last.epoch)
     }

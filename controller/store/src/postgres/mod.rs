@@ -45,12 +45,6 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// A reader of the same database.
-    #[must_use]
-    pub fn history(&self) -> PostgresHistory {
-        PostgresHistory::new(&self.url)
-    }
-
     fn session(&mut self) -> Result<&Session, StoreError> {
         let session = match self.session.take() {
             Some(session) => session,

@@ -184,3 +184,21 @@ fn past(id: LeaseId) -> Lease {
         state: LeaseState::Closed { ended, at: Timestamp(3_000) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hostler_core::node::StateName;
+
+    #[test]
+    fn what_is_remembered_is_what_the_figure_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(dir.path().join("state.db"));
+        fill(&url, Memory { nodes: 300, leases: 7_000 }).unwrap();
+        let world = load(&url).unwrap();
+        assert_eq!(world.nodes.values().filter(|n| n.state.name() == StateName::Ready).count(), 300);
+        assert_eq!(world.leases.len(), 0, "they are over");
+        let Opened { history, .. } = hostler_store::open(&url).unwrap();
+        assert_eq!(history.leases(Some(TenantId(1)), 10_000).unwrap().len(), 7_000);
+    }
+}
