@@ -3,9 +3,13 @@
 //! * [`workspace`] and [`target_directory`] say where it is.
 //! * [`programs`] builds and finds the programs.
 //! * [`debian`] installs packages.
+//! * [`postgres`] is a database server for tests and benchmarks.
+//! * [`skip`] records a test that cannot run here.
 
 pub mod debian;
+pub mod postgres;
 pub mod programs;
+pub mod skip;
 
 use std::path::{Path, PathBuf};
 
