@@ -36,6 +36,7 @@ on_every_engine! {
     an_empty_store_has_nothing_and_no_epoch
     a_node_may_pass_from_one_lease_to_another_within_a_batch
     a_forgotten_lease_stays_in_the_history_and_its_key_is_free
+    all_leases_are_read_a_page_at_a_time
     the_key_of_a_lease_that_is_forgotten_is_free_in_the_same_batch
     a_row_that_comes_twice_is_as_it_was_the_last_time
     an_older_epoch_writes_nothing
@@ -110,6 +111,22 @@ fn a_forgotten_lease_stays_in_the_history_and_its_key_is_free(place: &Place) {
     assert_eq!(history.leases(None, 10).unwrap().len(), 1);
     assert!(history.leases(Some(TenantId(2)), 10).unwrap().is_empty());
     assert!(history.lease(LeaseId(9)).unwrap().is_none());
+}
+
+fn all_leases_are_read_a_page_at_a_time(place: &Place) {
+    let (mut store, history) = place.open();
+    let epoch = store.claim().unwrap();
+    store.commit(&batch(epoch, 1, (1..=5).map(|id| deploying(id, &[id])).collect())).unwrap();
+    let mut before = LeaseId(6);
+    let mut read = Vec::new();
+    loop {
+        let page = history.leases_before(Some(TenantId(1)), before, 2).unwrap();
+        let Some(last) = page.last() else { break };
+        before = last.id;
+        read.extend(page.iter().map(|lease| lease.id.0));
+    }
+    assert_eq!(read, [5, 4, 3, 2, 1]);
+    assert!(history.leases_before(Some(TenantId(2)), LeaseId(6), 2).unwrap().is_empty());
 }
 
 /// A lease with a key of the test's own.

@@ -1,6 +1,7 @@
 //! What is stored.
 
 use hostler_core::catalogue::Content;
+use hostler_core::course::{Course, Terms};
 use hostler_core::event::{Event, Severity};
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{ImageId, LeaseId, NodeId, TenantId};
@@ -30,6 +31,9 @@ pub(crate) fn node(number: u8) -> (NodeSpec, BmcSpec) {
         uuid: None,
         keep_disks: BTreeSet::new(),
         start: Start::Kexec,
+        rack: None,
+        switch: None,
+        labels: [].into(),
     };
     let address = format!("10.0.1.{number}:623");
     let password = Sealed("sealed".into());
@@ -56,17 +60,21 @@ pub(crate) fn request() -> LeaseSpec {
     let member = Member {
         role: "node".into(),
         count: 1,
-        arch: None,
+        at_most: None,
+        arch: BTreeSet::new(),
         pool: None,
         nodes: BTreeSet::new(),
         image: "demo".into(),
+        constraint: None,
     };
     LeaseSpec {
         members: vec![member],
+        groupings: Vec::new(),
         duration_ms: 1,
         max_wait_ms: 1,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     }
 }
 
@@ -78,7 +86,9 @@ pub(crate) fn deploying(id: u32, nodes: &[u32]) -> Change {
         key: format!("key {id}"),
         spec: request(),
         requested: Timestamp(0),
+        promise: None,
         setback: None,
+        course: Course::default(),
         state: LeaseState::Deploying { group, since: Timestamp(0) },
     }))
 }

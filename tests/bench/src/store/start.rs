@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::figure::Figure;
 use anyhow::{Context as _, ensure};
 use hostler_checkout::programs::Programs;
+use hostler_core::course::{Course, Terms};
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{LeaseId, TenantId};
 use hostler_core::input::Input;
@@ -153,6 +154,9 @@ fn node(number: u32) -> (NodeSpec, BmcSpec) {
         uuid: None,
         keep_disks: [].into(),
         start: Start::Kexec,
+        rack: None,
+        switch: None,
+        labels: [].into(),
     };
     let address = format!("127.{}.{b}.{c}:623", 200 + a);
     let password = Sealed("sealed".into());
@@ -169,10 +173,12 @@ fn past(id: LeaseId) -> Lease {
     };
     let spec = LeaseSpec {
         members: Vec::new(),
+        groupings: Vec::new(),
         duration_ms: 3_600_000,
         max_wait_ms: 3_600_000,
         purpose: "nightly".into(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     };
     Lease {
         id,
@@ -180,7 +186,9 @@ fn past(id: LeaseId) -> Lease {
         key: format!("key {id}"),
         spec,
         requested: Timestamp(500),
+        promise: None,
         setback: None,
+        course: Course::default(),
         state: LeaseState::Closed { ended, at: Timestamp(3_000) },
     }
 }
