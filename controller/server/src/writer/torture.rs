@@ -17,7 +17,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 30;
 const CLIENTS: usize = 4;
 const REQUESTS: usize = 12;
 
