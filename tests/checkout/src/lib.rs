@@ -4,9 +4,11 @@
 //! * [`programs`] builds and finds the programs.
 //! * [`debian`] installs packages.
 //! * [`postgres`] is a database server for tests and benchmarks.
+//! * [`peers`] finds programs of other people that bear witness.
 //! * [`skip`] records a test that cannot run here.
 
 pub mod debian;
+pub mod peers;
 pub mod postgres;
 pub mod programs;
 pub mod skip;

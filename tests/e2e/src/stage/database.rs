@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use hostler_checkout::postgres::{self, Options, Server};
+use hostler_checkout::skip::skip;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ impl Engine {
     pub fn is_there(self, test: &str) -> bool {
         match (self, postgres::binaries()) {
             (Self::Postgres, Err(reason)) => {
-                crate::peers::skip(test, &reason);
+                skip(test, &reason);
                 false
             }
             _ => true,

@@ -1,7 +1,7 @@
 //! Programs of other people that bear witness. A test asks for the one that it needs; where it is missing the test
 //! is skipped by name and reason, and with `CI=true` it fails.
 
-pub use hostler_checkout::skip::skip;
+use crate::skip::skip;
 use std::path::PathBuf;
 
 /// The path of `program`, or `None` after the skip of `test` was recorded.
