@@ -24,21 +24,19 @@ CREATE TABLE witness_boot (
     boot INTEGER PRIMARY KEY, node TEXT NOT NULL, ordered INTEGER NOT NULL, rung TEXT NOT NULL, because TEXT
 );
 CREATE VIEW witness_present AS
-    SELECT name, (
-        SELECT CASE WHEN type = 'object' THEN json_extract(value, '$.boot') END FROM json_each(body, '$.state')
-    ) AS boot
-    FROM node;
+    SELECT json_extract(boot, '$.id') AS boot, name AS node, json_extract(boot, '$.ordered') AS ordered,
+           json_extract(boot, '$.rung') AS rung, json_extract(boot, '$.because') AS because
+    FROM (
+        SELECT name, CASE WHEN type = 'object' THEN json_extract(value, '$.boot') END AS boot
+        FROM node, json_each(body, '$.state')
+    )
+    WHERE boot IS NOT NULL;
+-- Not OR IGNORE: within a trigger, what the statement does that fired it goes before that.
 CREATE TRIGGER witness_new AFTER INSERT ON node BEGIN
-    INSERT OR IGNORE INTO witness_boot
-    SELECT json_extract(boot, '$.id'), name, json_extract(boot, '$.ordered'), json_extract(boot, '$.rung'),
-           json_extract(boot, '$.because')
-    FROM witness_present WHERE name = NEW.name AND boot IS NOT NULL;
+    INSERT INTO witness_boot SELECT * FROM witness_present WHERE node = NEW.name ON CONFLICT DO NOTHING;
 END;
 CREATE TRIGGER witness_changed AFTER UPDATE ON node BEGIN
-    INSERT OR IGNORE INTO witness_boot
-    SELECT json_extract(boot, '$.id'), name, json_extract(boot, '$.ordered'), json_extract(boot, '$.rung'),
-           json_extract(boot, '$.because')
-    FROM witness_present WHERE name = NEW.name AND boot IS NOT NULL;
+    INSERT INTO witness_boot SELECT * FROM witness_present WHERE node = NEW.name ON CONFLICT DO NOTHING;
 END;
 CREATE TABLE witness_member (
     seq INTEGER PRIMARY KEY, node INTEGER NOT NULL, lease INTEGER NOT NULL, comes INTEGER NOT NULL
