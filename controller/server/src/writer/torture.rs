@@ -4,6 +4,7 @@
 use super::{Inbox, Opened, SubmitError, Writer};
 use crate::published::Published;
 use futures::future::join_all;
+use hostler_core::course::Terms;
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{LeaseId, TenantId};
 use hostler_core::input::{Input, Reply};
@@ -123,7 +124,7 @@ impl Client {
                 Input::RequestLease { tenant: *tenant, key: format!("{client}-{number}"), spec: spec() }
             }
             (2, Some(Reply::Lease(lease))) => {
-                Input::ReleaseLease { lease: *lease, author: format!("client{client}") }
+                Input::ReleaseLease { lease: *lease, author: format!("client{client}"), at_once: false }
             }
             _ => Input::AddTenant { name: format!("t{client}-{number}") },
         }
@@ -170,17 +171,21 @@ fn spec() -> LeaseSpec {
     let member = Member {
         role: "node".into(),
         count: 1,
-        arch: None,
+        at_most: None,
+        arch: BTreeSet::new(),
         pool: None,
         nodes: BTreeSet::new(),
         image: "demo".into(),
+        constraint: None,
     };
     LeaseSpec {
         members: vec![member],
+        groupings: Vec::new(),
         duration_ms: 3_600_000,
         max_wait_ms: 3_600_000,
         purpose: String::new(),
         ssh_keys: Vec::new(),
+        terms: Terms::default(),
     }
 }
 
@@ -198,6 +203,9 @@ fn furnished() -> World {
         uuid: None,
         keep_disks: BTreeSet::new(),
         start: Start::Kexec,
+        rack: None,
+        switch: None,
+        labels: BTreeMap::new(),
     };
     let bmc = BmcSpec {
         address: "10.1.0.1:623".into(),

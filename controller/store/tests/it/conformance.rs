@@ -67,7 +67,7 @@ fn invariant_5_what_was_committed_is_there_after_a_restart(place: &Place) {
     restored.restore(loaded.changes);
     assert_eq!(json(&restored), json(&original));
 
-    let next = Input::ReleaseLease { lease: LeaseId(1), author: "ada".into() };
+    let next = Input::ReleaseLease { lease: LeaseId(1), author: "ada".into(), at_once: false };
     for world in [&mut original, &mut restored] {
         assert_eq!(world.apply(Timestamp(2_000), next.clone()).reply, Ok(Reply::Lease(LeaseId(1))));
     }
