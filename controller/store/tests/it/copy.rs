@@ -116,6 +116,7 @@ fn backup_of(place: &Place, dir: &tempfile::TempDir) -> PathBuf {
 
 #[test]
 fn a_backup_is_of_one_moment_while_the_controller_writes() {
+    const LATE: &str = "written during the backup";
     let Some(places) = both("a_backup_is_of_one_moment_while_the_controller_writes") else { return };
     for place in places {
         let dir = tempfile::tempdir().unwrap();
@@ -125,13 +126,13 @@ fn a_backup_is_of_one_moment_while_the_controller_writes() {
         let mut writes = |_| {
             number += 1;
             store
-                .commit(&batch(epoch, number, vec![event(10_000 + number, "late"), deploying(7, &[])]))
+                .commit(&batch(epoch, number, vec![event(10_000 + number, LATE), deploying(7, &[])]))
                 .unwrap();
         };
         copy::backup(&place.url, &path, &mut writes).unwrap();
         assert!(number > 3, "nothing was written meanwhile");
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("late"), "what came later is in it");
+        assert!(!text.contains(LATE), "what came later is in it");
         assert_eq!(text.lines().filter(|l| l.starts_with("[\"membership\"")).count(), 2);
         let again = copy::backup(&place.url, &path, &mut silent()).unwrap_err();
         assert!(
