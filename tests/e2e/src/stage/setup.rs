@@ -42,6 +42,8 @@ pub struct Setup {
     pub database: String,
     /// What the controller logs.
     pub log_filter: &'static str,
+    /// How long a machine that was powered is busy with itself, before it asks the network for anything.
+    pub self_test: Duration,
 }
 
 impl Setup {
@@ -55,6 +57,7 @@ impl Setup {
             engine: Engine::Sqlite,
             database: String::new(),
             log_filter: "info",
+            self_test: Timing::default().self_test,
         }
     }
 
@@ -137,7 +140,7 @@ impl Setup {
             tftp: Duration::from_secs(1),
             tftp_retries: 4,
             http: Duration::from_secs(10),
-            ..Timing::default()
+            self_test: self.self_test,
         };
         Room::start(options).await.context("cannot set up the room")
     }

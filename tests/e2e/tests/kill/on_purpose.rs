@@ -14,7 +14,11 @@ use xtask::installation::Waits;
 const NODE: &str = "r1-n01";
 
 /// Long enough that nothing is ordered anew but for a reason.
-const WAITS: Waits = Waits { firmware_ms: 6_000, step_ms: 15_000, silence_ms: 15_000, bmc_ms: 3_000 };
+const WAITS: Waits = Waits { firmware_ms: 8_000, step_ms: 15_000, silence_ms: 15_000, bmc_ms: 3_000 };
+
+/// Real firmware takes longer. A kill and a new start have to fit into it: a machine whose download they cut short is
+/// dead, and powered again, rightly.
+const SELF_TEST: Duration = Duration::from_secs(2);
 
 /// How long the BMC takes for each answer: the pause in which the controller is killed.
 const SLOW: Duration = Duration::from_millis(250);
@@ -28,7 +32,7 @@ on_every_engine! {
 }
 
 async fn one_machine(engine: Engine) -> anyhow::Result<Stage> {
-    let setup = Setup { waits: WAITS, ..Setup::of(1) };
+    let setup = Setup { waits: WAITS, self_test: SELF_TEST, ..Setup::of(1) };
     let stage = setup.on(engine).with_witness().set().await?;
     Ok(stage)
 }
