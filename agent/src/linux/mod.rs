@@ -17,10 +17,6 @@ mod inventory;
 mod load_option;
 mod machine;
 mod passthrough;
-#[cfg(test)]
-#[expect(unreachable_pub, reason = "it is another crate's: one way to skip a test for all")]
-#[path = "../../../tests/e2e/src/peers.rs"]
-mod peers;
 mod users;
 
 pub use machine::LinuxMachine;

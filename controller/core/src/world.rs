@@ -69,6 +69,17 @@ pub struct Counters {
     event: u64,
 }
 
+impl Meta {
+    /// Leaves out so many numbers of each kind. After a backup was restored, those that were given out since it was
+    /// made must not come to mean something else.
+    pub fn leave_out(&mut self, count: u32) {
+        let Counters { node, bmc, lease, tenant, image, run, boot, event: _ } = &mut self.counters;
+        for counter in [node, bmc, lease, tenant, image, run, boot] {
+            *counter = counter.saturating_add(count).min(MAX_ID);
+        }
+    }
+}
+
 /// A row as it is to be stored, or gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {

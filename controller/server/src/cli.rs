@@ -1,7 +1,8 @@
 //! The command line of `hostlerd`.
 
-use crate::{init, ramdisk, serve};
+use crate::{copies, init, ramdisk, serve};
 use clap::{Parser, Subcommand};
+use hostler_store::StoreError;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,7 +15,11 @@ use std::process::ExitCode;
   hostlerd init /etc/hostler --listen 10.0.0.1:7443 --boot-server 10.0.0.1
   hostlerd check-config --config /etc/hostler/hostlerd.toml
   hostlerd ramdisk build --arch x86_64 --root / --agent hostler-agent-x86_64 --output /etc/hostler/boot
-  hostlerd serve --config /etc/hostler/hostlerd.toml"
+  hostlerd serve --config /etc/hostler/hostlerd.toml
+  hostlerd backup --config /etc/hostler/hostlerd.toml /var/backups/hostler-$(date +%F)
+
+Exit codes: 0 done; 1 failed; 2 not understood; 3 refused, since a store is in use or not empty; 4 the store cannot be
+reached; 5 a backup or a store is damaged or of a newer version."
 )]
 struct Args {
     #[command(subcommand)]
@@ -48,6 +53,12 @@ enum Command {
         #[arg(long, value_name = "FILE", default_value = "hostlerd.toml")]
         config: PathBuf,
     },
+    /// Copy everything from one store to another, also of the other engine.
+    Migrate(copies::MigrateArgs),
+    /// Write everything that is stored into a file, while the controller runs.
+    Backup(copies::BackupArgs),
+    /// Fill an empty store from a backup.
+    Restore(copies::RestoreArgs),
     /// Kernels and ramdisks for machines to boot.
     #[command(subcommand)]
     Ramdisk(ramdisk::Command),
@@ -68,8 +79,20 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hostlerd: {error:#}");
-            ExitCode::FAILURE
+            exit_code(&error)
         }
+    }
+}
+
+/// What scripts are told; `--help` says the same.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<StoreError>() {
+        Some(StoreError::Locked { .. } | StoreError::NotEmpty { .. } | StoreError::Superseded { .. }) => {
+            3.into()
+        }
+        Some(StoreError::Unavailable { .. }) => 4.into(),
+        Some(StoreError::Backup { .. } | StoreError::TooNew { .. } | StoreError::Row { .. }) => 5.into(),
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -79,6 +102,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve { config, record } => serve::run(&config, record.as_deref()),
         Command::Replay { config, record } => serve::replay(&config, &record),
         Command::CheckConfig { config } => serve::check(&config),
+        Command::Migrate(args) => copies::migrate(&args),
+        Command::Backup(args) => copies::backup(&args),
+        Command::Restore(args) => copies::restore(&args),
         Command::Ramdisk(command) => ramdisk::run(&command),
     }
 }

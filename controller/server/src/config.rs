@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use hostler_core::hardware::Arch;
 use hostler_core::time::Timing;
+use hostler_store::StoreUrl;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -42,15 +43,29 @@ pub(crate) struct Api {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreConfig {
-    /// The SQLite database.
-    pub(crate) path: PathBuf,
+    /// Which store, as a URL; else the SQLite database of `path`.
+    #[serde(skip_serializing)]
+    url: Option<SecretUrl>,
+    /// The SQLite database; `state.db` unless given.
+    path: Option<PathBuf>,
     /// Run output, collected files and images.
     pub(crate) data: PathBuf,
 }
 
+/// There may be a password in it.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+struct SecretUrl(String);
+
+impl std::fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretUrl")
+    }
+}
+
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: "state.db".into(), data: "data".into() }
+        Self { url: None, path: None, data: "data".into() }
     }
 }
 
@@ -213,6 +228,16 @@ impl Config {
         self.dir.join(path)
     }
 
+    /// Which store.
+    pub(crate) fn store(&self) -> anyhow::Result<StoreUrl> {
+        match (&self.store.url, &self.store.path) {
+            (None, None) => Ok(StoreUrl::Sqlite(self.path(Path::new("state.db")))),
+            (None, Some(path)) => Ok(StoreUrl::Sqlite(self.path(path))),
+            (Some(url), None) => StoreUrl::parse(&url.0, &self.dir).context("store.url"),
+            (Some(_), Some(_)) => bail!("store.url and store.path are one or the other"),
+        }
+    }
+
     /// The host of the API's URL, for certificates.
     pub(crate) fn api_host(&self) -> &str {
         let rest = self.api.url.trim_start_matches("https://");
@@ -242,7 +267,7 @@ impl Config {
         if self.boot.retry_s == 0 {
             bail!("boot.retry_s is at least 1");
         }
-        Ok(())
+        self.store().map(drop)
     }
 }
 
@@ -264,6 +289,26 @@ mod tests {
         let config = check(SMALL).unwrap();
         assert_eq!(config.api_host(), "127.0.0.1");
         assert_eq!(config.timing, Timing::default());
+    }
+
+    #[test]
+    fn a_store_is_a_path_or_a_url() {
+        let store =
+            |text: &str| check(&format!("{SMALL}[store]\n{text}\n")).map(|c| c.store().unwrap().to_string());
+        assert!(check(SMALL).unwrap().store().unwrap().to_string().ends_with("/state.db"));
+        assert!(store("path = \"other.db\"").unwrap().ends_with("/other.db"));
+        assert_eq!(store("url = \"sqlite:///var/x.db\"").unwrap(), "sqlite:///var/x.db");
+        let url = "url = \"postgres://ada:s3cret@localhost/lab\"";
+        assert_eq!(store(url).unwrap(), "postgres://ada@localhost:5432/lab");
+        let both = store(&format!("path = \"x\"\n{url}")).unwrap_err();
+        assert!(both.contains("one or the other"), "{both}");
+        let wrong = store("url = \"postgres://ada:s3cret@db/lab\"").unwrap_err();
+        assert!(
+            wrong.contains("store.url") && wrong.contains("sslmode") && !wrong.contains("s3cret"),
+            "{wrong}"
+        );
+        let config = check(&format!("{SMALL}[store]\n{url}\n")).unwrap();
+        assert!(!format!("{config:?}").contains("s3cret"));
     }
 
     #[test]

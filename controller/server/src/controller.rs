@@ -24,7 +24,7 @@ pub(crate) struct Controller {
     pub(crate) clock: Clock,
     pub(crate) inbox: Inbox,
     pub(crate) published: Arc<Published>,
-    pub(crate) history: Arc<Mutex<dyn History>>,
+    pub(crate) history: Arc<Mutex<Box<dyn History>>>,
     pub(crate) authority: ArcSwap<Authority>,
     pub(crate) seal: Arc<SealKey>,
     pub(crate) tokens: Arc<TokenKey>,
@@ -56,6 +56,6 @@ impl Controller {
         query: impl FnOnce(&dyn History) -> Result<T, StoreError> + Send + 'static,
     ) -> anyhow::Result<T> {
         let history = self.history.clone();
-        blocking(move || Ok(query(&*history.lock().unwrap_or_else(PoisonError::into_inner))?)).await
+        blocking(move || Ok(query(&**history.lock().unwrap_or_else(PoisonError::into_inner))?)).await
     }
 }

@@ -109,8 +109,8 @@ server = "{server}"      # as machines know it
 # aarch64 = ""
 # ppc64le = "hvc0"
 
-# [store]
-# path = "state.db"
+# [store]                # see docs/store.md
+# path = "state.db"      # SQLite, or url = "postgres://USER@HOST/DATABASE"
 # data = "data"          # run output, collected files, images
 
 # [timing]               # how long to wait for what, in milliseconds, before the next rung of the ladder

@@ -13,6 +13,7 @@ mod cli;
 mod clock;
 mod config;
 mod controller;
+mod copies;
 mod digest;
 mod executor;
 mod image;

@@ -16,7 +16,7 @@ use crate::ramdisk;
 use crate::record::{self, Record};
 use crate::storage::{Blobs, RunStore};
 use crate::tls::{self, Credentials};
-use crate::writer::{Inbox, Opened, Writer};
+use crate::writer::{Inbox, Opened, Writer, patiently};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use hostler_core::input::Input;
@@ -25,7 +25,7 @@ use hostler_proto::agent::v1::enrolment_service_server::EnrolmentServiceServer;
 use hostler_proto::lease::v1::lease_service_server::LeaseServiceServer;
 use hostler_proto::node::v1::node_service_server::NodeServiceServer;
 use hostler_pxe::{BootServer, Catalogue, Settings};
-use hostler_store::SqliteStore;
+use hostler_store::{History, Opened as Store};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,6 +42,9 @@ const CLOCK_STEP_MS: i64 = 5_000;
 
 /// Between two tries to store that a deadline has passed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the store may be away when the controller starts: computers that start together do not wait for each other.
+const STORE_START: Duration = Duration::from_secs(30);
 
 /// Between two renewals of the controller's own certificate, which is valid for much longer.
 const RENEWAL: Duration = Duration::from_secs(24 * 3600);
@@ -60,7 +63,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     println!("{} is valid", path.display());
     println!("  gRPC   {} as {}", config.api.listen, config.api.url);
-    println!("  store  {}", config.path(&config.store.path).display());
+    println!("  store  {}", config.store()?);
     let boot = settings(&config);
     println!("  DHCP   {}, HTTP {}, known to machines as {}", boot.dhcp, boot.http, boot.server);
     Ok(())
@@ -97,12 +100,14 @@ fn start<E: Executor>(
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
-    let store = SqliteStore::open(&config.path(&config.store.path)).context("cannot open the store")?;
-    let history = store.history()?;
+    let url = config.store()?;
+    let Store { store, history } =
+        patiently(STORE_START, || hostler_store::open(&url)).context("cannot open the store")?;
+    tracing::info!("the store is {url}");
     let record = record.map(Record::create).transpose()?;
-    let opened = Writer::open(Box::new(store), config.timing.clone(), record)?;
+    let opened = Writer::open(store, config.timing.clone(), record)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(config, opened, Arc::new(Mutex::new(history)), executor));
+    let result = runtime.block_on(serve(config, opened, history, executor));
     runtime.shutdown_timeout(GRACE);
     result
 }
@@ -110,7 +115,7 @@ fn start<E: Executor>(
 async fn serve<E: Executor>(
     config: Config,
     opened: Opened,
-    history: Arc<Mutex<dyn hostler_store::History>>,
+    history: Box<dyn History>,
     executor: impl FnOnce(&Controller) -> E,
 ) -> anyhow::Result<()> {
     let Opened { writer, inbox, published, clock, effects } = opened;
@@ -134,7 +139,7 @@ async fn serve<E: Executor>(
         epoch,
         clock,
         published: published.clone(),
-        history,
+        history: Arc::new(Mutex::new(history)),
         authority: ArcSwap::from_pointee(authority),
         power: Arc::new(Power::new(config.bmc.clone(), seal.clone(), published.clone())),
         seal,

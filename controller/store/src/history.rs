@@ -37,7 +37,9 @@ pub trait History: Send {
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn leases(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<Lease>, StoreError>;
+    fn leases(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<Lease>, StoreError> {
+        self.leases_before(tenant, LeaseId(u32::MAX), limit)
+    }
 
     /// Leases older than `before`, by their ids, the newest first; of one tenant or of all. For reading everything, a
     /// page at a time.

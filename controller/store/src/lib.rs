@@ -1,13 +1,29 @@
-//! The memory of Hostler. Three verbs: [`Store::load`], [`Store::commit`], and queries of [`History`]; it decides
-//! nothing.
+//! The memory of Hostler. Verbs of the writer: [`Store::claim`], [`Store::load`], [`Store::commit`]; beside it, queries
+//! of [`History`]. It decides nothing.
 //!
-//! An engine implements [`Store`] for the writer and [`History`] for readers. [`SqliteStore`] is the default.
+//! An engine implements [`Store`] for the writer and [`History`] for readers. [`SqliteStore`] is the default,
+//! [`PostgresStore`] the other one; [`StoreUrl`] says which, and [`open`] opens it. Both write the rows that `rows`
+//! makes of a batch into the tables that `table` describes.
+//!
+//! * [`copy`] brings all rows from one store to another, or to a file and back.
 
+pub mod copy;
+mod error;
 mod history;
+mod load;
+mod open;
+mod postgres;
+mod rows;
 mod sqlite;
+mod table;
+mod url;
 
+pub use error::StoreError;
 pub use history::{EventFilter, History};
+pub use open::{Opened, open};
+pub use postgres::{PostgresHistory, PostgresStore};
 pub use sqlite::{SqliteHistory, SqliteStore};
+pub use url::{PostgresUrl, StoreUrl};
 
 use hostler_core::world::Change;
 
@@ -20,13 +36,13 @@ pub struct Batch {
     pub changes: Vec<Change>,
 }
 
-/// `(epoch, batch)`: the start of the controller, and the transactions since. Written with each transaction, so that
-/// a commit whose outcome is unknown can be looked up.
+/// `(epoch, batch)`: who has the store, and the transactions since. Written with each transaction, so that a commit
+/// whose outcome is unknown can be looked up, and that nobody writes who has lost the store to somebody else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BatchNumber {
-    /// Grows with each start of a controller.
+    /// What [`Store::claim`] gave.
     pub epoch: u64,
-    /// Grows with each transaction of an epoch.
+    /// Grows with each transaction of an epoch, from 1.
     pub batch: u64,
 }
 
@@ -35,78 +51,29 @@ pub struct BatchNumber {
 pub struct Loaded {
     /// Rows, to be given to `World::restore`.
     pub changes: Vec<Change>,
-    /// The last batch that was written.
+    /// The last batch that was written; batch 0 if none was since the epoch was claimed.
     pub last: BatchNumber,
 }
 
 /// The writer's side. Synchronous: one thread owns it.
 pub trait Store: Send {
-    /// Reads everything that decisions are made from.
+    /// Takes a new epoch, which is stored before this returns. From then on nothing is written with an older one.
     ///
     /// # Errors
-    /// If the store cannot be read, or was written by a newer version.
+    /// If the store cannot be read or written.
+    fn claim(&mut self) -> Result<u64, StoreError>;
+
+    /// Reads everything that decisions are made from. After a lost connection this makes a new one; when it succeeds,
+    /// no commit is under way any more.
+    ///
+    /// # Errors
+    /// If the store cannot be read, somebody else has it, or it was written by a newer version.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
     /// Writes a batch in one transaction that survives the loss of power.
     ///
     /// # Errors
-    /// If it was not written, or nobody knows; then [`Loaded::last`] of a fresh [`Store::load`] tells.
+    /// [`StoreError::Superseded`] if the store has another epoch than the batch, or the batch is not newer than the
+    /// last one. Else if it was not written, or nobody knows; then [`Loaded::last`] of a fresh [`Store::load`] tells.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
-}
-
-/// Why the store did not do what it was asked to.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it.
-    #[error("{path} is in use by another hostlerd; stop it first, or choose another store")]
-    Locked {
-        /// The lock file.
-        path: String,
-    },
-    /// The file system refused.
-    #[error("cannot {what} {path}")]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// On which file.
-        path: String,
-        /// What came back.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It was written by a newer version.
-    #[error(
-        "{path} has the schema version {found}, this hostlerd knows up to {known}: use the newer hostlerd"
-    )]
-    TooNew {
-        /// The database.
-        path: String,
-        /// Its version.
-        found: i64,
-        /// The newest that is known here.
-        known: i64,
-    },
-    /// A row is not what this version writes.
-    #[error("the {table} row {id} cannot be understood")]
-    Row {
-        /// Which table.
-        table: &'static str,
-        /// Which row.
-        id: i64,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// The database refused.
-    #[error("the database refused")]
-    Database(#[from] rusqlite::Error),
-    /// A row cannot be written as text.
-    #[error("a {table} row cannot be written")]
-    Encode {
-        /// Which table.
-        table: &'static str,
-        /// Why.
-        #[source]
-        source: serde_json::Error,
-    },
 }

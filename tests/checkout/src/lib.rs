@@ -3,9 +3,15 @@
 //! * [`workspace`] and [`target_directory`] say where it is.
 //! * [`programs`] builds and finds the programs.
 //! * [`debian`] installs packages.
+//! * [`postgres`] is a database server for tests and benchmarks.
+//! * [`peers`] finds programs of other people that bear witness.
+//! * [`skip`] records a test that cannot run here.
 
 pub mod debian;
+pub mod peers;
+pub mod postgres;
 pub mod programs;
+pub mod skip;
 
 use std::path::{Path, PathBuf};
 

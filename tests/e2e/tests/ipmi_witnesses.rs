@@ -5,7 +5,7 @@ use hostler_bmc::{
     AuthenticationFailure, BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret,
     Session, Target, Timing, UserName,
 };
-use hostler_e2e::peers::peer;
+use hostler_checkout::peers::peer;
 use hostler_fleet::bmc::{BmcConfig, SimBmc};
 use hostler_fleet::chassis::{self, Chassis};
 use std::net::{SocketAddr, UdpSocket};

@@ -4,9 +4,10 @@
 
 mod netboot;
 
+use hostler_checkout::peers::peer;
+use hostler_checkout::skip::skip;
 use hostler_core::boot::{BootPlan, NetworkEvidence};
 use hostler_core::hardware::Mac;
-use hostler_e2e::peers::{peer, skip};
 use hostler_fleet::chassis::BootDevice;
 use hostler_fleet::firmware::{
     Booted, Download, FirmwareError, Kind, Profile, Request, TftpError, boot, get, lease, probe,

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Where the configuration says which store.
+const STORE: &str = "\n[store]\n";
+
 /// A controller's directory, and its process while one runs. Dropped, it ends the process.
 #[derive(Debug)]
 pub struct Installation {
@@ -75,6 +78,17 @@ impl Installation {
         Ok(Self { dir: dir.to_owned(), binaries: binaries.clone(), ports, filter: None, hostlerd: None })
     }
 
+    /// Has the next `hostlerd` keep its state in the store of this URL.
+    ///
+    /// # Errors
+    /// If the configuration cannot be written.
+    pub fn use_store(&self, url: &str) -> anyhow::Result<()> {
+        let path = self.config();
+        let text = fs::read_to_string(&path)?;
+        let before = text.split(STORE).next().unwrap_or_default();
+        Ok(fs::write(&path, format!("{before}{STORE}url = {url:?}\n"))?)
+    }
+
     /// Starts `hostlerd`; its log goes to `hostlerd.log`.
     ///
     /// # Errors
@@ -87,7 +101,7 @@ impl Installation {
         }
         let child = hostlerd
             .args(["serve", "--config"])
-            .arg(self.dir.join("hostlerd.toml"))
+            .arg(self.config())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -168,6 +182,20 @@ impl Installation {
     #[must_use]
     pub const fn ports(&self) -> Ports {
         self.ports
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("hostlerd.toml")
+    }
+
+    /// `hostlerd`, to do something else than serve.
+    #[must_use]
+    pub fn hostlerd(&self, command: &str) -> Command {
+        let mut hostlerd = Command::new(self.binaries.path("hostlerd"));
+        hostlerd.arg(command).arg("--config").arg(self.config());
+        hostlerd
     }
 
     /// The administrator's credential.

@@ -70,9 +70,9 @@ fn append(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::peers::peer;
     use super::super::system::tests::identity;
     use super::*;
+    use hostler_checkout::peers::peer;
     use std::io::Read as _;
     use std::process::{Command, Stdio};
 

@@ -118,9 +118,9 @@ fn private_key(public: &[u8], seed: &[u8], check: [u8; 4], comment: &str) -> Zer
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::peers::peer;
     use super::super::tree::tests::Image;
     use super::*;
+    use hostler_checkout::peers::peer;
     use std::process::Command;
 
     #[test]

@@ -124,8 +124,8 @@ fn write_entry(out: &mut impl Write, number: u32, path: &str, entry: &Entry) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::peers::peer;
     use super::*;
+    use hostler_checkout::peers::peer;
     use std::process::{Command, Stdio};
 
     fn sample() -> Vec<u8> {

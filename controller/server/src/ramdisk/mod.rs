@@ -13,10 +13,6 @@ mod drivers;
 pub(crate) mod elf;
 pub(crate) mod kernel;
 mod modules;
-#[cfg(test)]
-#[expect(unreachable_pub, reason = "it is another crate's: one way to skip a test for all")]
-#[path = "../../../../tests/e2e/src/peers.rs"]
-mod peers;
 mod program;
 mod served;
 #[cfg(test)]

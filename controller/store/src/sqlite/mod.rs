@@ -2,9 +2,11 @@
 
 mod read;
 mod schema;
+mod tables;
 mod write;
 
 pub use read::SqliteHistory;
+pub(crate) use tables::SqliteTables;
 
 use crate::{Batch, Loaded, Store, StoreError};
 use rusqlite::Connection;
@@ -43,6 +45,10 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
+    fn claim(&mut self) -> Result<u64, StoreError> {
+        write::claim(&mut self.db)
+    }
+
     fn load(&mut self) -> Result<Loaded, StoreError> {
         read::load(&self.db)
     }
@@ -60,7 +66,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         path: shown.clone(),
         source,
     })?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| StoreError::Locked { path: shown })?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| StoreError::Locked { store: shown, holder: String::new() })?;
     Ok(file)
 }
 

@@ -1,12 +1,12 @@
 //! Reading rows back.
 
+use crate::load::{self, EventRow, QUERIES};
+use crate::table::{self, Table, to_i64, to_u64};
 use crate::{BatchNumber, EventFilter, History, Loaded, StoreError};
-use hostler_core::event::{Event, Severity};
-use hostler_core::ids::{LeaseId, NodeId, RunId, TenantId};
+use hostler_core::event::Event;
+use hostler_core::ids::{LeaseId, RunId, TenantId};
 use hostler_core::lease::Lease;
 use hostler_core::run::Run;
-use hostler_core::time::Timestamp;
-use hostler_core::world::Change;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -16,37 +16,17 @@ pub(super) fn load(db: &Connection) -> Result<Loaded, StoreError> {
         db.query_row("SELECT epoch, batch, body FROM meta", [], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     let mut changes = Vec::new();
     if !meta.is_empty() {
-        changes.push(Change::Meta(parse("meta", 1, &meta)?));
+        changes.push(load::change(&table::META, 1, &meta)?);
     }
-    bodies(db, "bmc", "SELECT id, body FROM bmc ORDER BY id", |row| changes.push(Change::Bmc(row)))?;
-    bodies(db, "node", "SELECT id, body FROM node ORDER BY id", |row| changes.push(Change::Node(row)))?;
-    bodies(db, "tenant", "SELECT id, body FROM tenant ORDER BY id", |row| changes.push(Change::Tenant(row)))?;
-    bodies(db, "image", "SELECT id, body FROM image ORDER BY id", |row| changes.push(Change::Image(row)))?;
-    let leases = "SELECT id, body FROM lease WHERE remembered ORDER BY id";
-    bodies(db, "lease", leases, |row| changes.push(Change::Lease(row)))?;
-    let runs = "SELECT id, body FROM run WHERE remembered ORDER BY id";
-    bodies(db, "run", runs, |row| changes.push(Change::Run(row)))?;
-    let last = BatchNumber { epoch: to_u64(epoch), batch: to_u64(batch) };
-    Ok(Loaded { changes, last })
-}
-
-fn bodies<T: DeserializeOwned>(
-    db: &Connection,
-    table: &'static str,
-    query: &str,
-    mut each: impl FnMut(T),
-) -> Result<(), StoreError> {
-    let mut statement = db.prepare(query)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (id, body): (i64, String) = (row.get(0)?, row.get(1)?);
-        each(parse(table, id, &body)?);
+    for (table, query) in &QUERIES {
+        let mut statement = db.prepare(query)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, body): (i64, String) = (row.get(0)?, row.get(1)?);
+            changes.push(load::change(table, id, &body)?);
+        }
     }
-    Ok(())
-}
-
-fn parse<T: DeserializeOwned>(table: &'static str, id: i64, body: &str) -> Result<T, StoreError> {
-    serde_json::from_str(body).map_err(|source| StoreError::Row { table, id, source })
+    Ok(Loaded { changes, last: BatchNumber { epoch: to_u64(epoch), batch: to_u64(batch) } })
 }
 
 /// A reader beside the writer: sees what was committed.
@@ -61,15 +41,11 @@ impl SqliteHistory {
         Ok(Self { db })
     }
 
-    fn one<T: DeserializeOwned>(
-        &self,
-        table: &'static str,
-        query: &str,
-        id: u32,
-    ) -> Result<Option<T>, StoreError> {
+    fn one<T: DeserializeOwned>(&self, table: &'static Table, id: u32) -> Result<Option<T>, StoreError> {
+        let sql = format!("SELECT body FROM {} WHERE id = ?1", table.name);
         let body: Option<String> =
-            self.db.prepare_cached(query)?.query_row(params![id], |row| row.get(0)).optional()?;
-        body.map(|body| parse(table, i64::from(id), &body)).transpose()
+            self.db.prepare_cached(&sql)?.query_row(params![id], |row| row.get(0)).optional()?;
+        body.map(|body| load::parse(table, i64::from(id), &body)).transpose()
     }
 }
 
@@ -80,18 +56,14 @@ impl History for SqliteHistory {
              WHERE id > ?1 AND (?2 IS NULL OR node = ?2) AND (?3 IS NULL OR lease = ?3)
              ORDER BY id LIMIT ?4",
         )?;
-        let after = i64::try_from(filter.after).unwrap_or(i64::MAX);
+        let after = to_i64(filter.after);
         let wanted = params![after, filter.node.map(|n| n.0), filter.lease.map(|l| l.0), filter.limit];
-        let events = statement.query_map(wanted, event)?.collect::<Result<_, _>>()?;
-        Ok(events)
+        let rows = statement.query_map(wanted, event)?.collect::<Result<Vec<_>, _>>()?;
+        Ok(rows.into_iter().map(Event::from).collect())
     }
 
     fn lease(&self, id: LeaseId) -> Result<Option<Lease>, StoreError> {
-        self.one("lease", "SELECT body FROM lease WHERE id = ?1", id.0)
-    }
-
-    fn leases(&self, tenant: Option<TenantId>, limit: u32) -> Result<Vec<Lease>, StoreError> {
-        self.leases_before(tenant, LeaseId(u32::MAX), limit)
+        self.one(&table::LEASE, id.0)
     }
 
     fn leases_before(
@@ -107,32 +79,24 @@ impl History for SqliteHistory {
         let mut leases = Vec::new();
         while let Some(row) = rows.next()? {
             let (id, body): (i64, String) = (row.get(0)?, row.get(1)?);
-            leases.push(parse("lease", id, &body)?);
+            leases.push(load::parse(&table::LEASE, id, &body)?);
         }
         Ok(leases)
     }
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        self.one("run", "SELECT body FROM run WHERE id = ?1", id.0)
+        self.one(&table::RUN, id.0)
     }
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    let severity: String = row.get(2)?;
-    Ok(Event {
-        id: to_u64(row.get(0)?),
-        at: Timestamp(to_u64(row.get(1)?)),
-        severity: [Severity::Info, Severity::Warning, Severity::Incident]
-            .into_iter()
-            .find(|s| s.as_str() == severity)
-            .unwrap_or(Severity::Incident),
+fn event(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow {
+        id: row.get(0)?,
+        at: row.get(1)?,
+        severity: row.get(2)?,
         kind: row.get(3)?,
-        node: row.get::<_, Option<u32>>(4)?.map(NodeId),
-        lease: row.get::<_, Option<u32>>(5)?.map(LeaseId),
+        node: row.get(4)?,
+        lease: row.get(5)?,
         message: row.get(6)?,
     })
-}
-
-fn to_u64(number: i64) -> u64 {
-    u64::try_from(number).unwrap_or(0)
 }

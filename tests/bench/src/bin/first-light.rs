@@ -1,8 +1,9 @@
 //! `first-light`: rates and sizes of the whole path. `docs/benchmarks.md` says how to read what it prints.
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
-use hostler_bench::control_plane::{self, controller, evidence::Pace};
+use clap::{Parser, ValueEnum};
+use hostler_bench::control_plane::{self, controller::Part, evidence::Pace};
+use hostler_bench::engine::Engine;
 use hostler_bench::{figure, machines};
 use hostler_checkout::programs::Programs;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ struct Options {
     /// Machines of the control-plane benchmark wait until each piece of evidence is stored.
     #[arg(long)]
     step_by_step: bool,
+    /// Where the controller of the control-plane benchmark keeps its state.
+    #[arg(long, value_enum, default_value_t = Engine::Sqlite)]
+    store: Engine,
     /// Use this directory, which must be new, and keep it; its file system is what is measured.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -49,24 +53,10 @@ enum Bench {
     ControlPlane,
 }
 
-#[derive(Debug, Subcommand)]
-enum Part {
-    /// The controller of the control-plane benchmark.
-    #[command(hide = true)]
-    Controller {
-        config: PathBuf,
-        #[arg(long)]
-        step_by_step: bool,
-    },
-}
-
 fn main() -> ExitCode {
     let Args { part, options } = Args::parse();
     let result = match part {
-        Some(Part::Controller { config, step_by_step }) => {
-            tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-            controller::serve(&config, pace(step_by_step))
-        }
+        Some(part) => part.run(),
         None => bench(&options),
     };
     match result {
@@ -78,13 +68,9 @@ fn main() -> ExitCode {
     }
 }
 
-const fn pace(step_by_step: bool) -> Pace {
-    if step_by_step { Pace::StepByStep } else { Pace::AtOnce }
-}
-
 fn bench(options: &Options) -> anyhow::Result<()> {
     let binaries = Programs::build(true)?;
-    let temporary = tempfile::Builder::new().prefix("hostler-bench-").tempdir()?;
+    let temporary = hostler_bench::engine::directory()?;
     let dir = match &options.dir {
         Some(dir) => std::path::absolute(dir)?,
         None => temporary.path().to_owned(),
@@ -102,10 +88,12 @@ async fn measure(options: &Options, dir: &Path, binaries: &Programs) -> anyhow::
     let mut figures = Vec::new();
     if wanted(Bench::ControlPlane) {
         let control_plane = control_plane::Options {
+            bench: control_plane::BENCH,
             nodes: options.nodes,
             clients: options.clients.clone(),
             span: Duration::from_secs(options.seconds),
-            pace: pace(options.step_by_step),
+            pace: Pace::of(options.step_by_step),
+            engine: options.store,
             dir: dir.to_owned(),
         };
         figures.extend(control_plane::run(&control_plane, binaries).await?);

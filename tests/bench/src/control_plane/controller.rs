@@ -1,4 +1,4 @@
-//! The controller under load: this program again, as `first-light controller`, with the directory of an installation.
+//! The controller under load: this program again, as its command `controller`, with the directory of an installation.
 
 use super::evidence::{Evidence, Pace};
 use anyhow::{Context as _, bail};
@@ -24,23 +24,50 @@ pub struct Controller {
     tenant: PathBuf,
 }
 
-/// What `first-light controller` does.
-///
-/// # Errors
-/// If the controller cannot work.
-pub fn serve(config: &Path, pace: Pace) -> anyhow::Result<()> {
-    hostlerd::serve_with(config, Evidence::new(pace))
+/// The hidden commands of programs that measure it.
+#[derive(Debug, clap::Subcommand)]
+pub enum Part {
+    /// The controller that is measured.
+    #[command(hide = true)]
+    Controller {
+        /// Its configuration.
+        config: PathBuf,
+        /// Machines wait until each piece of evidence is stored.
+        #[arg(long)]
+        step_by_step: bool,
+    },
+}
+
+impl Part {
+    /// Works until it is ended.
+    ///
+    /// # Errors
+    /// If the controller cannot work.
+    pub fn run(&self) -> anyhow::Result<()> {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+        let Self::Controller { config, step_by_step } = self;
+        hostlerd::serve_with(config, Evidence::new(Pace::of(*step_by_step)))
+    }
 }
 
 impl Controller {
-    /// Starts it and registers `nodes` machines.
+    /// Starts it, with its state in the store of this URL or in the default, and registers `nodes` machines.
     ///
     /// # Errors
     /// If any of that does not succeed.
-    pub async fn start(dir: &Path, binaries: &Programs, nodes: u32, pace: Pace) -> anyhow::Result<Self> {
+    pub async fn start(
+        dir: &Path,
+        binaries: &Programs,
+        nodes: u32,
+        pace: Pace,
+        store: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let installation = Installation::create(dir, binaries, PATIENT, Scale::Small)?;
+        if let Some(url) = store {
+            installation.use_store(url)?;
+        }
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("controller").arg(dir.join("hostlerd.toml"));
+        command.arg("controller").arg(installation.config());
         if pace == Pace::StepByStep {
             command.arg("--step-by-step");
         }

@@ -27,6 +27,12 @@ pub enum Pace {
 }
 
 impl Pace {
+    /// As the option `--step-by-step` has it.
+    #[must_use]
+    pub const fn of(step_by_step: bool) -> Self {
+        if step_by_step { Self::StepByStep } else { Self::AtOnce }
+    }
+
     /// For the names of figures.
     #[must_use]
     pub const fn suffix(self) -> &'static str {

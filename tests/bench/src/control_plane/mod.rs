@@ -10,6 +10,7 @@ pub mod controller;
 pub mod evidence;
 pub mod load;
 
+use crate::engine::Engine;
 use crate::figure::Figure;
 use crate::process;
 use controller::Controller;
@@ -22,6 +23,8 @@ use std::time::Duration;
 /// What is measured.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// What the figures are of.
+    pub bench: &'static str,
     /// Registered machines.
     pub nodes: u32,
     /// Concurrent clients, one measurement for each.
@@ -30,6 +33,8 @@ pub struct Options {
     pub span: Duration,
     /// How machines answer.
     pub pace: Pace,
+    /// Where the controller keeps its state.
+    pub engine: Engine,
     /// Where the controller's directory is made.
     pub dir: PathBuf,
 }
@@ -41,7 +46,8 @@ const DUFFY: f64 = 2.0;
 /// Before anything counts.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-const BENCH: &str = "control-plane";
+/// The name of this benchmark.
+pub const BENCH: &str = "control-plane";
 
 /// Measures; each number of clients gets a controller and a database of its own.
 ///
@@ -51,9 +57,12 @@ pub async fn run(options: &Options, binaries: &Programs) -> anyhow::Result<Vec<F
     let mut figures = Vec::new();
     for &clients in &options.clients {
         let dir = options.dir.join(format!("clients-{clients}"));
-        let controller = Controller::start(&dir, binaries, options.nodes, options.pace).await?;
+        let store = tokio::task::block_in_place(|| options.engine.store(&dir.join("server")))?;
+        let url = store.url.as_deref();
+        let controller = Controller::start(&dir, binaries, options.nodes, options.pace, url).await?;
         let load = Load { clients, warm_up: WARM_UP, span: options.span };
-        eprintln!("control plane: {} nodes, {clients} clients, {:?}", options.nodes, options.span);
+        let (nodes, span, engine) = (options.nodes, options.span, options.engine.name());
+        eprintln!("control plane: {nodes} nodes, {clients} clients, {span:?}, {engine}");
         let before = Processors::now(controller.pid())?;
         let outcome = load.run(controller.tenant()).await?;
         let used = Processors::now(controller.pid())?.since(before);
@@ -65,9 +74,9 @@ pub async fn run(options: &Options, binaries: &Programs) -> anyhow::Result<Vec<F
 }
 
 fn report(options: &Options, clients: u32, outcome: &Outcome, used: Processors, peak: u64) -> Vec<Figure> {
-    let pace = options.pace.suffix();
+    let (pace, engine) = (options.pace.suffix(), options.engine.suffix());
     let figure = |what: &str, value: f64, unit| {
-        Figure::new(BENCH, format!("{what}, {clients} clients{pace}"), value, unit)
+        Figure::new(options.bench, format!("{what}, {clients} clients{pace}{engine}"), value, unit)
     };
     let rate = outcome.rate();
     let milliseconds = |p: f64| outcome.percentile(p).as_secs_f64() * 1e3;

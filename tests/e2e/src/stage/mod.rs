@@ -4,11 +4,13 @@
 //! * [`Stage`]: sets it up, kills and restarts the controller, takes it down.
 //! * [`Cli`], [`Following`]: `hostler`, as a CI job and an administrator call it.
 //! * [`wait`]: what a test waits for, always for something that happens and never for a time.
+//! * [`Database`]: the controller's database, past the controller.
 //! * [`witness`]: what the database was told, kept by triggers, and what machines did; [`account`]: one against the
 //!   other.
 //! * [`residue`]: what is on disks, past every layer that could be wrong about it.
 
 mod cli;
+mod database;
 mod diagnosis;
 mod setup;
 mod wait;
@@ -18,6 +20,7 @@ pub mod residue;
 pub mod witness;
 
 pub use cli::{Answer, Cli, Following, PATIENCE};
+pub use database::{Database, Engine};
 pub use setup::{IMPATIENT, Setup};
 pub use wait::{Nodes, is_held, is_ready};
 
@@ -38,6 +41,7 @@ pub struct Stage {
     /// A tenant.
     pub ci: Cli,
     installation: Mutex<Installation>,
+    database: Database,
     room: Room,
     directory: TempDir,
     ended: bool,
@@ -72,8 +76,8 @@ impl Stage {
 
     /// The controller's database.
     #[must_use]
-    pub fn database(&self) -> PathBuf {
-        self.installation().dir().join("state.db")
+    pub fn database(&self) -> Database {
+        self.database.clone()
     }
 
     /// Ends the controller as a loss of power would.

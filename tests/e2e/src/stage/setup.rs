@@ -1,7 +1,8 @@
 //! What a stage is made of.
 
-use super::Stage;
 use super::cli::Cli;
+use super::database::{Database, Engine};
+use super::{Stage, witness};
 use anyhow::{Context as _, anyhow};
 use hostler_checkout::programs::Programs;
 use hostler_fleet::firmware::Timing;
@@ -35,23 +36,48 @@ pub struct Setup {
     pub seed: u64,
     /// Waits of the controller.
     pub waits: Waits,
+    /// Where the controller's state is.
+    pub engine: Engine,
     /// SQL that is executed in the database before the controller works with it.
     pub database: String,
     /// What the controller logs.
     pub log_filter: &'static str,
+    /// How long a machine that was powered is busy with itself, before it asks the network for anything.
+    pub self_test: Duration,
 }
 
 impl Setup {
     /// So many machines, and a controller that is patient.
     #[must_use]
     pub fn of(machines: usize) -> Self {
-        Self { machines, seed: 1, waits: PATIENT, database: String::new(), log_filter: "info" }
+        Self {
+            machines,
+            seed: 1,
+            waits: PATIENT,
+            engine: Engine::Sqlite,
+            database: String::new(),
+            log_filter: "info",
+            self_test: Timing::default().self_test,
+        }
     }
 
     /// The same with a controller that soon goes up the ladder.
     #[must_use]
     pub fn impatient(self) -> Self {
         Self { waits: IMPATIENT, ..self }
+    }
+
+    /// The same on the other engine, perhaps.
+    #[must_use]
+    pub fn on(self, engine: Engine) -> Self {
+        Self { engine, ..self }
+    }
+
+    /// The same with a database that keeps what was ever committed: see [`super::witness`].
+    #[must_use]
+    pub fn with_witness(self) -> Self {
+        let triggers = witness::triggers(self.engine);
+        self.with_database(triggers)
     }
 
     /// The same with this SQL executed in its database.
@@ -69,10 +95,15 @@ impl Setup {
     pub async fn set(self) -> anyhow::Result<Stage> {
         let turn = TURNS.acquire().await?;
         let directory = tempfile::Builder::new().prefix("hostler-e2e-").tempdir()?;
-        let mut installation = block_in_place(|| self.install(&directory.path().join("controller")))?;
+        let controller = directory.path().join("controller");
+        let mut installation = block_in_place(|| self.install(&controller))?;
+        let database = block_in_place(|| self.engine.database(&controller))?;
+        if self.engine != Engine::Sqlite {
+            installation.use_store(&database.url())?;
+        }
         let admin = Cli::new(&installation.binaries().path("hostler"), &installation.admin());
         if !self.database.is_empty() {
-            prepare(&mut installation, &admin, &self.database).await?;
+            prepare(&mut installation, &admin, &database, &self.database).await?;
         }
         installation.start()?;
         let room = self.room(&installation, &directory.path().join("room")).await?;
@@ -80,6 +111,7 @@ impl Setup {
             ci: admin.clone(),
             admin,
             installation: Mutex::new(installation),
+            database,
             room,
             directory,
             ended: false,
@@ -108,7 +140,7 @@ impl Setup {
             tftp: Duration::from_secs(1),
             tftp_retries: 4,
             http: Duration::from_secs(10),
-            ..Timing::default()
+            self_test: self.self_test,
         };
         Room::start(options).await.context("cannot set up the room")
     }
@@ -122,10 +154,16 @@ fn programs() -> anyhow::Result<&'static Programs> {
 }
 
 /// Has the controller make its database, and changes it while the controller is down.
-async fn prepare(installation: &mut Installation, admin: &Cli, sql: &str) -> anyhow::Result<()> {
+async fn prepare(
+    installation: &mut Installation,
+    admin: &Cli,
+    database: &Database,
+    sql: &str,
+) -> anyhow::Result<()> {
     installation.start()?;
     admin.ok("node list").await?;
-    block_in_place(|| installation.stop())?;
-    let database = rusqlite::Connection::open(installation.dir().join("state.db"))?;
-    database.execute_batch(sql).context("the test's own SQL makes no sense")
+    block_in_place(|| {
+        installation.stop()?;
+        database.execute(sql).context("the test's own SQL makes no sense")
+    })
 }

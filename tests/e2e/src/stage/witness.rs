@@ -3,29 +3,40 @@
 //! The first two are kept by triggers in the controller's own database: they hold exactly what was committed, also
 //! what was superseded before anybody could look at it.
 
-use anyhow::{Context as _, ensure};
+use super::database::{Database, Engine};
+use anyhow::ensure;
 use hostler_fleet::room::Room;
-use rusqlite::{Connection, OpenFlags};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinSet;
 
-/// For [`super::Setup::with_database`]: the database tells from then on.
-pub const WITNESS: &str = "
+/// The database tells from then on.
+pub(super) const fn triggers(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => SQLITE,
+        Engine::Postgres => POSTGRES,
+    }
+}
+
+const SQLITE: &str = "
 CREATE TABLE witness_boot (
     boot INTEGER PRIMARY KEY, node TEXT NOT NULL, ordered INTEGER NOT NULL, rung TEXT NOT NULL, because TEXT
 );
-CREATE TRIGGER witness_boot AFTER INSERT ON node BEGIN
-    INSERT OR IGNORE INTO witness_boot
-    SELECT json_extract(boot, '$.id'), NEW.name, json_extract(boot, '$.ordered'), json_extract(boot, '$.rung'),
-           json_extract(boot, '$.because')
+CREATE VIEW witness_present AS
+    SELECT json_extract(boot, '$.id') AS boot, name AS node, json_extract(boot, '$.ordered') AS ordered,
+           json_extract(boot, '$.rung') AS rung, json_extract(boot, '$.because') AS because
     FROM (
-        SELECT CASE WHEN type = 'object' THEN json_extract(value, '$.boot') END AS boot
-        FROM json_each(NEW.body, '$.state')
+        SELECT name, CASE WHEN type = 'object' THEN json_extract(value, '$.boot') END AS boot
+        FROM node, json_each(body, '$.state')
     )
     WHERE boot IS NOT NULL;
+-- Not OR IGNORE: within a trigger, what the statement does that fired it goes before that.
+CREATE TRIGGER witness_new AFTER INSERT ON node BEGIN
+    INSERT INTO witness_boot SELECT * FROM witness_present WHERE node = NEW.name ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER witness_changed AFTER UPDATE ON node BEGIN
+    INSERT INTO witness_boot SELECT * FROM witness_present WHERE node = NEW.name ON CONFLICT DO NOTHING;
 END;
 CREATE TABLE witness_member (
     seq INTEGER PRIMARY KEY, node INTEGER NOT NULL, lease INTEGER NOT NULL, comes INTEGER NOT NULL
@@ -36,6 +47,41 @@ END;
 CREATE TRIGGER witness_goes AFTER DELETE ON membership BEGIN
     INSERT INTO witness_member (node, lease, comes) VALUES (OLD.node, OLD.lease, 0);
 END;
+";
+
+const POSTGRES: &str = "
+CREATE TABLE witness_boot (
+    boot BIGINT PRIMARY KEY, node TEXT NOT NULL, ordered BIGINT NOT NULL, rung TEXT NOT NULL, because TEXT
+);
+CREATE FUNCTION witness_boot() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    state JSON := NEW.body::json -> 'state';
+    boot JSON;
+BEGIN
+    IF json_typeof(state) = 'object' THEN
+        SELECT value -> 'boot' INTO boot FROM json_each(state) WHERE json_typeof(value) = 'object';
+    END IF;
+    IF json_typeof(boot) = 'object' THEN
+        INSERT INTO witness_boot
+        VALUES ((boot ->> 'id')::bigint, NEW.name, (boot ->> 'ordered')::bigint, boot ->> 'rung', boot ->> 'because')
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER witness_boot AFTER INSERT OR UPDATE ON node FOR EACH ROW EXECUTE FUNCTION witness_boot();
+CREATE TABLE witness_member (
+    seq BIGINT GENERATED ALWAYS AS IDENTITY, node BIGINT NOT NULL, lease BIGINT NOT NULL, comes BIGINT NOT NULL
+);
+CREATE FUNCTION witness_member() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO witness_member (node, lease, comes) VALUES (NEW.node, NEW.lease, 1);
+    ELSE
+        INSERT INTO witness_member (node, lease, comes) VALUES (OLD.node, OLD.lease, 0);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER witness_member AFTER INSERT OR DELETE ON membership FOR EACH ROW EXECUTE FUNCTION witness_member();
 ";
 
 /// A boot that the controller ordered.
@@ -55,22 +101,17 @@ pub struct OrderedBoot {
 ///
 /// # Errors
 /// If the database cannot be read, or has no witness.
-pub fn ordered_boots(database: &Path) -> anyhow::Result<BTreeMap<String, Vec<OrderedBoot>>> {
-    let database = open(database)?;
-    let mut query =
-        database.prepare("SELECT node, boot, ordered, rung, because FROM witness_boot ORDER BY boot")?;
-    let rows = query.query_map([], |row| {
-        let boot = OrderedBoot {
-            boot: row.get(1)?,
-            ordered_ms: row.get::<_, i64>(2)?.unsigned_abs(),
-            rung: row.get(3)?,
-            because: row.get(4)?,
-        };
-        Ok((row.get::<_, String>(0)?, boot))
-    })?;
+pub fn ordered_boots(database: &Database) -> anyhow::Result<BTreeMap<String, Vec<OrderedBoot>>> {
+    let query = "SELECT node, boot, ordered, rung, because FROM witness_boot ORDER BY boot";
     let mut boots = BTreeMap::<_, Vec<_>>::new();
-    for row in rows {
-        let (node, boot) = row?;
+    for row in database.rows(query)? {
+        let [node, boot, ordered, rung, because] = columns(row)?;
+        let boot = OrderedBoot {
+            boot: boot.parse()?,
+            ordered_ms: ordered.parse()?,
+            rung,
+            because: Some(because).filter(|why| !why.is_empty()),
+        };
         boots.entry(node).or_default().push(boot);
     }
     Ok(boots)
@@ -81,17 +122,15 @@ pub fn ordered_boots(database: &Path) -> anyhow::Result<BTreeMap<String, Vec<Ord
 ///
 /// # Errors
 /// If one did, or the database cannot be read.
-pub fn check_grants(database: &Path) -> anyhow::Result<usize> {
-    let database = open(database)?;
-    let mut query = database.prepare("SELECT node, lease, comes FROM witness_member ORDER BY seq")?;
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+pub fn check_grants(database: &Database) -> anyhow::Result<usize> {
     let mut holders = BTreeMap::<u32, u32>::new();
     // A change of a lease takes its members away and brings them back.
     let mut granted = std::collections::BTreeSet::new();
-    for row in rows {
-        let (node, lease, comes): (u32, u32, bool) = row?;
+    for row in database.rows("SELECT node, lease, comes FROM witness_member ORDER BY seq")? {
+        let [node, lease, comes] = columns(row)?;
+        let (node, lease): (u32, u32) = (node.parse()?, lease.parse()?);
         let holder = holders.get(&node).copied();
-        if comes {
+        if comes == "1" {
             ensure!(holder.is_none(), "node {node} came to lease {lease} while {holder:?} had it");
             holders.insert(node, lease);
             granted.insert((node, lease));
@@ -103,9 +142,8 @@ pub fn check_grants(database: &Path) -> anyhow::Result<usize> {
     Ok(granted.len())
 }
 
-fn open(database: &Path) -> anyhow::Result<Connection> {
-    Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .context("cannot open the database")
+fn columns<const N: usize>(row: Vec<String>) -> anyhow::Result<[String; N]> {
+    row.try_into().map_err(|row| anyhow::anyhow!("not {N} columns: {row:?}"))
 }
 
 /// When machines were started, by whomever, in milliseconds of the wall clock.

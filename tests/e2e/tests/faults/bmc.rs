@@ -2,7 +2,7 @@
 //! that it was to be part of gets another.
 
 use hostler_e2e::stage::account::check;
-use hostler_e2e::stage::witness::{Starts, WITNESS};
+use hostler_e2e::stage::witness::Starts;
 use hostler_e2e::stage::{IMPATIENT, Setup, Stage, is_ready};
 use hostler_fleet::bmc::Faults;
 use serde_json::Value;
@@ -95,7 +95,7 @@ async fn a_password_that_is_refused_is_tried_once() -> anyhow::Result<()> {
 /// Answers that come late or not at all make requests come twice; the machine is started once all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_lossy_and_busy_bmcs_start_each_machine_once_for_each_boot() -> anyhow::Result<()> {
-    let stage = Setup::of(4).with_database(WITNESS).set().await?;
+    let stage = Setup::of(4).with_witness().set().await?;
     let starts = Starts::of(stage.room());
     for (number, machine) in stage.room().machines().iter().enumerate() {
         let loses_every = u32::try_from(number)? + 2;

@@ -2,6 +2,7 @@
 
 mod bmc;
 mod constraints;
+mod database;
 mod diskless;
 mod fencing;
 mod first_wipe;

@@ -39,7 +39,7 @@ async fn one_input_that_cannot_be_stored_takes_no_other_with_it() -> anyhow::Res
     let mut client = LeaseServiceClient::new(connection.channel.clone());
 
     // While somebody else has the database, requests gather in front of it, and come into one batch.
-    let mut database = Connection::open(stage.database())?;
+    let mut database = Connection::open(stage.database().file()?)?;
     let lock = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut requests = JoinSet::new();
     for number in 0..REQUESTS {
@@ -82,7 +82,7 @@ async fn invariant_5_nothing_is_answered_shown_or_done_before_it_is_stored() -> 
     let mut leases = LeaseServiceClient::new(connection.channel.clone());
     let before = stage.machine("r1-n01")?.bmc().journal().read();
 
-    let mut database = Connection::open(stage.database())?;
+    let mut database = Connection::open(stage.database().file()?)?;
     let lock = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut nodes = NodeServiceClient::new(connection.channel.clone());
     let mut asked = JoinSet::new();

@@ -2,11 +2,10 @@
 
 use anyhow::Context as _;
 use hostler_e2e::stage::account::check;
-use hostler_e2e::stage::witness::{Starts, WITNESS, ordered_boots};
-use hostler_e2e::stage::{PATIENCE, Setup, Stage};
+use hostler_e2e::stage::witness::{Starts, ordered_boots};
+use hostler_e2e::stage::{Engine, PATIENCE, Setup, Stage};
 use hostler_fleet::bmc::Record;
 use hostler_fleet::machine::{SimMachine, Stage as MachineStage};
-use rusqlite::Connection;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -15,22 +14,33 @@ use xtask::installation::Waits;
 const NODE: &str = "r1-n01";
 
 /// Long enough that nothing is ordered anew but for a reason.
-const WAITS: Waits = Waits { firmware_ms: 6_000, step_ms: 15_000, silence_ms: 15_000, bmc_ms: 3_000 };
+const WAITS: Waits = Waits { firmware_ms: 8_000, step_ms: 15_000, silence_ms: 15_000, bmc_ms: 3_000 };
+
+/// Real firmware takes longer. A kill and a new start have to fit into it: a machine whose download they cut short is
+/// dead, and powered again, rightly.
+const SELF_TEST: Duration = Duration::from_secs(2);
 
 /// How long the BMC takes for each answer: the pause in which the controller is killed.
 const SLOW: Duration = Duration::from_millis(250);
 
-async fn one_machine() -> anyhow::Result<Stage> {
-    let setup = Setup { waits: WAITS, ..Setup::of(1) };
-    let stage = setup.with_database(WITNESS).set().await?;
+on_every_engine! {
+    invariant_6_killed_between_the_acknowledgement_of_a_bmc_and_the_commit
+    invariant_6_killed_between_a_power_command_and_its_acknowledgement
+    invariant_6_killed_before_the_bmc_heard_anything
+    invariant_5_killed_between_dhcp_and_enrolment
+    what_came_due_while_the_controller_was_down_happens_when_it_is_back
+}
+
+async fn one_machine(engine: Engine) -> anyhow::Result<Stage> {
+    let setup = Setup { waits: WAITS, self_test: SELF_TEST, ..Setup::of(1) };
+    let stage = setup.on(engine).with_witness().set().await?;
     Ok(stage)
 }
 
 /// The present boot of the node, as it was committed.
 fn committed_boot(stage: &Stage) -> anyhow::Result<Value> {
-    let database = Connection::open(stage.database())?;
-    let body: String = database.query_row("SELECT body FROM node", [], |row| row.get(0))?;
-    let node: Value = serde_json::from_str(&body)?;
+    let rows = stage.database().rows("SELECT body FROM node")?;
+    let node: Value = serde_json::from_str(&rows.concat().concat())?;
     let state = node["state"].as_object().and_then(|state| state.values().next());
     Ok(state.context("the node has no boot")?["boot"].clone())
 }
@@ -58,9 +68,10 @@ async fn same_boot_goes_on(stage: Stage, starts: &Starts, killed: &Value) -> any
     stage.end().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn invariant_6_killed_between_the_acknowledgement_of_a_bmc_and_the_commit() -> anyhow::Result<()> {
-    let stage = one_machine().await?;
+async fn invariant_6_killed_between_the_acknowledgement_of_a_bmc_and_the_commit(
+    engine: Engine,
+) -> anyhow::Result<()> {
+    let stage = one_machine(engine).await?;
     let starts = Starts::of(stage.room());
     stage.register_all().await?;
     let machine = stage.machine(NODE)?;
@@ -78,9 +89,10 @@ async fn invariant_6_killed_between_the_acknowledgement_of_a_bmc_and_the_commit(
     same_boot_goes_on(stage, &starts, &boot).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn invariant_6_killed_between_a_power_command_and_its_acknowledgement() -> anyhow::Result<()> {
-    let stage = one_machine().await?;
+async fn invariant_6_killed_between_a_power_command_and_its_acknowledgement(
+    engine: Engine,
+) -> anyhow::Result<()> {
+    let stage = one_machine(engine).await?;
     let starts = Starts::of(stage.room());
     stage.register_all().await?;
     let machine = stage.machine(NODE)?;
@@ -96,9 +108,8 @@ async fn invariant_6_killed_between_a_power_command_and_its_acknowledgement() ->
 }
 
 /// The attempt is stored, and not a packet of it was heard. Nobody can know that: its window has to pass.
-#[tokio::test(flavor = "multi_thread")]
-async fn invariant_6_killed_before_the_bmc_heard_anything() -> anyhow::Result<()> {
-    let stage = one_machine().await?;
+async fn invariant_6_killed_before_the_bmc_heard_anything(engine: Engine) -> anyhow::Result<()> {
+    let stage = one_machine(engine).await?;
     let starts = Starts::of(stage.room());
     stage.register_all().await?;
     let machine = stage.machine(NODE)?;
@@ -125,10 +136,9 @@ async fn invariant_6_killed_before_the_bmc_heard_anything() -> anyhow::Result<()
 
 /// The machine has its address, kernel and token, and its agent has not used the token yet. The moment is found by
 /// pulling the machine's cable; when the agent was quicker, the machine is looked at anew.
-#[tokio::test(flavor = "multi_thread")]
-async fn invariant_5_killed_between_dhcp_and_enrolment() -> anyhow::Result<()> {
+async fn invariant_5_killed_between_dhcp_and_enrolment(engine: Engine) -> anyhow::Result<()> {
     const TRIES: usize = 10;
-    let stage = one_machine().await?;
+    let stage = one_machine(engine).await?;
     let starts = Starts::of(stage.room());
     stage.register_all().await?;
     let machine = stage.machine(NODE)?;
@@ -159,10 +169,11 @@ async fn invariant_5_killed_between_dhcp_and_enrolment() -> anyhow::Result<()> {
 }
 
 /// A lease that comes to its end while nobody is there to end it.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_came_due_while_the_controller_was_down_happens_when_it_is_back() -> anyhow::Result<()> {
+async fn what_came_due_while_the_controller_was_down_happens_when_it_is_back(
+    engine: Engine,
+) -> anyhow::Result<()> {
     const DURATION: Duration = Duration::from_secs(3);
-    let stage = one_machine().await?;
+    let stage = one_machine(engine).await?;
     let starts = Starts::of(stage.room());
     stage.register_all().await?;
     let lease = stage.ci.lease(&format!("1 --duration {}s", DURATION.as_secs())).await?;

@@ -2,9 +2,9 @@
 
 use crate::story::{Killer, Story};
 use anyhow::Context as _;
-use hostler_e2e::stage::Setup;
 use hostler_e2e::stage::account::check;
-use hostler_e2e::stage::witness::{Starts, WITNESS};
+use hostler_e2e::stage::witness::Starts;
+use hostler_e2e::stage::{Engine, Setup};
 use hostler_fleet::dice::Dice;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -20,20 +20,28 @@ const KILLS: usize = 4;
 const WAITS: Waits = Waits { firmware_ms: 4_000, step_ms: 5_000, silence_ms: 6_000, bmc_ms: 1_000 };
 
 /// `HOSTLER_SEED` repeats one; `HOSTLER_FULL=true` plays more than there is time for with every change.
-fn seeds() -> anyhow::Result<Vec<u64>> {
+fn seeds(engine: Engine) -> anyhow::Result<Vec<u64>> {
     if let Some(seed) = std::env::var_os("HOSTLER_SEED") {
         let seed = seed.to_str().context("HOSTLER_SEED is no text")?;
         return Ok(vec![seed.parse().context("HOSTLER_SEED is a number")?]);
     }
     let full = std::env::var_os("HOSTLER_FULL").is_some_and(|value| value == "true");
-    Ok((1..=if full { 200 } else { 20 }).collect())
+    Ok(match engine {
+        Engine::Sqlite => (1..=if full { 200 } else { 20 }).collect(),
+        Engine::Postgres => (1001..=if full { 1100 } else { 1010 }).collect(),
+    })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn invariant_5_whatever_was_answered_survives_kill_9_at_any_moment() -> anyhow::Result<()> {
+on_every_engine! {
+    invariant_5_whatever_was_answered_survives_kill_9_at_any_moment
+}
+
+async fn invariant_5_whatever_was_answered_survives_kill_9_at_any_moment(
+    engine: Engine,
+) -> anyhow::Result<()> {
     let mut rooms = JoinSet::new();
-    for seeds in seeds()?.chunks(ROUNDS) {
-        rooms.spawn(play(seeds.to_vec()));
+    for seeds in seeds(engine)?.chunks(ROUNDS) {
+        rooms.spawn(play(engine, seeds.to_vec()));
     }
     while let Some(room) = rooms.join_next().await {
         room??;
@@ -41,10 +49,10 @@ async fn invariant_5_whatever_was_answered_survives_kill_9_at_any_moment() -> an
     Ok(())
 }
 
-async fn play(seeds: Vec<u64>) -> anyhow::Result<()> {
+async fn play(engine: Engine, seeds: Vec<u64>) -> anyhow::Result<()> {
     let first = seeds.first().copied().unwrap_or_default();
     let setup = Setup { seed: first, waits: WAITS, ..Setup::of(4) };
-    let stage = setup.with_database(WITNESS).set().await?;
+    let stage = setup.on(engine).with_witness().set().await?;
     let (starts, killer) = (Starts::of(stage.room()), Killer::of(&stage));
     for seed in seeds {
         let (began, mut dice) = (Instant::now(), Dice::new(seed));

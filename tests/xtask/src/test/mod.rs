@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<bool> {
 pub(crate) fn bench(name: Option<&str>, args: &[String]) -> anyhow::Result<bool> {
     let Some(name) = name else {
         println!(
-            "benchmarks:\n  first-light    rates and sizes of the whole path: machines, control plane, memory\n  lab            boots of emulated machines with real firmware, beside dnsmasq\n  schedule       the scheduler on a recorded workload, beside what others do"
+            "benchmarks:\n  first-light    rates and sizes of the whole path: machines, control plane, memory\n  lab            boots of emulated machines with real firmware, beside dnsmasq\n  schedule       the scheduler on a recorded workload, beside what others do\n  store          rates of both engines of the store, and starts with much to remember"
         );
         return Ok(true);
     };

@@ -2,6 +2,7 @@
 
 use crate::agent;
 use anyhow::{Context as _, bail};
+use hostler_checkout::{debian, postgres};
 use hostler_lab::layout::Layout;
 use hostler_lab::room::Arch;
 use hostler_lab::setup::foreign::Foreign;
@@ -13,6 +14,7 @@ const CARGO_DENY: &str = "0.20.2";
 
 pub(super) fn install() -> anyhow::Result<()> {
     tools::install()?;
+    debian::install(&postgres::PACKAGES)?;
     Foreign::new(&Layout::new()).fetch(&Arch::ALL)?;
     agent::install()?;
     cargo_deny()

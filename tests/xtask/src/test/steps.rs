@@ -5,8 +5,8 @@ use hostler_checkout::workspace;
 use std::process::Command;
 
 /// The names of all steps.
-pub(super) const NAMES: [&str; 9] =
-    ["format", "lint", "dependencies", "build", "unit", "fleet", "agents", "lab", "demo"];
+pub(super) const NAMES: [&str; 10] =
+    ["format", "lint", "dependencies", "build", "unit", "database", "fleet", "agents", "lab", "demo"];
 
 /// One thing to check.
 pub(super) struct Step {
@@ -34,7 +34,9 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         fleet.env("HOSTLER_FULL", "true");
         lab.env("HOSTLER_FULL", "true");
     }
-    let exclude = ["--exclude", "hostler-e2e", "--exclude", "hostler-bench", "--exclude", "hostler-lab"];
+    let elsewhere = ["hostler-e2e", "hostler-bench", "hostler-lab", "hostler-store"];
+    let exclude = elsewhere.map(|package| ["--exclude", package]).concat();
+    let database = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-store"]);
     vec![
         step("format", "rustfmt", Kind::Command(cargo(&["fmt", "--all", "--check"]))),
         step(
@@ -70,6 +72,7 @@ pub(super) fn all(full: bool) -> Vec<Step> {
             "unit and property tests",
             Kind::Tests(with(cargo(&["test", "--locked", "--no-fail-fast", "--workspace"]), &exclude)),
         ),
+        step("database", "the store, on SQLite and PostgreSQL", Kind::Tests(database)),
         step("fleet", "end to end, on simulated machines and beside real peers", Kind::Tests(fleet)),
         step(
             "agents",

@@ -1,0 +1,29 @@
+//! From a URL to an engine.
+
+use crate::{History, PostgresHistory, PostgresStore, SqliteStore, Store, StoreError, StoreUrl};
+
+/// The two sides of one store.
+pub struct Opened {
+    /// For the writer.
+    pub store: Box<dyn Store>,
+    /// For readers.
+    pub history: Box<dyn History>,
+}
+
+/// Opens the store, or makes it in an empty database, and brings its schema up to date.
+///
+/// # Errors
+/// If another process has it, it is newer than this program, or cannot be had.
+pub fn open(url: &StoreUrl) -> Result<Opened, StoreError> {
+    match url {
+        StoreUrl::Sqlite(path) => {
+            let store = SqliteStore::open(path)?;
+            let history = store.history()?;
+            Ok(Opened { store: Box::new(store), history: Box::new(history) })
+        }
+        StoreUrl::Postgres(url) => {
+            let store = PostgresStore::open(url)?;
+            Ok(Opened { store: Box::new(store), history: Box::new(PostgresHistory::new(url)) })
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! PostgreSQL: one session that holds a lock, one transaction for each batch, full synchronisation.
+//!
+//! * [`link`] is a connection, and says which errors are a loss of the database and which are its refusal.
+//! * A commit that fails ends the session, whatever the reason. The next one takes the lock only after the server has
+//!   ended the old one, so that what is loaded then is what came of the commit.
+
+mod link;
+mod lock;
+mod read;
+mod schema;
+mod tables;
+mod tls;
+mod write;
+
+pub use read::PostgresHistory;
+pub(crate) use tables::PostgresTables;
+
+use crate::url::PostgresUrl;
+use crate::{Batch, BatchNumber, Loaded, Store, StoreError};
+use link::Link;
+use write::Statements;
+
+/// The writer's side.
+pub struct PostgresStore {
+    url: PostgresUrl,
+    session: Option<Session>,
+    /// What was claimed.
+    epoch: Option<u64>,
+}
+
+/// A connection that has the lock.
+struct Session {
+    link: Link,
+    statements: Statements,
+}
+
+impl PostgresStore {
+    /// Connects, makes the tables if there are none, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, another hostlerd has it, or it is newer than this program.
+    pub fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let mut store = Self { url: url.clone(), session: None, epoch: None };
+        store.session()?;
+        Ok(store)
+    }
+
+    fn session(&mut self) -> Result<&Session, StoreError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.connect()?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    fn connect(&self) -> Result<Session, StoreError> {
+        let link = Link::connect(&self.url)?;
+        match (lock::take(&link), self.epoch) {
+            // Somebody has the lock: our own last session which the server has not missed yet, or another hostlerd.
+            (Err(StoreError::Locked { store, holder }), Some(epoch)) => {
+                let (ours, found) = (BatchNumber { epoch, batch: 0 }, write::found(&link)?);
+                if found.epoch != epoch {
+                    return Err(StoreError::Superseded { ours, found });
+                }
+                let source = format!("it is locked{holder}").into();
+                return Err(StoreError::Unavailable { store, source });
+            }
+            (taken, _) => taken?,
+        }
+        schema::migrate(&link)?;
+        let statements = Statements::prepare(&link)?;
+        Ok(Session { link, statements })
+    }
+
+    /// Uses the session. It is not used again after an error.
+    fn with<T>(&mut self, work: impl FnOnce(&Session) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = work(self.session()?);
+        if done.is_err() {
+            self.session = None;
+        }
+        done
+    }
+}
+
+impl Store for PostgresStore {
+    fn claim(&mut self) -> Result<u64, StoreError> {
+        let epoch = self.with(|session| write::claim(&session.link))?;
+        self.epoch = Some(epoch);
+        Ok(epoch)
+    }
+
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        let had_session = self.session.is_some();
+        match self.with(|session| read::load(&session.link)) {
+            // It was lost while nobody used it.
+            Err(error) if error.is_unavailable() && had_session => {
+                self.with(|session| read::load(&session.link))
+            }
+            other => other,
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.with(|session| write::commit(&session.link, &session.statements, batch))
+    }
+}
