@@ -109,7 +109,10 @@ impl Controller {
 fn furnish(installation: &Installation, tenant: &Path, nodes: u32) -> anyhow::Result<()> {
     hostler(installation, &["tenant", "add", "ci", "--write", &tenant.to_string_lossy()])?;
     let (image, machines) = (installation.dir().join("image"), installation.dir().join("machines.toml"));
-    std::fs::write(&image, "what machines are provisioned with")?;
+    let mut disk = xtask::artefacts::partition_table();
+    // As far as its partition goes.
+    disk.resize(256 << 10, 0);
+    std::fs::write(&image, disk)?;
     hostler(
         installation,
         &["image", "add", "--name", "bench", "--arch", "x86_64", &image.to_string_lossy()],
