@@ -240,6 +240,13 @@ impl World {
         &self.index
     }
 
+    /// The nodes of this kind, the least recently used first.
+    pub(crate) fn by_last_use(&self, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
+        let mut nodes: Vec<_> = self.nodes.values().filter(|n| kind(n)).collect();
+        nodes.sort_by_key(|n| (n.since, n.id));
+        nodes
+    }
+
     pub(crate) fn put_node(&mut self, node: Node) {
         self.reindex_node(&node);
         self.nodes.insert(node.id, node);

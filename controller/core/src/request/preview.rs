@@ -43,7 +43,7 @@ pub struct RolePreview {
 #[must_use]
 pub fn preview(world: &World, spec: &LeaseSpec) -> Preview {
     let request = Request::new(world, spec);
-    let free = by_last_use(world, Node::is_free);
+    let free = world.by_last_use(Node::is_free);
     let group = request.search(&free);
     let never = satisfiable(world, spec).err();
     let fits_now = matches!(group, Ok(Some(_)));
@@ -64,7 +64,7 @@ pub fn preview(world: &World, spec: &LeaseSpec) -> Preview {
 }
 
 fn role(world: &World, want: &Want<'_>, gets: Vec<String>) -> RolePreview {
-    let usable = by_last_use(world, |node| node.in_service() && want.image_on(node).is_some());
+    let usable = world.by_last_use(|node| node.in_service() && want.image_on(node).is_some());
     let (free, busy): (Vec<_>, Vec<_>) = usable.into_iter().partition(|node| node.is_free());
     let name = |node: &Node| node.spec.name.clone();
     RolePreview {
@@ -97,10 +97,4 @@ fn waits_for(request: &Request<'_>, roles: &[RolePreview]) -> String {
 
 fn occupation(node: &Node) -> &'static str {
     if node.holds.is_empty() { node.state.name().as_str() } else { "held" }
-}
-
-fn by_last_use(world: &World, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
-    let mut nodes: Vec<_> = world.nodes.values().filter(|n| kind(n)).collect();
-    nodes.sort_by_key(|n| (n.since, n.id));
-    nodes
 }

@@ -12,7 +12,7 @@ use crate::world::World;
 pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
     let image = world.images.get(failed.image);
-    by_last_use(world, Node::is_free).into_iter().find_map(|node| {
+    world.by_last_use(Node::is_free).into_iter().find_map(|node| {
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
         if !admits(world, &lease.spec, lease.group(), failed, node) {
             return None;
@@ -21,11 +21,4 @@ pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Ass
         let image = same.or_else(|| want.image_on(node))?;
         Some(Assigned { node: node.id, member: failed.member, image })
     })
-}
-
-/// The nodes of this kind, the least recently used first.
-pub(super) fn by_last_use(world: &World, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
-    let mut nodes: Vec<_> = world.nodes.values().filter(|n| kind(n)).collect();
-    nodes.sort_by_key(|n| (n.since, n.id));
-    nodes
 }

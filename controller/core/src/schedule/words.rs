@@ -1,6 +1,5 @@
-//! What people are told: what a lease waits for, and why a request can never be met.
+//! What people are told of a lease that waits.
 
-use super::choice::by_last_use;
 use crate::lease::Lease;
 use crate::node::Node;
 use crate::request::{Request, Want, describe};
@@ -23,7 +22,7 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         None | Some(0) => String::new(),
         Some(earlier) => format!("{earlier} asked earlier; "),
     };
-    let free = by_last_use(world, Node::is_free);
+    let free = world.by_last_use(Node::is_free);
     if !shortages.is_empty() {
         format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
     } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {

@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
 
+/// Of deadlines that make others pass; more are left to the next tick.
+const ROUNDS: usize = 8;
+
 impl World {
     /// The moment of the next thing that time alone brings about.
     #[must_use]
@@ -25,9 +28,12 @@ impl World {
 
     pub(super) fn on_tick(&mut self) -> Result {
         let now = self.meta.now;
-        // What happens to a lease or a machine may end an incident, and that may let others of its pool be overdue. More
-        // rounds than these are left to the next tick.
-        let _settled = (0..8).any(|_| !self.pass_deadlines(now));
+        // What happens to a lease or a machine may end an incident, and that may let others of its pool be overdue.
+        for _ in 0..ROUNDS {
+            if !self.pass_deadlines(now) {
+                break;
+            }
+        }
         let late: Vec<_> = self.index().promised().take_while(|(latest, _)| *latest < now).collect();
         for (_, lease) in late {
             self.break_promise(lease);

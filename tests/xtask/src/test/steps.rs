@@ -34,7 +34,7 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         fleet.env("HOSTLER_FULL", "true");
         lab.env("HOSTLER_FULL", "true");
     }
-    let elsewhere = ["hostler-e2e", "hostler-bench", "hostler-lab", "hostler-store"];
+    let elsewhere = ["hostler-e2e", "hostler-lab", "hostler-store"];
     let exclude = elsewhere.map(|package| ["--exclude", package]).concat();
     let database = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-store"]);
     vec![
