@@ -8,11 +8,35 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Table<K, V> {
     rows: BTreeMap<K, V>,
     touched: BTreeSet<K>,
+    news: News<K>,
+}
+
+/// The rows that were changed or put in place since somebody last looked.
+#[derive(Clone, Debug)]
+pub(crate) enum News<K> {
+    /// Any of them.
+    All,
+    /// These.
+    Of(BTreeSet<K>),
+}
+
+/// Of more than so many rows it is not remembered which: looking at all is no more work then.
+const MOST_NEWS: usize = 4096;
+
+impl<K: Ord> News<K> {
+    fn add(&mut self, key: K) {
+        if let Self::Of(keys) = self {
+            keys.insert(key);
+            if keys.len() > MOST_NEWS {
+                *self = Self::All;
+            }
+        }
+    }
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), touched: BTreeSet::new() }
+        Self { rows: BTreeMap::new(), touched: BTreeSet::new(), news: News::All }
     }
 }
 
@@ -45,6 +69,7 @@ impl<K: Ord + Copy, V> Table<K, V> {
         let row = self.rows.get_mut(&key);
         if row.is_some() {
             self.touched.insert(key);
+            self.news.add(key);
         }
         row
     }
@@ -52,12 +77,14 @@ impl<K: Ord + Copy, V> Table<K, V> {
     pub(crate) fn insert(&mut self, key: K, row: V) {
         self.rows.insert(key, row);
         self.touched.insert(key);
+        self.news.add(key);
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
         let row = self.rows.remove(&key);
         if row.is_some() {
             self.touched.insert(key);
+            self.news.add(key);
         }
         row
     }
@@ -65,16 +92,23 @@ impl<K: Ord + Copy, V> Table<K, V> {
     /// Puts a stored row in place: it does not count as touched.
     pub(crate) fn restore(&mut self, key: K, row: V) {
         self.rows.insert(key, row);
+        self.news.add(key);
     }
 
     /// Takes away a row that is gone from the store.
     pub(crate) fn forget(&mut self, key: K) -> Option<V> {
+        self.news.add(key);
         self.rows.remove(&key)
     }
 
     /// The ids touched since the last call.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<K> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// What is new since the last call.
+    pub(crate) const fn take_news(&mut self) -> News<K> {
+        std::mem::replace(&mut self.news, News::Of(BTreeSet::new()))
     }
 }
 

@@ -8,7 +8,8 @@ use crate::index::Index;
 use crate::lease::Lease;
 use crate::node::{Bmc, Node};
 use crate::run::Run;
-use crate::table::Table;
+use crate::schedule::{Scene, Stale};
+use crate::table::{News, Table};
 use crate::time::{Timestamp, Timing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub struct World {
     pub runs: Table<RunId, Run>,
     #[serde(skip)]
     index: Index,
+    /// What the scheduler was told of all this.
+    #[serde(skip)]
+    scene: Scene,
     #[serde(skip)]
     events: Vec<Event>,
     #[serde(skip)]
@@ -238,6 +242,21 @@ impl World {
 
     pub(crate) const fn index(&self) -> &Index {
         &self.index
+    }
+
+    /// Asks the scheduler, which is told before what has changed since it was asked last.
+    pub(crate) fn ask_scheduler<R>(&mut self, ask: impl FnOnce(&mut Scene, &Self) -> R) -> R {
+        let stale = Stale {
+            nodes: self.nodes.take_news(),
+            leases: self.leases.take_news(),
+            tenants: self.tenants.take_news(),
+            images: !matches!(self.images.take_news(), News::Of(images) if images.is_empty()),
+        };
+        let mut scene = std::mem::take(&mut self.scene);
+        scene.refresh(self, stale);
+        let answer = ask(&mut scene, self);
+        self.scene = scene;
+        answer
     }
 
     /// The nodes of this kind, the least recently used first.

@@ -49,6 +49,13 @@ impl Attribute {
         registered.is_some() || matches!(self, Self::Label(_))
     }
 
+    /// The value of an attribute of which a machine has one; none if it is not known.
+    pub(crate) fn value<'a>(&self, node: &'a Node) -> Option<Fact<'a>> {
+        let mut value = None;
+        self.look_at(node, &mut |fact| value = Some(fact));
+        value
+    }
+
     fn measured<'a>(&self, inventory: &'a Inventory, see: &mut dyn FnMut(Fact<'a>)) -> bool {
         let number = |number: u64| (number > 0).then_some(Fact::Number(number));
         let text = |text: &'a String| (!text.is_empty()).then_some(Fact::Text(text));

@@ -46,9 +46,7 @@ impl Grouping {
     /// What the machine is compared by; none if that is not known.
     #[must_use]
     pub fn key<'a>(&self, node: &'a Node) -> Option<Fact<'a>> {
-        let mut key = None;
-        self.attribute.look_at(node, &mut |fact| key = Some(fact));
-        key
+        self.attribute.value(node)
     }
 }
 

@@ -7,7 +7,8 @@ use super::matching::Matching;
 use super::scope::{Fits, Scope};
 use crate::constraint::Likeness;
 use crate::node::Node;
-use std::cell::Cell;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Comparisons of a member with a node until a search is given up. Nobody else is served meanwhile.
 const MAX_WORK: usize = 50_000_000;
@@ -37,7 +38,29 @@ pub(crate) struct Search {
     same: Vec<Scope>,
     pub(super) different: Vec<Scope>,
     /// What may still be compared.
-    budget: Cell<usize>,
+    budget: Budget,
+}
+
+/// Comparisons that are left. What is looked at is shared with those who read; each search has a budget of its own.
+#[derive(Debug)]
+struct Budget(AtomicUsize);
+
+impl Clone for Budget {
+    fn clone(&self) -> Self {
+        Self::new(self.0.load(Relaxed))
+    }
+}
+
+impl Budget {
+    const fn new(work: usize) -> Self {
+        Self(AtomicUsize::new(work))
+    }
+
+    fn spend(&self, work: usize) -> Result<(), GaveUp> {
+        let left = self.0.load(Relaxed).checked_sub(work).ok_or(GaveUp)?;
+        self.0.store(left, Relaxed);
+        Ok(())
+    }
 }
 
 impl Search {
@@ -58,7 +81,7 @@ impl Search {
             fits,
             same,
             different,
-            budget: Cell::new(MAX_WORK),
+            budget: Budget::new(MAX_WORK),
         }
     }
 
@@ -71,7 +94,7 @@ impl Search {
             fits: self.fits.iter().map(|fits| nodes.iter().map(|node| fits[*node]).collect()).collect(),
             same: scopes(&self.same),
             different: scopes(&self.different),
-            budget: Cell::new(QUICK_WORK),
+            budget: Budget::new(QUICK_WORK),
         }
     }
 
@@ -148,13 +171,7 @@ impl Search {
 
     /// Counts so many comparisons.
     pub(super) fn spend(&self, work: usize) -> Result<(), GaveUp> {
-        match self.budget.get().checked_sub(work) {
-            Some(left) => {
-                self.budget.set(left);
-                Ok(())
-            }
-            None => Err(GaveUp),
-        }
+        self.budget.spend(work)
     }
 }
 

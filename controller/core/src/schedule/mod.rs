@@ -8,12 +8,16 @@
 //! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `promise` what was promised,
 //!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Past`]
 //!   how long a tenant's leases took.
-//! * `scene` shows it the world. `choice` is about nodes, `words` about what people are told.
+//! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them. `choice`
+//!   is about nodes, `words` about what people are told.
 //!
-//! Everything is worked out anew from the rows and the time, so that a restart changes no decision.
+//! What it is shown follows from the rows and the time alone, so that a restart changes no decision.
 
 mod choice;
 mod forecast;
+mod kinds;
+mod machines;
+mod pace;
 mod pass;
 mod past;
 mod plan;
@@ -29,9 +33,10 @@ pub use crate::request::satisfiable;
 pub use choice::substitute;
 pub use past::{Length, Past, PastRun, Usual};
 pub use plan::{Decision, forecast, plan};
-pub(crate) use plan::{lasting, promise};
+pub(crate) use plan::{decide, lasting, promise};
 pub use profile::Profile;
 pub use promise::{Planned, Promise};
+pub(crate) use scene::{Scene, Stale};
 pub use scheduler::{Passed, Policy, Scheduler, Spans, Standing, Start, Waiting};
 pub use shape::{Class, Shape, Share, Slot};
 pub(crate) use words::{asks_for, why_waiting};

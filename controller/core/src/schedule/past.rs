@@ -44,7 +44,8 @@ pub struct Length {
     pub guard_ms: u64,
 }
 
-/// What leases usually take, whoever has them.
+/// What leases usually take, whoever has them: a logarithm, rounded to halves. It is what is supposed of those of whom
+/// nothing better is known, and not worth looking at everybody anew with each lease that ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usual(Option<f64>);
 
@@ -54,7 +55,7 @@ impl Usual {
     pub fn of<'a>(pasts: impl Iterator<Item = &'a Past>) -> Self {
         let latest = pasts.filter_map(|past| past.0.last()).map(log_of);
         let (sum, count) = latest.fold((0.0, 0.0), |(sum, count), log| (sum + log, count + 1.0));
-        Self((count > 0.0).then(|| sum / count))
+        Self((count > 0.0).then(|| (2.0 * sum / count).round() / 2.0))
     }
 }
 
@@ -179,8 +180,8 @@ mod tests {
         let known = Past::default().length(100 * MINUTE, 1, 0.95, usual);
         assert_eq!(
             minutes(known),
-            (10, 100),
-            "the mean of 5 and 20 by their logarithms; what others did is no bound"
+            (9, 100),
+            "about the mean of 5 and 20 by their logarithms; what others did is no bound"
         );
     }
 

@@ -5,7 +5,6 @@ use super::scene::Scene;
 use super::scheduler::Policy;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::lease::{Assigned, Lease, LeaseSpec, LeaseState};
-use crate::node::Node;
 use crate::request::Request;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -37,14 +36,15 @@ pub enum Decision {
 }
 
 /// Decides for the queued leases, as long as there are free nodes to decide about; those that are not mentioned wait as
-/// before.
+/// before. A world decides by itself with each input; this is the same without what it remembers.
 #[must_use]
 pub fn plan(world: &World, now: Timestamp) -> Vec<Decision> {
-    if world.index().queue().next().is_none() || !world.nodes.values().any(Node::is_free) {
-        return Vec::new();
-    }
-    let mut scene = Scene::whole(world, now);
-    let passed = scene.scheduler.pass(now.0);
+    decide(&mut Scene::of(world), world, now)
+}
+
+/// The same with a scene that is up to date.
+pub(crate) fn decide(scene: &mut Scene, world: &World, now: Timestamp) -> Vec<Decision> {
+    let passed = scene.pass(now);
     let starts = passed.starts.into_iter().filter_map(|start| {
         let lease = world.leases.get(LeaseId(start.lease))?;
         let nodes: Vec<_> = start.nodes.iter().filter_map(|id| world.nodes.get(NodeId(*id))).collect();
@@ -57,6 +57,7 @@ pub fn plan(world: &World, now: Timestamp) -> Vec<Decision> {
 
 /// What a request that comes now can be promised, and whose plans change with it.
 pub(crate) fn promise(
+    scene: &mut Scene,
     world: &World,
     tenant: TenantId,
     spec: &LeaseSpec,
@@ -65,22 +66,21 @@ pub(crate) fn promise(
     if world.index().promised().len() >= Policy::default().promises {
         return (None, Vec::new());
     }
-    let scene = Scene::promised(world, now, spec);
-    let Some((shape, spans)) = scene.request(tenant, spec) else { return (None, Vec::new()) };
-    let (promise, others) = scene.scheduler.promise(shape, spans, now.0);
+    let (promise, others) = scene.promise(world, tenant, spec, now);
     (promise, replanned(others).collect())
 }
 
 /// How long an active lease can last, at most until `asked`, so that nobody's promise breaks; and whose plans change with
 /// it. To the minute; its present end if nothing later can be had.
 pub(crate) fn lasting(
+    scene: &mut Scene,
     world: &World,
     lease: &Lease,
     asked: Timestamp,
     now: Timestamp,
 ) -> (Timestamp, Vec<Decision>) {
     let LeaseState::Active { expires, .. } = lease.state else { return (asked, Vec::new()) };
-    let keeping = |until| Scene::lasting(world, now, lease.id, until).scheduler.keeping(now.0);
+    let mut keeping = |until| scene.keeping(world, lease, until, now);
     if let Some(plans) = keeping(asked) {
         return (asked, replanned(plans).collect());
     }
@@ -102,8 +102,7 @@ pub fn forecast(world: &World) -> BTreeMap<LeaseId, Timestamp> {
     if world.index().queue().next().is_none() {
         return BTreeMap::new();
     }
-    let now = world.meta.now;
-    let starts = Scene::whole(world, now).scheduler.forecast(now.0, FORESEEN);
+    let starts = Scene::of(world).scheduler.forecast(world.meta.now.0, FORESEEN);
     starts.into_iter().map(|(lease, at)| (LeaseId(lease), Timestamp(at))).collect()
 }
 

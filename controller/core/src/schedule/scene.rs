@@ -1,289 +1,394 @@
 //! The world as the scheduler sees it: machines by class, leases by what they take and for how long.
+//!
+//! It is kept, and brought up to date by the rows that changed, since a look at ten thousand machines and leases for each
+//! decision would cost more than all else. It is the same as if it were made anew from the rows: a restart changes no
+//! decision.
 
+use super::kinds::Kinds;
+use super::machines::{Machines, Update};
+use super::pace::Pace;
 use super::past::{Length, Usual};
-use super::scheduler::{Policy, Scheduler, Spans, Standing, Waiting};
-use super::shape::{Class, Shape, Slot};
-use crate::constraint::{Fact, Grouping};
-use crate::ids::{LeaseId, TenantId};
-use crate::lease::{Lease, LeaseSpec, LeaseState, Member};
+use super::promise::Promise;
+use super::scheduler::{Passed, Policy, Scheduler, Spans, Standing, Waiting};
+use crate::ids::{LeaseId, NodeId, TenantId};
+use crate::lease::{Lease, LeaseSpec, LeaseState};
 use crate::node::{Node, NodeState};
-use crate::request::{Request, Search, Want};
+use crate::table::News;
 use crate::time::Timestamp;
 use crate::world::World;
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What a deployment and a cleaning take until enough of them were seen, in milliseconds.
-const USUAL_MS: u64 = 600_000;
-
-/// Fewer deployments or cleanings than this say nothing.
-const ENOUGH: usize = 5;
-
-/// What decides which machines a request can have.
-type Asked<'a> = (&'a [Member], &'a [Grouping]);
-
-fn asked(spec: &LeaseSpec) -> Asked<'_> {
-    (&spec.members, &spec.groupings)
-}
-
-/// The scheduler, fed with a world.
-pub(super) struct Scene<'a> {
-    world: &'a World,
+/// The scheduler, and what it was last told.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
     pub(super) scheduler: Scheduler,
-    shapes: HashMap<Asked<'a>, (usize, Pace)>,
+    kinds: Kinds,
+    machines: Machines,
+    /// Those that wait or have machines.
+    open: BTreeMap<LeaseId, Open>,
+    /// The open leases of each tenant.
+    tenants: BTreeMap<TenantId, BTreeSet<LeaseId>>,
     usual: Usual,
-    lengths: RefCell<HashMap<(TenantId, u64, u32), Length>>,
-    /// A lease that is looked at as if it ended then.
-    lasting: Option<(LeaseId, Timestamp)>,
+    /// Of each kind of request, by its number.
+    paces: Vec<Pace>,
+    /// The kind of a request that may come, until it is known whether it did.
+    coming: Option<usize>,
+    /// What the scheduler was told on its own word: that these start.
+    started: (BTreeSet<LeaseId>, BTreeSet<NodeId>),
 }
 
-/// What deployments and cleanings take, in milliseconds: nine of ten took no longer.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pace {
-    deploy: u64,
-    clean: u64,
+/// A lease as it was last seen.
+#[derive(Clone, Debug)]
+struct Open {
+    tenant: TenantId,
+    /// Where it waits.
+    place: Option<Place>,
 }
 
-impl<'a> Scene<'a> {
-    /// With everybody who waits.
-    pub(super) fn whole(world: &'a World, now: Timestamp) -> Self {
-        Self::new(world, now, world.index().queue(), None, None)
-    }
+/// A place in a queue of the scheduler.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    kind: usize,
+    submitted: u64,
+}
 
-    /// With those only who were promised something, and the shape of one who comes.
-    pub(super) fn promised(world: &'a World, now: Timestamp, coming: &'a LeaseSpec) -> Self {
-        Self::new(world, now, world.index().promised().map(|(_, id)| id), Some(coming), None)
-    }
+/// Which rows are not as they were.
+#[derive(Debug)]
+pub(crate) struct Stale {
+    pub(crate) nodes: News<NodeId>,
+    pub(crate) leases: News<LeaseId>,
+    pub(crate) tenants: News<TenantId>,
+    /// Images decide who can have which machine.
+    pub(crate) images: bool,
+}
 
-    /// With those only who were promised something, as if an active lease lasted until then.
-    pub(super) fn lasting(world: &'a World, now: Timestamp, lease: LeaseId, until: Timestamp) -> Self {
-        Self::new(world, now, world.index().promised().map(|(_, id)| id), None, Some((lease, until)))
-    }
+/// What has to be told to the scheduler.
+#[derive(Default)]
+struct Work {
+    /// The classes of machines have to be made anew.
+    sort: bool,
+    /// What these kinds of requests take is not known yet.
+    shapes: BTreeSet<usize>,
+    /// Of all machines it has to be said anew what they do, and of all requests how long they take.
+    paces: bool,
+    nodes: BTreeSet<NodeId>,
+    /// Those who wait and whose length is to be expected anew.
+    lengths: BTreeSet<LeaseId>,
+}
 
-    fn new(
-        world: &'a World,
-        now: Timestamp,
-        leases: impl Iterator<Item = LeaseId>,
-        coming: Option<&'a LeaseSpec>,
-        lasting: Option<(LeaseId, Timestamp)>,
-    ) -> Self {
-        let scheduler = Scheduler::new(Policy::default());
-        let usual = Usual::of(world.tenants.values().map(|tenant| &tenant.past));
-        let (shapes, lengths) = (HashMap::new(), RefCell::default());
-        let mut scene = Self { world, scheduler, shapes, usual, lengths, lasting };
-        let queue = leases.filter_map(|id| world.leases.get(id));
-        let queue: Vec<_> = queue.filter(|lease| !lease.is_early()).collect();
-        let mut wants = Wants::default();
-        for spec in queue.iter().map(|lease| &lease.spec).chain(coming) {
-            wants.add(world, asked(spec));
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            scheduler: Scheduler::new(Policy::default()),
+            kinds: Kinds::default(),
+            machines: Machines::default(),
+            open: BTreeMap::new(),
+            tenants: BTreeMap::new(),
+            usual: Usual::default(),
+            paces: Vec::new(),
+            coming: None,
+            started: <(BTreeSet<LeaseId>, BTreeSet<NodeId>)>::default(),
         }
-        let alike = scene.add_machines(&wants, now);
-        for request in &wants.requests {
-            scene.add_shape(&wants, *request, &alike);
-        }
-        for lease in queue {
-            scene.enqueue(lease);
-        }
+    }
+}
+
+impl Scene {
+    /// Made anew.
+    pub(super) fn of(world: &World) -> Self {
+        let mut scene = Self::default();
+        scene.make_anew(world);
         scene
     }
 
-    /// What a request takes, and for how long.
-    pub(super) fn request(&self, tenant: TenantId, spec: &LeaseSpec) -> Option<(usize, Spans)> {
-        let (shape, pace) = self.shapes.get(&asked(spec))?;
-        let length = self.length(tenant, spec);
-        let span = |run: u64| pace.deploy + run + pace.clean;
-        let spans = Spans {
-            expect: span(length.expect_ms),
-            guard: span(length.guard_ms),
-            limit: span(spec.duration_ms),
+    /// Brings it up to date.
+    pub(crate) fn refresh(&mut self, world: &World, stale: Stale) {
+        let Stale { nodes: News::Of(nodes), leases: News::Of(leases), tenants: News::Of(tenants), images } =
+            stale
+        else {
+            *self = Self::of(world);
+            return;
         };
-        Some((*shape, spans))
-    }
-
-    fn enqueue(&mut self, lease: &'a Lease) {
-        if let Some((shape, spans)) = self.request(lease.tenant, &lease.spec) {
-            let (id, submitted, promise) = (lease.id.0, lease.waits_from().0, lease.promise);
-            self.scheduler.enqueue(Waiting { id, shape, submitted, spans, factor: 1.0, promise });
+        let (started, taken) = std::mem::take(&mut self.started);
+        let mut work = Work { sort: images, nodes: &nodes | &taken, ..Work::default() };
+        for id in &leases | &started {
+            self.look_at_lease(world, id, &mut work);
         }
-    }
-
-    fn length(&self, tenant: TenantId, spec: &LeaseSpec) -> Length {
-        let hosts = spec.hosts();
-        let key = (tenant, spec.duration_ms, hosts);
-        *self.lengths.borrow_mut().entry(key).or_insert_with(|| {
-            let quantile = Policy::default().quantile;
-            let past = self.world.tenants.get(tenant).map(|tenant| &tenant.past);
-            past.map(|past| past.length(spec.duration_ms, hosts, quantile, self.usual)).unwrap_or_default()
-        })
-    }
-
-    /// Machines are alike if the same members of the same requests could have them, and if they are alike in whatever
-    /// is compared.
-    fn add_machines(&mut self, wants: &Wants<'a>, now: Timestamp) -> Vec<Alike<'a>> {
-        let mut machines: Vec<(Mark<'a>, Vec<&'a Node>)> = Vec::new();
-        let mut classes: BTreeMap<Mark<'a>, Class> = BTreeMap::new();
-        for node in self.world.nodes.values().filter(|n| n.in_service()) {
-            let mark = wants.mark(node);
-            if mark.wanted() > 0 {
-                let class = *classes.entry(mark.clone()).or_insert_with(|| {
-                    machines.push((mark, Vec::new()));
-                    self.scheduler.add_class()
-                });
-                machines[class].1.push(node);
-            }
+        if let Some(kind) = self.coming.take() {
+            work.sort |= self.kinds.remove(kind).marks;
         }
-        let mut alike = Vec::new();
-        for (class, (mark, nodes)) in machines.into_iter().enumerate() {
-            let pace = Pace::of(&nodes);
-            for node in &nodes {
-                self.scheduler.set_node(node.id.0, class, self.standing(node, pace, now));
-            }
-            alike.extend(nodes.first().map(|example| Alike { mark, pace, example }));
+        self.look_at_tenants(world, &tenants, &mut work);
+        self.carry_out(world, work);
+    }
+
+    fn make_anew(&mut self, world: &World) {
+        let mut work = Work { sort: true, ..Work::default() };
+        self.usual = usual(world);
+        for lease in world.leases.values() {
+            self.look_at_lease(world, lease.id, &mut work);
         }
-        alike
+        self.carry_out(world, work);
     }
 
-    fn add_shape(&mut self, wants: &Wants<'a>, (members, groupings): Asked<'a>, alike: &[Alike<'a>]) {
-        let slots = members.iter().map(|member| {
-            let mut classes = wants.classes(member, alike);
-            // First those that the fewest others could use.
-            classes.sort_by_key(|class| (alike[*class].mark.wanted(), *class));
-            Slot { count: member.count, most: member.most(), classes }
-        });
-        let slots: Vec<_> = slots.collect();
-        let paces = slots.iter().flat_map(|slot| &slot.classes).map(|class| alike[*class].pace);
-        let pace = paces.fold(Pace::default(), Pace::slower);
-        let shape = if groupings.is_empty() {
-            Shape::new(slots)
-        } else {
-            let examples: Vec<_> = alike.iter().map(|alike| alike.example).collect();
-            Shape::together(slots, Search::new(&Request::of(self.world, members, groupings), &examples))
-        };
-        let shape = self.scheduler.add_shape(shape);
-        self.shapes.insert((members, groupings), (shape, pace));
-    }
-
-    fn standing(&self, node: &Node, pace: Pace, now: Timestamp) -> Standing {
-        if !node.holds.is_empty() {
-            return Standing::Away;
-        }
-        match &node.state {
-            NodeState::Ready { .. } => Standing::Free { since: node.since.0 },
-            NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. } => {
-                self.world.leases.get(*lease).map_or(Standing::Away, |lease| self.in_use(lease, pace, now))
-            }
-            NodeState::Cleaning { .. } | NodeState::Inspecting { .. } => {
-                let back = node.since.0 + pace.clean;
-                Standing::Busy { guard: back, limit: back }
-            }
-            NodeState::Registered | NodeState::Failed { .. } | NodeState::Retired => Standing::Away,
-        }
-    }
-
-    fn in_use(&self, lease: &Lease, pace: Pace, now: Timestamp) -> Standing {
-        let duration = lease.spec.duration_ms;
-        let (began, limit) = match &lease.state {
-            LeaseState::Deploying { since, .. } => (since.0 + pace.deploy, since.0 + pace.deploy + duration),
-            LeaseState::Active { since, expires, .. } => {
-                let lasting = self.lasting.filter(|(id, _)| *id == lease.id);
-                (since.0, lasting.map_or(*expires, |(_, until)| until).0)
-            }
-            _ => (now.0, now.0 + duration),
-        };
-        let guard = limit.min(began + self.length(lease.tenant, &lease.spec).guard_ms);
-        Standing::Busy { guard: guard + pace.clean, limit: limit + pace.clean }
-    }
-}
-
-/// Machines that are alike.
-struct Alike<'a> {
-    mark: Mark<'a>,
-    pace: Pace,
-    /// One of them.
-    example: &'a Node,
-}
-
-/// What tells machines apart.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Mark<'a> {
-    /// Which members could have them: a bit for each.
-    members: Vec<u64>,
-    /// What they are compared by.
-    compared: Vec<Option<Fact<'a>>>,
-}
-
-impl Mark<'_> {
-    /// How many different members could have them.
-    fn wanted(&self) -> u32 {
-        self.members.iter().map(|bits| bits.count_ones()).sum()
-    }
-}
-
-impl Pace {
-    fn of(nodes: &[&Node]) -> Self {
-        Self {
-            deploy: usually(nodes.iter().flat_map(|n| &n.took.deployed_ms)),
-            clean: usually(nodes.iter().flat_map(|n| &n.took.cleaned_ms)),
-        }
-    }
-
-    fn slower(self, other: Self) -> Self {
-        Self { deploy: self.deploy.max(other.deploy), clean: self.clean.max(other.clean) }
-    }
-}
-
-/// Nine of ten took no longer.
-fn usually<'a>(took: impl Iterator<Item = &'a u64>) -> u64 {
-    let mut took: Vec<_> = took.copied().collect();
-    if took.len() < ENOUGH {
-        return USUAL_MS;
-    }
-    took.sort_unstable();
-    took[(took.len() * 9).div_ceil(10) - 1]
-}
-
-/// The different requests of those who wait, and their different members. Many who wait want the same.
-#[derive(Default)]
-struct Wants<'a> {
-    requests: Vec<Asked<'a>>,
-    seen: HashSet<Asked<'a>>,
-    known: HashMap<&'a Member, usize>,
-    wants: Vec<Want<'a>>,
-    /// One for each attribute that machines are compared by.
-    compared: Vec<&'a Grouping>,
-}
-
-impl<'a> Wants<'a> {
-    fn add(&mut self, world: &'a World, (members, groupings): Asked<'a>) {
-        if !self.seen.insert((members, groupings)) {
+    fn look_at_lease(&mut self, world: &World, id: LeaseId, work: &mut Work) {
+        let lease = world.leases.get(id).filter(|lease| is_open(lease));
+        if self.still_waits(id, lease) {
             return;
         }
-        self.requests.push((members, groupings));
-        for member in members {
-            self.known.entry(member).or_insert_with(|| {
-                self.wants.push(Want::new(world, member));
-                self.wants.len() - 1
-            });
+        if let Some(known) = self.open.remove(&id) {
+            if let Some(leases) = self.tenants.get_mut(&known.tenant) {
+                leases.remove(&id);
+            }
+            if let Some(place) = known.place {
+                self.scheduler.withdraw(id.0, place.kind, place.submitted);
+                work.sort |= self.kinds.remove(place.kind).marks;
+            }
         }
-        for grouping in groupings {
-            if !self.compared.iter().any(|known| known.attribute == grouping.attribute) {
-                self.compared.push(grouping);
+        let Some(lease) = lease else { return };
+        work.nodes.extend(lease.group().iter().map(|assigned| assigned.node));
+        let place = lease.is_queued().then(|| self.enqueue(world, lease, work));
+        self.open.insert(id, Open { tenant: lease.tenant, place });
+        self.tenants.entry(lease.tenant).or_default().insert(id);
+    }
+
+    /// True if nothing has become of a lease that waits but for what it is promised, which is noted.
+    fn still_waits(&mut self, id: LeaseId, lease: Option<&Lease>) -> bool {
+        let place = self.open.get(&id).and_then(|open| open.place);
+        let (Some(place), Some(lease)) = (place, lease.filter(|lease| lease.is_queued())) else {
+            return false;
+        };
+        lease.waits_from().0 == place.submitted
+            && self.scheduler.set_promise(id.0, place.kind, place.submitted, lease.promise)
+    }
+
+    fn enqueue(&mut self, world: &World, lease: &Lease, work: &mut Work) -> Place {
+        let kind = self.add_kind(&lease.spec, work);
+        let place = Place { kind, submitted: lease.waits_from().0 };
+        let spans = self.spans(world, lease.tenant, &lease.spec, kind);
+        let (id, submitted, promise) = (lease.id.0, place.submitted, lease.promise);
+        self.scheduler.enqueue(Waiting { id, shape: kind, submitted, spans, factor: 1.0, promise });
+        place
+    }
+
+    fn add_kind(&mut self, spec: &LeaseSpec, work: &mut Work) -> usize {
+        let (kind, news) = self.kinds.add(spec);
+        if news.kind {
+            self.scheduler.add_queue(kind);
+            work.shapes.insert(kind);
+            work.sort |= news.marks;
+        }
+        kind
+    }
+
+    /// What a tenant's leases took says something new of those that are open. What is usual concerns everybody.
+    fn look_at_tenants(&mut self, world: &World, tenants: &BTreeSet<TenantId>, work: &mut Work) {
+        if tenants.is_empty() {
+            return;
+        }
+        let usual = usual(world);
+        let concerned: Vec<_> = if std::mem::replace(&mut self.usual, usual) == usual {
+            tenants.iter().filter_map(|tenant| self.tenants.get(tenant)).flatten().copied().collect()
+        } else {
+            self.open.keys().copied().collect()
+        };
+        for id in concerned {
+            match world.leases.get(id) {
+                Some(lease) if lease.is_queued() => _ = work.lengths.insert(id),
+                Some(lease) => work.nodes.extend(lease.group().iter().map(|assigned| assigned.node)),
+                None => {}
             }
         }
     }
 
-    fn mark(&self, node: &'a Node) -> Mark<'a> {
-        let mut members = vec![0; self.wants.len().div_ceil(64)];
-        for (bit, _) in self.wants.iter().enumerate().filter(|(_, want)| want.image_on(node).is_some()) {
-            members[bit / 64] |= 1 << (bit % 64);
+    fn carry_out(&mut self, world: &World, mut work: Work) {
+        if !work.sort && !work.nodes.is_empty() {
+            let wants = self.kinds.wants(world);
+            for id in &work.nodes {
+                match self.machines.update(&wants, *id, world.nodes.get(*id)) {
+                    Update::Itself => {}
+                    Update::Pace => work.paces = true,
+                    Update::Class => work.sort = true,
+                }
+            }
         }
-        let compared = self.compared.iter().map(|grouping| grouping.key(node)).collect();
-        Mark { members, compared }
+        if work.sort {
+            self.machines = Machines::sorted(world, &self.kinds);
+            self.scheduler.set_classes(self.machines.classes());
+            work.shapes = self.kinds.iter().map(|(kind, _)| kind).collect();
+        }
+        self.tell_shapes(world, &work.shapes);
+        if work.sort || work.paces || !work.shapes.is_empty() {
+            self.note_paces();
+        }
+        if work.sort || work.paces {
+            work.nodes = self.machines.ids().collect();
+        }
+        self.tell_standings(world, &work.nodes, None);
+        self.tell_lengths(world, &work.lengths);
     }
 
-    fn classes(&self, member: &Member, alike: &[Alike<'_>]) -> Vec<Class> {
-        let Some(bit) = self.known.get(member) else { return Vec::new() };
-        let has = |alike: &Alike<'_>| alike.mark.members[bit / 64] >> (bit % 64) & 1 == 1;
-        (0..alike.len()).filter(|class| has(&alike[*class])).collect()
+    /// Says what requests of these kinds take.
+    fn tell_shapes(&mut self, world: &World, kinds: &BTreeSet<usize>) {
+        let wants = self.kinds.wants(world);
+        for kind in kinds {
+            if let Some(asked) = self.kinds.get(*kind) {
+                self.scheduler.set_shape(*kind, self.machines.shape(world, &wants, asked));
+            }
+        }
     }
+
+    /// How long those who wait have their machines changes with what deployments and cleanings take.
+    fn note_paces(&mut self) {
+        for (kind, _) in self.kinds.iter() {
+            if self.paces.len() <= kind {
+                self.paces.resize(kind + 1, Pace::default());
+            }
+            let pace = self.machines.pace(self.scheduler.shape(kind));
+            let before = std::mem::replace(&mut self.paces[kind], pace);
+            if before != pace {
+                self.scheduler.change_overhead(kind, before.overhead_ms(), pace.overhead_ms());
+            }
+        }
+    }
+
+    /// Says what machines do; with `until`, as if the lease that has them lasted until then.
+    fn tell_standings(&mut self, world: &World, nodes: &BTreeSet<NodeId>, until: Option<Timestamp>) {
+        let mut lengths = Lengths::new(world, self.usual);
+        for id in nodes {
+            if let (Some((class, pace)), Some(node)) = (self.machines.class(*id), world.nodes.get(*id)) {
+                let standing = standing(node, pace, &mut lengths, until);
+                self.scheduler.set_node(id.0, class, standing);
+            }
+        }
+    }
+
+    fn tell_lengths(&mut self, world: &World, leases: &BTreeSet<LeaseId>) {
+        let mut lengths = Lengths::new(world, self.usual);
+        for id in leases {
+            let (Some(Open { place: Some(place), .. }), Some(lease)) =
+                (self.open.get(id), world.leases.get(*id))
+            else {
+                continue;
+            };
+            let pace = self.paces.get(place.kind).copied().unwrap_or_default();
+            let spans = spans(lengths.of(lease.tenant, &lease.spec), &lease.spec, pace);
+            self.scheduler.set_spans(id.0, place.kind, place.submitted, spans);
+        }
+    }
+
+    fn spans(&self, world: &World, tenant: TenantId, spec: &LeaseSpec, kind: usize) -> Spans {
+        let pace = self.paces.get(kind).copied().unwrap_or_default();
+        spans(Lengths::new(world, self.usual).of(tenant, spec), spec, pace)
+    }
+
+    /// Who starts now. Until their rows say so, nobody counts on it.
+    pub(super) fn pass(&mut self, now: Timestamp) -> Passed {
+        let passed = self.scheduler.pass(now.0);
+        for start in &passed.starts {
+            self.started.0.insert(LeaseId(start.lease));
+            self.started.1.extend(start.nodes.iter().copied().map(NodeId));
+        }
+        passed
+    }
+
+    /// What a request that comes now can be promised, and whose plans change with it.
+    pub(super) fn promise(
+        &mut self,
+        world: &World,
+        tenant: TenantId,
+        spec: &LeaseSpec,
+        now: Timestamp,
+    ) -> (Option<Promise>, Vec<(u32, Promise)>) {
+        let mut work = Work::default();
+        let kind = self.add_kind(spec, &mut work);
+        self.coming = Some(kind);
+        self.carry_out(world, work);
+        self.scheduler.promise(kind, self.spans(world, tenant, spec, kind), now.0)
+    }
+
+    /// Whose plans change so that all promises are kept if an active lease lasts until then; none if one would break.
+    pub(super) fn keeping(
+        &mut self,
+        world: &World,
+        lease: &Lease,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Vec<(u32, Promise)>> {
+        let group: BTreeSet<_> = lease.group().iter().map(|assigned| assigned.node).collect();
+        self.tell_standings(world, &group, Some(until));
+        let plans = self.scheduler.keeping(now.0);
+        self.tell_standings(world, &group, None);
+        plans
+    }
+}
+
+/// True if a lease waits or has machines.
+const fn is_open(lease: &Lease) -> bool {
+    match lease.state {
+        LeaseState::Queued { .. } => !lease.is_early(),
+        LeaseState::Deploying { .. } | LeaseState::Active { .. } => true,
+        LeaseState::Closing { .. } | LeaseState::Closed { .. } => false,
+    }
+}
+
+fn usual(world: &World) -> Usual {
+    Usual::of(world.tenants.values().map(|tenant| &tenant.past))
+}
+
+fn spans(length: Length, spec: &LeaseSpec, pace: Pace) -> Spans {
+    let span = |run: u64| run + pace.overhead_ms();
+    Spans { expect: span(length.expect_ms), guard: span(length.guard_ms), limit: span(spec.duration_ms) }
+}
+
+/// How long leases probably take, each kind worked out once.
+struct Lengths<'w> {
+    world: &'w World,
+    usual: Usual,
+    known: HashMap<(TenantId, u64, u32), Length>,
+}
+
+impl<'w> Lengths<'w> {
+    fn new(world: &'w World, usual: Usual) -> Self {
+        Self { world, usual, known: HashMap::new() }
+    }
+
+    fn of(&mut self, tenant: TenantId, spec: &LeaseSpec) -> Length {
+        let (limit, hosts) = (spec.duration_ms, spec.hosts());
+        *self.known.entry((tenant, limit, hosts)).or_insert_with(|| {
+            let past = self.world.tenants.get(tenant).map(|tenant| &tenant.past);
+            let quantile = Policy::default().quantile;
+            past.map(|past| past.length(limit, hosts, quantile, self.usual)).unwrap_or_default()
+        })
+    }
+}
+
+/// What a machine does. With `until`, as if the lease that has it lasted until then.
+fn standing(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
+    if !node.holds.is_empty() {
+        return Standing::Away;
+    }
+    match &node.state {
+        NodeState::Ready { .. } => Standing::Free { since: node.since.0 },
+        NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. } => {
+            let lease = lengths.world.leases.get(*lease);
+            lease.map_or(Standing::Away, |lease| in_use(lease, pace, lengths, until))
+        }
+        NodeState::Cleaning { .. } | NodeState::Inspecting { .. } => {
+            let back = node.since.0 + pace.clean_ms;
+            Standing::Busy { guard: back, limit: back }
+        }
+        NodeState::Registered | NodeState::Failed { .. } | NodeState::Retired => Standing::Away,
+    }
+}
+
+fn in_use(lease: &Lease, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
+    let (began, limit) = match &lease.state {
+        LeaseState::Deploying { since, .. } => {
+            let began = since.0 + pace.deploy_ms;
+            (began, began + lease.spec.duration_ms)
+        }
+        LeaseState::Active { since, expires, .. } => (since.0, until.unwrap_or(*expires).0),
+        _ => return Standing::Away,
+    };
+    let guard = limit.min(began + lengths.of(lease.tenant, &lease.spec).guard_ms);
+    Standing::Busy { guard: guard + pace.clean_ms, limit: limit + pace.clean_ms }
 }

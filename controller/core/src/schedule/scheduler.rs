@@ -154,12 +154,55 @@ impl Scheduler {
         self.counts.len() - 1
     }
 
+    /// Machines are told apart anew: there are so many classes, and no machine is known.
+    pub(super) fn set_classes(&mut self, count: usize) {
+        self.nodes.clear();
+        self.free = vec![BTreeSet::new(); count];
+        self.counts = vec![0; count];
+    }
+
     /// One more kind of group.
     pub fn add_shape(&mut self, shape: Shape) -> usize {
-        let size = f64::from(shape.hosts().max(1));
-        let weight = exp2(-self.policy.size_exponent * log2(size));
-        self.queues.push(Queue { shape, weight, waiting: Vec::new() });
-        self.queues.len() - 1
+        self.queues.push(Queue { shape, weight: 1.0, waiting: Vec::new() });
+        let last = self.queues.len() - 1;
+        self.weigh(last);
+        last
+    }
+
+    /// A queue of this number is there. What it takes is not known yet.
+    pub(super) fn add_queue(&mut self, number: usize) {
+        let nothing = || Queue { shape: Shape::new(Vec::new()), weight: 1.0, waiting: Vec::new() };
+        while self.queues.len() <= number {
+            self.queues.push(nothing());
+        }
+    }
+
+    /// What those of a queue take.
+    pub(super) fn shape(&self, queue: usize) -> &Shape {
+        &self.queues[queue].shape
+    }
+
+    /// What those of a queue take is told otherwise, since machines are.
+    pub(super) fn set_shape(&mut self, queue: usize, shape: Shape) {
+        self.queues[queue].shape = shape;
+        self.weigh(queue);
+    }
+
+    fn weigh(&mut self, queue: usize) {
+        let queue = &mut self.queues[queue];
+        let size = f64::from(queue.shape.hosts().max(1));
+        queue.weight = exp2(-self.policy.size_exponent * log2(size));
+    }
+
+    /// Everybody in a queue has machines for longer or shorter: what was counted for deployment and cleaning is another
+    /// time now.
+    pub(super) fn change_overhead(&mut self, queue: usize, before: u64, after: u64) {
+        for waiting in &mut self.queues[queue].waiting {
+            let Spans { expect, guard, limit } = &mut waiting.spans;
+            for span in [expect, guard, limit] {
+                *span = *span - before + after;
+            }
+        }
     }
 
     /// What is known of a machine, new or not.
@@ -197,6 +240,24 @@ impl Scheduler {
         if let Some(place) = self.position(lease, shape, submitted) {
             self.queues[shape].waiting.remove(place);
         }
+    }
+
+    /// What somebody who waits is promised now; false if nobody of this number waits there.
+    pub(super) fn set_promise(
+        &mut self,
+        lease: u32,
+        shape: usize,
+        submitted: u64,
+        promise: Option<Promise>,
+    ) -> bool {
+        let Some(waiting) = self.get_mut(lease, shape, submitted) else { return false };
+        waiting.promise = promise;
+        if promise.is_some() {
+            self.promised.insert(lease, (shape, submitted));
+        } else {
+            self.promised.remove(&lease);
+        }
+        true
     }
 
     /// What is now known of the length of somebody who waits.

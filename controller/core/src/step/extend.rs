@@ -6,7 +6,7 @@ use crate::event::Severity;
 use crate::ids::LeaseId;
 use crate::input::{Refusal, Reply};
 use crate::lease::{Lease, LeaseState};
-use crate::schedule::{self, Decision};
+use crate::schedule::{self, Decision, Scene};
 use crate::text::span;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -20,8 +20,8 @@ const MAX_TOTAL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl World {
     pub(super) fn on_extend(&mut self, id: LeaseId, key: String, wanted: MoreTime, author: String) -> Result {
-        let lease =
-            self.leases.get(id).ok_or_else(|| Refusal::NotFound(format!("there is no lease {id}")))?;
+        let missing = || Refusal::NotFound(format!("there is no lease {id}"));
+        let lease = self.leases.get(id).ok_or_else(missing)?;
         if let Some(known) = lease.course.extensions.iter().find(|e| e.key == key) {
             return if known.wanted == wanted {
                 Ok(Reply::Extended(known.grant.clone()))
@@ -38,7 +38,9 @@ impl World {
             return Err(Refusal::Conflict(text));
         }
         let at = self.meta.now;
-        let (grant, replanned) = decide(self, lease, wanted)?;
+        let (grant, replanned) = self.ask_scheduler(|scene, world| {
+            decide(scene, world, world.leases.get(id).ok_or_else(missing)?, wanted)
+        })?;
         let message = format!("lease {id} lasts until {}: extended by {author}", grant.until.utc());
         let message = grant.note.iter().fold(message, |message, note| format!("{message}; {note}"));
         self.change_lease(id, |l| {
@@ -56,6 +58,7 @@ impl World {
 
 /// How much more time an active lease gets, and whose plans change with it. Nobody's promise is broken for it.
 fn decide(
+    scene: &mut Scene,
     world: &World,
     lease: &Lease,
     wanted: MoreTime,
@@ -81,7 +84,7 @@ fn decide(
         return Err(Refusal::Invalid(text));
     }
     let most = asked.min(since.after(MAX_TOTAL));
-    let (until, replanned) = schedule::lasting(world, lease, most.max(expires), world.meta.now);
+    let (until, replanned) = schedule::lasting(scene, world, lease, most.max(expires), world.meta.now);
     let why = if until < most {
         "others that wait were promised to have its machines then"
     } else {

@@ -78,7 +78,7 @@ impl World {
         let course = Course { early, ..Course::default() };
         // Who begins later is promised something then.
         let (promise, replanned) = if early.is_none() {
-            schedule::promise(self, tenant, &spec, requested)
+            self.ask_scheduler(|scene, world| schedule::promise(scene, world, tenant, &spec, requested))
         } else {
             (None, Vec::new())
         };
@@ -94,8 +94,10 @@ impl World {
 
     /// The earliest start of a lease has come: from now on it waits, and is promised something.
     pub(super) fn begin_to_wait(&mut self, id: LeaseId) {
-        let Some(lease) = self.leases.get(id) else { return };
-        let (promise, replanned) = schedule::promise(self, lease.tenant, &lease.spec, self.meta.now);
+        let Some(Lease { tenant, spec, .. }) = self.leases.get(id).cloned() else { return };
+        let now = self.meta.now;
+        let (promise, replanned) =
+            self.ask_scheduler(|scene, world| schedule::promise(scene, world, tenant, &spec, now));
         self.change_lease(id, |l| {
             l.course.early = None;
             l.promise = promise;
@@ -119,7 +121,11 @@ impl World {
 
     /// Starts the groups that the scheduler chooses.
     pub(super) fn start_groups(&mut self) {
-        let decisions = schedule::plan(self, self.meta.now);
+        if self.index().queue().next().is_none() {
+            return;
+        }
+        let now = self.meta.now;
+        let decisions = self.ask_scheduler(|scene, world| schedule::decide(scene, world, now));
         self.carry_out(decisions);
     }
 

@@ -20,7 +20,7 @@ struct Args {
     /// Offered loads of the busiest architecture.
     #[arg(long, value_name = "L,..", value_delimiter = ',', default_values_t = [0.70, 0.85, 0.92])]
     load: Vec<f64>,
-    /// Also ten shaken workloads at each load: weeks change their places, and each lease comes up to an hour later.
+    /// Also ten shaken workloads at each load, in which each lease comes up to an hour later.
     #[arg(long)]
     full: bool,
     /// Only this scheduler, and not what others do.
@@ -54,5 +54,5 @@ fn run(args: &Args) -> anyhow::Result<()> {
         peers: !args.alone,
         nodes: args.nodes.clone(),
     };
-    figure::print(&schedule::run(&options))
+    figure::print(&schedule::run(&options)?)
 }

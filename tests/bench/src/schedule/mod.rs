@@ -2,8 +2,9 @@
 //!
 //! * [`workload`]: what is asked for. [`simulate`]: time passes. [`metrics`]: what came of it.
 //! * [`ours`]: the core's scheduler, as it is. [`peers`]: what others do, here only.
-//! * [`passes`]: what a pass costs.
+//! * [`passes`]: what a pass costs. [`decisions`]: what it costs with the world around it.
 
+pub mod decisions;
 pub mod metrics;
 pub mod ours;
 pub mod passes;
@@ -40,8 +41,10 @@ pub struct Options {
 }
 
 /// Lets the workload through at each load, with the limits as they are and with none to speak of.
-#[must_use]
-pub fn run(options: &Options) -> Vec<Figure> {
+///
+/// # Errors
+/// If the core refuses what it is measured with.
+pub fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (prefix, jobs) in [("", options.jobs.clone()), ("flat6h/", workload::flat(&options.jobs))] {
         for load in &options.loads {
@@ -56,8 +59,9 @@ pub fn run(options: &Options) -> Vec<Figure> {
     for nodes in &options.nodes {
         println!("passes with {nodes} nodes");
         figures.extend(passes::figures(BENCH, &options.jobs, *nodes));
+        figures.extend(decisions::figures(BENCH, &options.jobs, *nodes)?);
     }
-    figures
+    Ok(figures)
 }
 
 fn metrics(jobs: &[Job], discipline: &mut dyn Discipline) -> Metrics {

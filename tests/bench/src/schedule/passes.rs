@@ -10,7 +10,7 @@ use std::collections::BinaryHeap;
 use std::time::Instant;
 
 /// Groups that wait at any time.
-const WAITING: usize = 10_000;
+pub(super) const WAITING: usize = 10_000;
 
 /// Passes before anything is measured: everybody is in the middle of something then.
 const WARM_UP: usize = 2_000;
@@ -23,19 +23,20 @@ const MEASURED: usize = 20_000;
 #[must_use]
 pub fn figures(bench: &'static str, jobs: &[Job], machines: u32) -> Vec<Figure> {
     let [passes, requests] = measure(jobs, machines);
-    let figure = |what: &str, part: f64, unsorted: &[u64]| {
-        let mut times = unsorted.to_vec();
-        times.sort_unstable();
+    let passes = percentiles(bench, format!("nodes{machines}/pass"), &passes);
+    let requests = percentiles(bench, format!("nodes{machines}/request"), &requests);
+    passes.into_iter().chain(requests).collect()
+}
+
+/// The median and the 99th percentile of so many nanoseconds.
+pub(super) fn percentiles(bench: &'static str, what: String, unsorted: &[u64]) -> [Figure; 2] {
+    let mut times = unsorted.to_vec();
+    times.sort_unstable();
+    [("p50", 0.5), ("p99", 0.99)].map(|(name, part)| {
         let rank = ((part * times.len() as f64).ceil() as usize).clamp(1, times.len().max(1));
         let nanoseconds = times.get(rank - 1).copied().unwrap_or(0);
-        Figure::new(bench, format!("nodes{machines}/{what}"), nanoseconds as f64 / 1000.0, "us")
-    };
-    vec![
-        figure("pass_p50_us", 0.5, &passes),
-        figure("pass_p99_us", 0.99, &passes),
-        figure("request_p50_us", 0.5, &requests),
-        figure("request_p99_us", 0.99, &requests),
-    ]
+        Figure::new(bench, format!("{what}_{name}_us"), nanoseconds as f64 / 1000.0, "us")
+    })
 }
 
 /// Nanoseconds of each pass, and of each request.

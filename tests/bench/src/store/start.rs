@@ -127,7 +127,7 @@ fn ready(nodes: u32) -> anyhow::Result<World> {
     let mut world = World::new(Timing::default());
     let now = Timestamp(1_000_000);
     world.apply(now, Input::AddTenant { name: "ci".into() }).reply.context("the tenant was refused")?;
-    let nodes = (1..=nodes).map(node).collect();
+    let nodes = (1..=nodes).map(|number| node(number, Arch::X86_64)).collect();
     world
         .apply(now, Input::Apply { author: "bench".into(), nodes })
         .reply
@@ -141,12 +141,13 @@ fn ready(nodes: u32) -> anyhow::Result<World> {
     Ok(world)
 }
 
-fn node(number: u32) -> (NodeSpec, BmcSpec) {
+/// A machine of this number, and its BMC.
+pub(crate) fn node(number: u32, arch: Arch) -> (NodeSpec, BmcSpec) {
     let [_, a, b, c] = number.to_be_bytes();
     let spec = NodeSpec {
         name: format!("n{number}"),
-        arch: Arch::X86_64,
-        firmware: Firmware::Uefi,
+        arch,
+        firmware: if arch == Arch::Ppc64le { Firmware::OpenFirmware } else { Firmware::Uefi },
         pool: "default".into(),
         mac: Mac([2, 0, 0, a, b, c]),
         address: Ipv4Addr::new(127, 100 + a, b, c),
