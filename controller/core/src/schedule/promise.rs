@@ -48,16 +48,6 @@ struct Placed<'a> {
     start: Option<(u64, Vec<Share>)>,
 }
 
-impl Placed<'_> {
-    fn starts_at(&self, now: u64) -> bool {
-        self.start.as_ref().is_some_and(|(start, _)| *start == now)
-    }
-
-    fn wanted(self) -> Option<Wanted> {
-        Some(Wanted { waiting: self.waiting.clone(), shares: self.start?.1 })
-    }
-}
-
 impl Scheduler {
     /// True if some promise is kept by a plan of moments, which pass whether somebody starts or not.
     pub(super) fn has_moments(&self) -> bool {
@@ -113,7 +103,7 @@ impl Scheduler {
     pub(super) fn settle(&self, now: u64, wanted: Vec<Wanted>) -> Settled {
         let leaving: BTreeSet<_> = wanted.iter().map(|w| w.waiting.id).collect();
         let over = self.all_over(now);
-        let mut staying = self.in_planned_order(over, &leaving);
+        let staying = self.in_planned_order(over, &leaving);
         if staying.is_empty() {
             return Settled { starts: wanted, replanned: Vec::new() };
         }
@@ -124,43 +114,67 @@ impl Scheduler {
                 return Settled { starts: wanted, replanned: replanned(&placed, Planned::AfterAll) };
             }
         }
-        let mut profile = self.sure_profile(now);
-        for w in &wanted {
-            profile.book(&w.shares, now, now + w.waiting.spans.limit);
-        }
-        staying.sort_by_key(|(w, promise)| (promise.latest_ms, w.id));
-        let placed = self.place(&mut profile, &staying, |_| now);
-        if kept(&placed, 0) {
-            // Whom the plan itself starts now cannot wait for a better moment.
-            let (due, later): (Vec<_>, Vec<_>) = placed.into_iter().partition(|p| p.starts_at(now));
-            let starts = wanted.into_iter().chain(due.into_iter().filter_map(Placed::wanted)).collect();
-            return Settled { starts, replanned: replanned(&later, Planned::At) };
-        }
-        self.beside_the_plan(now)
+        self.as_far_as_kept(now, wanted)
     }
 
-    /// Whoever fits beside the plan as it stands starts; that is, at least those whom it starts now.
-    fn beside_the_plan(&self, now: u64) -> Settled {
-        let promised = self.in_planned_order(self.all_over(now), &BTreeSet::new());
-        let mut profile = self.sure_profile(now);
-        let mut placed = self.place(&mut profile, &promised, |_| now);
+    /// Lets those start one after the other, in the policy's order, with whom a plan still keeps all promises; then whoever
+    /// fits beside that plan: that is, at least those whom it starts now, who cannot wait for a better moment.
+    fn as_far_as_kept(&self, now: u64, wanted: Vec<Wanted>) -> Settled {
         let mut starts = Vec::new();
-        for waiting in self.candidates(now) {
-            let span = waiting.spans.limit;
-            let own = placed.iter().position(|p| p.waiting.id == waiting.id);
-            let booked = own.and_then(|own| placed[own].start.clone());
-            if let Some((start, shares)) = &booked {
-                profile.release(shares, *start, start.saturating_add(span));
+        for candidate in wanted {
+            starts.push(candidate);
+            if !kept(&self.plan_after(now, &starts, by_promise).1, 0) {
+                starts.pop();
             }
-            if let Some(shares) = profile.take(&self.queues[waiting.shape].shape, span, now) {
-                profile.book(&shares, now, now + span);
-                own.map(|own| placed.remove(own));
+        }
+        let order = if starts.is_empty() { by_plan } else { by_promise };
+        let (mut profile, mut placed) = self.plan_after(now, &starts, order);
+        let started: BTreeSet<_> = starts.iter().map(|w| w.waiting.id).collect();
+        for waiting in self.candidates(now).into_iter().filter(|w| !started.contains(&w.id)) {
+            if let Some(shares) = self.take_beside(&mut profile, &mut placed, waiting, now) {
                 starts.push(Wanted { waiting: waiting.clone(), shares });
-            } else if let Some((start, shares)) = &booked {
-                profile.book(shares, *start, start.saturating_add(span));
             }
         }
         Settled { starts, replanned: replanned(&placed, Planned::At) }
+    }
+
+    /// What somebody takes who starts now, if that moves nobody else in the plan.
+    fn take_beside(
+        &self,
+        profile: &mut Profile,
+        placed: &mut Vec<Placed<'_>>,
+        waiting: &Waiting,
+        now: u64,
+    ) -> Option<Vec<Share>> {
+        let span = waiting.spans.limit;
+        let own = placed.iter().position(|p| p.waiting.id == waiting.id);
+        let booked = own.and_then(|own| placed[own].start.clone());
+        if let Some((start, shares)) = &booked {
+            profile.release(shares, *start, start.saturating_add(span));
+        }
+        let taken = profile.take(&self.queues[waiting.shape].shape, span, now);
+        match (&taken, &booked) {
+            (Some(shares), _) => {
+                profile.book(shares, now, now + span);
+                own.map(|own| placed.remove(own));
+            }
+            (None, Some((start, shares))) => profile.book(shares, *start, start.saturating_add(span)),
+            (None, None) => {}
+        }
+        taken
+    }
+
+    /// A plan from limits for those who were promised something and stay, once these have started.
+    fn plan_after(&self, now: u64, starts: &[Wanted], order: Order) -> (Profile, Vec<Placed<'_>>) {
+        let leaving: BTreeSet<_> = starts.iter().map(|w| w.waiting.id).collect();
+        let mut staying = self.in_planned_order(self.all_over(now), &leaving);
+        order(&mut staying);
+        let mut profile = self.sure_profile(now);
+        for start in starts {
+            profile.book(&start.shares, now, now + start.waiting.spans.limit);
+        }
+        let placed = self.place(&mut profile, &staying, |_| now);
+        (profile, placed)
     }
 
     /// The lazy plan as it was stored; none if it is not lazy, or if the machines do not suffice for it any more.
@@ -239,6 +253,17 @@ impl Scheduler {
         }
     }
 }
+
+/// In which order those who were promised something are planned; they come in that of their planned starts.
+type Order = fn(&mut Vec<(&Waiting, Promise)>);
+
+/// Whoever must start first.
+fn by_promise(promised: &mut Vec<(&Waiting, Promise)>) {
+    promised.sort_by_key(|(waiting, promise)| (promise.latest_ms, waiting.id));
+}
+
+/// As before.
+fn by_plan(_: &mut Vec<(&Waiting, Promise)>) {}
 
 /// True if a plan that begins at `base` keeps all promises that hardware allows to keep.
 fn kept(placed: &[Placed<'_>], base: u64) -> bool {
