@@ -4,6 +4,7 @@ use crate::attempt::Purpose;
 use crate::hardware::Arch;
 use crate::ids::{ImageId, TenantId};
 use crate::schedule::Past;
+use crate::tenancy::{Allowance, Usage};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,12 @@ pub struct Tenant {
     /// How long its last leases took.
     #[serde(default)]
     pub past: Past,
+    /// What it may have.
+    #[serde(default)]
+    pub allowance: Allowance,
+    /// What it had.
+    #[serde(default)]
+    pub usage: Usage,
 }
 
 /// What nodes of one architecture are provisioned with.

@@ -2,6 +2,7 @@
 //! tell.
 
 use crate::lease::CloseReason;
+use crate::tenancy::Band;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ pub struct Terms {
     pub keepalive_ms: Option<u64>,
     /// If set, a lease on which a run failed is held for so long instead of ending, in milliseconds.
     pub hold_ms: Option<u64>,
+    /// How urgent it is.
+    pub priority: Band,
 }
 
 /// What happened to a lease on its way.

@@ -9,6 +9,7 @@ use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, RunId, TenantId};
 use crate::lease::LeaseSpec;
 use crate::node::{BmcSpec, DiskWipe, Inventory, NodeSpec};
 use crate::run::{RunSpec, TaskResult};
+use crate::tenancy::Setting;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -46,6 +47,15 @@ pub enum Input {
     AddTenant {
         /// Unique name.
         name: String,
+    },
+    /// An administrator says what a tenant may have.
+    SetTenant {
+        /// Who.
+        author: String,
+        /// Which tenant.
+        name: String,
+        /// What is set; the rest stays as it is.
+        settings: Vec<Setting>,
     },
     /// An image was stored.
     AddImage {

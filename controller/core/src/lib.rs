@@ -24,6 +24,7 @@ pub mod schedule;
 pub mod ssh;
 pub mod step;
 pub mod table;
+pub mod tenancy;
 mod text;
 pub mod time;
 pub mod world;

@@ -58,6 +58,9 @@ pub struct Meta {
     pub counters: Counters,
     /// Pools whose machines went silent together.
     pub incidents: BTreeMap<String, Timestamp>,
+    /// When it was last decided who starts. Quotas of machine time count as they stood then.
+    #[serde(default)]
+    pub planned: Timestamp,
 }
 
 /// The last number given out, of each kind.

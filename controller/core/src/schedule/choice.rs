@@ -1,9 +1,11 @@
 //! Which machines, where it does not matter to anybody else.
 
 use crate::catalogue::Image;
+use crate::hardware::Arch;
 use crate::lease::{Assigned, Lease};
 use crate::node::Node;
 use crate::request::{Want, admits, can_hold};
+use crate::tenancy::{Count, Standing};
 use crate::world::World;
 
 /// A free node that can take the place of `failed` in a group, and the image for it: the one that the group has, where
@@ -12,13 +14,26 @@ use crate::world::World;
 pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
     let image = world.images.get(failed.image);
+    let allowed = allowed_architectures(world, lease, failed);
     world.by_last_use(Node::is_free).into_iter().find_map(|node| {
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
-        if !admits(world, &lease.spec, lease.group(), failed, node) {
+        if !allowed.contains(&node.spec.arch) || !admits(world, &lease.spec, lease.group(), failed, node) {
             return None;
         }
         let same = image.filter(usable).map(|image| image.id);
         let image = same.or_else(|| want.image_on(node))?;
         Some(Assigned { node: node.id, member: failed.member, image })
     })
+}
+
+/// That of the failed node, and those of which the tenant's quota has room for one more.
+fn allowed_architectures(world: &World, lease: &Lease, failed: &Assigned) -> Vec<Arch> {
+    let arch = world.nodes.get(failed.node).map(|node| node.spec.arch);
+    let Some(tenant) = world.tenants.get(lease.tenant) else { return Arch::ALL.into() };
+    if tenant.allowance.machines_of.is_empty() {
+        return Arch::ALL.into();
+    }
+    let standing = Standing::of(world, tenant, world.meta.planned);
+    let has_room = |other: &Arch| standing.bar(&tenant.allowance, Count::exchanged_for(*other), 0).is_none();
+    Arch::ALL.into_iter().filter(|other| Some(*other) == arch || has_room(other)).collect()
 }

@@ -6,13 +6,17 @@ use std::collections::BTreeMap;
 impl Scheduler {
     /// When each of the first `most` who wait will start if nobody else comes, everybody takes as long as is likely, and
     /// the order stays as it is now. It may come sooner or later: those who come may go first, and those who run may be
-    /// done early. Whom the machines that come back do not suffice for is left out.
+    /// done early. Whoever is kept waiting by a quota, or by machines that do not come back, is left out.
     #[must_use]
     pub fn forecast(&self, now: u64, most: usize) -> BTreeMap<u32, u64> {
         let mut profile = super::profile::Profile::new(now, &self.counts, self.likely_returns(now));
         let mut starts = BTreeMap::new();
+        let returning = self.returning();
         for waiting in self.all_in_order(now).into_iter().take(most) {
             let shape = &self.queues[waiting.shape].shape;
+            if !self.budgets.allow(waiting, shape, &returning) {
+                continue;
+            }
             if let Some((start, shares)) = profile.earliest(shape, waiting.spans.guard, now) {
                 profile.book(&shares, start, start.saturating_add(waiting.spans.guard));
                 starts.insert(waiting.id, start);

@@ -1,6 +1,7 @@
 //! What those who wait ask for. Many ask for the same: each kind of request is one queue of the scheduler.
 
 use crate::constraint::{Attribute, Fact, Grouping};
+use crate::hardware::Arch;
 use crate::lease::{LeaseSpec, Member};
 use crate::node::Node;
 use crate::request::Want;
@@ -158,6 +159,8 @@ pub(super) struct Wants<'a> {
 /// What tells machines apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Mark {
+    /// Quotas tell architectures apart.
+    pub(super) arch: Arch,
     /// Which members could have them: a bit for each.
     members: Vec<u64>,
     /// What they are compared by.
@@ -189,7 +192,8 @@ impl Wants<'_> {
             members[bit / 64] |= 1 << (bit % 64);
         }
         let compared = self.kinds.compared.iter();
-        Mark { members, compared: compared.map(|(_, by)| by.value(node).map(Known::from)).collect() }
+        let compared = compared.map(|(_, by)| by.value(node).map(Known::from)).collect();
+        Mark { arch: node.spec.arch, members, compared }
     }
 
     /// True if the member could have machines of this mark.

@@ -3,6 +3,8 @@
 use super::kinds::{Asked, Kinds, Mark, Wants};
 use super::pace::{Pace, Paces};
 use super::shape::{Class, Shape, Slot};
+use super::tenants::{Capacity, capacity};
+use crate::hardware::Arch;
 use crate::ids::NodeId;
 use crate::node::{Node, Took};
 use crate::request::{Request, Search};
@@ -16,6 +18,7 @@ pub(super) struct Machines {
     classes: Vec<Alike>,
     /// Of machines that are of no use to anybody who waits.
     useless: BTreeMap<NodeId, Mark>,
+    capacity: Capacity,
 }
 
 /// A machine as it was last seen.
@@ -52,7 +55,7 @@ impl Machines {
     pub(super) fn sorted(world: &World, kinds: &Kinds) -> Self {
         let wants = kinds.wants(world);
         let mut known: HashMap<Mark, Class> = HashMap::new();
-        let mut sorted = Self::default();
+        let mut sorted = Self { capacity: capacity(world), ..Self::default() };
         for node in world.nodes.values().filter(|n| n.in_service()) {
             let mark = wants.mark(node);
             if mark.wanted() == 0 {
@@ -78,6 +81,16 @@ impl Machines {
     /// How many classes there are.
     pub(super) const fn classes(&self) -> usize {
         self.classes.len()
+    }
+
+    /// The machines in service of each architecture.
+    pub(super) const fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// The classes of an architecture.
+    pub(super) fn classes_of(&self, arch: Arch) -> Vec<Class> {
+        (0..self.classes.len()).filter(|class| self.classes[*class].mark.arch == arch).collect()
     }
 
     /// The class of a machine and what is usual there; none if nobody who waits could have it.

@@ -7,13 +7,15 @@
 //!
 //! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `promise` what was promised,
 //!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Past`]
-//!   how long a tenant's leases took.
-//! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them. `choice`
-//!   is about nodes, `words` about what people are told.
+//!   how long a tenant's leases took, [`Budget`] what its quota leaves.
+//! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, how
+//!   `tenants` stand to each other. `choice` is about nodes, `words` about what people are told.
 //!
 //! What it is shown follows from the rows and the time alone, so that a restart changes no decision.
 
+mod budget;
 mod choice;
+mod fair;
 mod forecast;
 mod kinds;
 mod machines;
@@ -27,16 +29,20 @@ mod promise;
 mod scene;
 mod scheduler;
 mod shape;
+mod tenants;
 mod words;
 
 pub use crate::request::satisfiable;
+pub use budget::{Budget, Cost};
 pub use choice::substitute;
 pub use past::{Length, Past, PastRun, Usual};
 pub use plan::{Decision, forecast, plan};
 pub(crate) use plan::{decide, lasting, promise};
+pub(crate) use power::exp2;
 pub use profile::Profile;
 pub use promise::{Planned, Promise};
 pub(crate) use scene::{Scene, Stale};
 pub use scheduler::{Passed, Policy, Scheduler, Spans, Standing, Start, Waiting};
 pub use shape::{Class, Shape, Share, Slot};
+pub use tenants::dominant_share;
 pub(crate) use words::{asks_for, why_waiting};

@@ -1,9 +1,10 @@
 //! One pass over the queue: who starts now.
 
+use super::budget::Budgets;
 use super::profile::Profile;
 use super::promise::Settled;
 use super::scheduler::{Passed, Queue, Scheduler, Waiting};
-use super::shape::{Shape, Share};
+use super::shape::Share;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -60,7 +61,7 @@ fn in_order<'a>(
     for queue in queues {
         let (old, new) = queue.waiting.split_at(scheduler.first_young(queue, now));
         aged.extend(old);
-        young.extend(new.iter().map(|w| (Rank::of(Scheduler::score(queue, w, now), w), w)));
+        young.extend(new.iter().map(|w| (Rank::of(scheduler.score(queue, w, now), w), w)));
     }
     aged.sort_unstable_by_key(|w| (w.submitted, w.id));
     young.sort_unstable_by_key(|(rank, _)| Reverse(*rank));
@@ -115,6 +116,8 @@ struct Selection<'a> {
     reserved: Vec<u64>,
     /// What is free from now on, with what is wanted and reserved; only where there is a reservation.
     profile: Option<Profile>,
+    /// What the tenants' quotas leave.
+    budgets: Budgets,
 }
 
 impl<'a> Selection<'a> {
@@ -123,7 +126,9 @@ impl<'a> Selection<'a> {
         let fits: Vec<_> =
             scheduler.queues.iter().map(|q| !q.waiting.is_empty() && q.shape.fits(&free)).collect();
         let open = fits.iter().filter(|fits| **fits).count();
-        Self { scheduler, now, free, fits, open, wanted: Vec::new(), reserved: Vec::new(), profile: None }
+        let budgets = scheduler.budgets.clone();
+        let (wanted, reserved) = (Vec::new(), Vec::new());
+        Self { scheduler, now, free, fits, open, wanted, reserved, profile: None, budgets }
     }
 
     fn aged(&mut self) {
@@ -160,13 +165,12 @@ impl<'a> Selection<'a> {
         let mut ranked = Vec::new();
         for (index, queue) in scheduler.queues.iter().enumerate().filter(|(index, _)| self.fits[*index]) {
             let young = &queue.waiting[scheduler.first_young(queue, self.now)..];
-            left[index] = young.len();
-            ranked.extend(
-                young.iter().map(|w| Candidate {
-                    rank: Rank::of(Scheduler::score(queue, w, self.now), w),
-                    waiting: w,
-                }),
-            );
+            let before = ranked.len();
+            ranked.extend(young.iter().filter(|w| self.budgets.afford(w)).map(|w| Candidate {
+                rank: Rank::of(scheduler.score(queue, w, self.now), w),
+                waiting: w,
+            }));
+            left[index] = ranked.len() - before;
         }
         let mut heap = BinaryHeap::from(ranked);
         while let Some(Candidate { waiting, .. }) = heap.pop() {
@@ -188,7 +192,9 @@ impl<'a> Selection<'a> {
         }
         let shape = &self.scheduler.queues[waiting.shape].shape;
         let until = self.now + waiting.spans.guard;
-        let Some(shares) = self.left_over(shape, until) else { return false };
+        let free = self.left_over(until);
+        let Some(shares) = self.budgets.take(waiting, shape, &free) else { return false };
+        self.budgets.spend(waiting, &shares);
         for (class, count) in &shares {
             self.free[*class] -= count;
         }
@@ -203,8 +209,8 @@ impl<'a> Selection<'a> {
         true
     }
 
-    /// What the group takes of what is free now and is not needed by a reservation that begins before `until`.
-    fn left_over(&self, shape: &Shape, until: u64) -> Option<Vec<Share>> {
+    /// What is free now and is not needed by a reservation that begins before `until`.
+    fn left_over(&self, until: u64) -> Vec<u32> {
         let mut free = self.free.clone();
         if let Some(profile) = &self.profile {
             for start in self.reserved.iter().filter(|start| **start < until) {
@@ -213,14 +219,17 @@ impl<'a> Selection<'a> {
                 }
             }
         }
-        shape.take_most(&free)
+        free
     }
 
-    /// Keeps the group's machines free from when they will be there. Whom no machines that come back can serve keeps
-    /// nobody waiting.
+    /// Keeps the group's machines free from when they will be there. Whom no machines that come back can serve, or whom
+    /// its own quota keeps waiting, keeps nobody else waiting.
     fn reserve(&mut self, waiting: &Waiting) {
         let (scheduler, now) = (self.scheduler, self.now);
         let shape = &scheduler.queues[waiting.shape].shape;
+        if !self.budgets.allow(waiting, shape, &scheduler.returning()) {
+            return;
+        }
         let mut profile = self.profile.take().unwrap_or_else(|| {
             let mut profile = Profile::new(now, &scheduler.counts, scheduler.likely_returns(now));
             for wanted in &self.wanted {

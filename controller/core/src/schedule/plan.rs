@@ -6,6 +6,7 @@ use super::scheduler::Policy;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::lease::{Assigned, Lease, LeaseSpec, LeaseState};
 use crate::request::Request;
+use crate::tenancy::{Demand, Standing};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub fn plan(world: &World, now: Timestamp) -> Vec<Decision> {
 
 /// The same with a scene that is up to date.
 pub(crate) fn decide(scene: &mut Scene, world: &World, now: Timestamp) -> Vec<Decision> {
+    scene.tell_tenants(world, now);
     let passed = scene.pass(now);
     let starts = passed.starts.into_iter().filter_map(|start| {
         let lease = world.leases.get(LeaseId(start.lease))?;
@@ -63,11 +65,20 @@ pub(crate) fn promise(
     spec: &LeaseSpec,
     now: Timestamp,
 ) -> (Option<Promise>, Vec<Decision>) {
-    if world.index().promised().len() >= Policy::default().promises {
+    if world.index().promised().len() >= Policy::default().promises || exceeds_quota(world, tenant, spec, now) {
         return (None, Vec::new());
     }
     let (promise, others) = scene.promise(world, tenant, spec, now);
     (promise, replanned(others).collect())
+}
+
+/// True if the tenant's own quota could keep the request waiting, whatever others do.
+fn exceeds_quota(world: &World, tenant: TenantId, spec: &LeaseSpec, now: Timestamp) -> bool {
+    world.tenants.get(tenant).filter(|tenant| tenant.allowance.has_quota()).is_some_and(|tenant| {
+        let demand = Demand::of(spec);
+        let standing = Standing::of(world, tenant, now);
+        standing.bar(&tenant.allowance, demand.at_worst, demand.node_ms).is_some()
+    })
 }
 
 /// How long an active lease can last, at most until `asked`, so that nobody's promise breaks; and whose plans change with
@@ -102,7 +113,9 @@ pub fn forecast(world: &World) -> BTreeMap<LeaseId, Timestamp> {
     if world.index().queue().next().is_none() {
         return BTreeMap::new();
     }
-    let starts = Scene::of(world).scheduler.forecast(world.meta.now.0, FORESEEN);
+    let (mut scene, now) = (Scene::of(world), world.meta.now);
+    scene.tell_tenants(world, now);
+    let starts = scene.scheduler.forecast(now.0, FORESEEN);
     starts.into_iter().map(|(lease, at)| (LeaseId(lease), Timestamp(at))).collect()
 }
 

@@ -16,7 +16,7 @@ pub(super) fn log2(x: f64) -> f64 {
 }
 
 /// Two to the power of `x`, which is less than a thousand either way.
-pub(super) fn exp2(x: f64) -> f64 {
+pub(crate) fn exp2(x: f64) -> f64 {
     let whole = x.floor();
     let rest = (x - whole) * LN_2;
     let series = (1..18_i32).rev().fold(1.0, |sum, k| 1.0 + sum * rest / f64::from(k));

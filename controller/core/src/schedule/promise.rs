@@ -7,6 +7,7 @@
 //! Groups that are placed in the order of their planned starts, each as early as it fits, start no later than planned:
 //! what was placed before them is over no later either. So a plan stays good while leases end early or go away.
 
+use super::budget::Budgets;
 use super::pass::Wanted;
 use super::profile::Profile;
 use super::scheduler::{Scheduler, Spans, Waiting};
@@ -130,8 +131,11 @@ impl Scheduler {
         let order = if starts.is_empty() { by_plan } else { by_promise };
         let (mut profile, mut placed) = self.plan_after(now, &starts, order);
         let started: BTreeSet<_> = starts.iter().map(|w| w.waiting.id).collect();
+        let mut budgets = self.budgets.clone();
+        starts.iter().for_each(|start| budgets.spend(&start.waiting, &start.shares));
         for waiting in self.candidates(now).into_iter().filter(|w| !started.contains(&w.id)) {
-            if let Some(shares) = self.take_beside(&mut profile, &mut placed, waiting, now) {
+            if let Some(shares) = self.take_beside(&mut profile, &mut placed, &budgets, waiting, now) {
+                budgets.spend(waiting, &shares);
                 starts.push(Wanted { waiting: waiting.clone(), shares });
             }
         }
@@ -143,6 +147,7 @@ impl Scheduler {
         &self,
         profile: &mut Profile,
         placed: &mut Vec<Placed<'_>>,
+        budgets: &Budgets,
         waiting: &Waiting,
         now: u64,
     ) -> Option<Vec<Share>> {
@@ -153,6 +158,7 @@ impl Scheduler {
             profile.release(shares, *start, start.saturating_add(span));
         }
         let taken = profile.take(&self.queues[waiting.shape].shape, span, now);
+        let taken = taken.filter(|shares| budgets.have(waiting, shares));
         match (&taken, &booked) {
             (Some(shares), _) => {
                 profile.book(shares, now, now + span);

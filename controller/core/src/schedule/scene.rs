@@ -4,16 +4,20 @@
 //! decision would cost more than all else. It is the same as if it were made anew from the rows: a restart changes no
 //! decision.
 
+use super::budget::Cost;
+use super::fair::MOST_AHEAD;
 use super::kinds::Kinds;
 use super::machines::{Machines, Update};
 use super::pace::Pace;
-use super::past::{Length, Usual};
+use super::past::{Length, Past, Usual};
 use super::promise::Promise;
 use super::scheduler::{Passed, Policy, Scheduler, Spans, Standing, Waiting};
+use super::tenants;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState};
 use crate::node::{Node, NodeState};
 use crate::table::News;
+use crate::tenancy::Demand;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,8 +30,7 @@ pub(crate) struct Scene {
     machines: Machines,
     /// Those that wait or have machines.
     open: BTreeMap<LeaseId, Open>,
-    /// The open leases of each tenant.
-    tenants: BTreeMap<TenantId, BTreeSet<LeaseId>>,
+    tenants: BTreeMap<TenantId, Tenant>,
     usual: Usual,
     /// Of each kind of request, by its number.
     paces: Vec<Pace>,
@@ -35,6 +38,20 @@ pub(crate) struct Scene {
     coming: Option<usize>,
     /// What the scheduler was told on its own word: that these start.
     started: (BTreeSet<LeaseId>, BTreeSet<NodeId>),
+}
+
+/// The open leases of a tenant, and what was last known of those before them.
+#[derive(Clone, Debug, Default)]
+struct Tenant {
+    waiting: BTreeSet<LeaseId>,
+    running: BTreeSet<LeaseId>,
+    past: Past,
+}
+
+impl Tenant {
+    fn leases(&self) -> impl Iterator<Item = LeaseId> {
+        self.waiting.iter().chain(&self.running).copied()
+    }
 }
 
 /// A lease as it was last seen.
@@ -74,6 +91,8 @@ struct Work {
     nodes: BTreeSet<NodeId>,
     /// Those who wait and whose length is to be expected anew.
     lengths: BTreeSet<LeaseId>,
+    /// Whose leases came or went, and how many more wait than before.
+    ranks: BTreeMap<TenantId, usize>,
 }
 
 impl Default for Scene {
@@ -123,6 +142,9 @@ impl Scene {
     fn make_anew(&mut self, world: &World) {
         let mut work = Work { sort: true, ..Work::default() };
         self.usual = usual(world);
+        for tenant in world.tenants.values() {
+            self.tenants.entry(tenant.id).or_default().past.clone_from(&tenant.past);
+        }
         for lease in world.leases.values() {
             self.look_at_lease(world, lease.id, &mut work);
         }
@@ -135,9 +157,11 @@ impl Scene {
             return;
         }
         if let Some(known) = self.open.remove(&id) {
-            if let Some(leases) = self.tenants.get_mut(&known.tenant) {
-                leases.remove(&id);
+            if let Some(tenant) = self.tenants.get_mut(&known.tenant) {
+                tenant.waiting.remove(&id);
+                tenant.running.remove(&id);
             }
+            work.ranks.entry(known.tenant).or_default();
             if let Some(place) = known.place {
                 self.scheduler.withdraw(id.0, place.kind, place.submitted);
                 work.sort |= self.kinds.remove(place.kind).marks;
@@ -147,7 +171,10 @@ impl Scene {
         work.nodes.extend(lease.group().iter().map(|assigned| assigned.node));
         let place = lease.is_queued().then(|| self.enqueue(world, lease, work));
         self.open.insert(id, Open { tenant: lease.tenant, place });
-        self.tenants.entry(lease.tenant).or_default().insert(id);
+        let tenant = self.tenants.entry(lease.tenant).or_default();
+        let leases = if place.is_some() { &mut tenant.waiting } else { &mut tenant.running };
+        leases.insert(id);
+        *work.ranks.entry(lease.tenant).or_default() += 1;
     }
 
     /// True if nothing has become of a lease that waits but for what it is promised, which is noted.
@@ -164,8 +191,9 @@ impl Scene {
         let kind = self.add_kind(&lease.spec, work);
         let place = Place { kind, submitted: lease.waits_from().0 };
         let spans = self.spans(world, lease.tenant, &lease.spec, kind);
-        let (id, submitted, promise) = (lease.id.0, place.submitted, lease.promise);
-        self.scheduler.enqueue(Waiting { id, shape: kind, submitted, spans, factor: 1.0, promise });
+        let (id, tenant, submitted, promise) = (lease.id.0, lease.tenant.0, place.submitted, lease.promise);
+        let (factor, cost) = (factor(lease, MOST_AHEAD), cost(lease));
+        self.scheduler.enqueue(Waiting { id, tenant, shape: kind, submitted, spans, factor, promise, cost });
         place
     }
 
@@ -181,12 +209,20 @@ impl Scene {
 
     /// What a tenant's leases took says something new of those that are open. What is usual concerns everybody.
     fn look_at_tenants(&mut self, world: &World, tenants: &BTreeSet<TenantId>, work: &mut Work) {
-        if tenants.is_empty() {
+        let mut told = Vec::new();
+        for tenant in tenants.iter().filter_map(|id| world.tenants.get(*id)) {
+            let known = self.tenants.entry(tenant.id).or_default();
+            if known.past != tenant.past {
+                known.past.clone_from(&tenant.past);
+                told.push(tenant.id);
+            }
+        }
+        if told.is_empty() {
             return;
         }
         let usual = usual(world);
         let concerned: Vec<_> = if std::mem::replace(&mut self.usual, usual) == usual {
-            tenants.iter().filter_map(|tenant| self.tenants.get(tenant)).flatten().copied().collect()
+            told.iter().filter_map(|tenant| self.tenants.get(tenant)).flat_map(Tenant::leases).collect()
         } else {
             self.open.keys().copied().collect()
         };
@@ -224,6 +260,28 @@ impl Scene {
         }
         self.tell_standings(world, &work.nodes, None);
         self.tell_lengths(world, &work.lengths);
+        self.tell_ranks(world, &work.ranks);
+    }
+
+    /// How many leases of its tenant stand before each of those that wait. Of those behind, all count alike.
+    fn tell_ranks(&mut self, world: &World, tenants: &BTreeMap<TenantId, usize>) {
+        for (id, more) in tenants {
+            let Some(tenant) = self.tenants.get(id) else { continue };
+            let running = tenant.running.len();
+            for (rank, lease) in tenant.waiting.iter().enumerate().take(MOST_AHEAD + more) {
+                let place = self.open.get(lease).and_then(|open| open.place);
+                if let (Some(place), Some(row)) = (place, world.leases.get(*lease)) {
+                    let factor = factor(row, running + rank);
+                    self.scheduler.set_factor(lease.0, place.kind, place.submitted, factor);
+                }
+            }
+        }
+    }
+
+    /// How the tenants of those who wait stand to each other now, and to their quotas.
+    pub(super) fn tell_tenants(&mut self, world: &World, now: Timestamp) {
+        let waiting = self.tenants.iter().filter(|(_, tenant)| !tenant.waiting.is_empty());
+        tenants::tell(&mut self.scheduler, world, &self.machines, waiting.map(|(id, _)| *id), now);
     }
 
     /// Says what requests of these kinds take.
@@ -319,6 +377,16 @@ impl Scene {
         self.tell_standings(world, &group, None);
         plans
     }
+}
+
+/// What the score of a lease is multiplied by, before which so many others of its tenant stand.
+fn factor(lease: &Lease, ahead: usize) -> f64 {
+    lease.spec.terms.priority.factor() * Policy::default().further_factor(ahead)
+}
+
+fn cost(lease: &Lease) -> Cost {
+    let demand = Demand::of(&lease.spec);
+    Cost { machines: demand.surely.all, node_ms: demand.node_ms }
 }
 
 /// True if a lease waits or has machines.

@@ -1,6 +1,7 @@
 //! What the scheduler knows: machines by class, and who waits. It knows neither leases nor nodes but by their numbers,
 //! so that it can be fed from a world as well as from a recorded workload.
 
+use super::budget::{Budget, Budgets, Cost};
 use super::power::{exp2, log2};
 use super::promise::Promise;
 use super::shape::{Class, Shape, Share};
@@ -28,6 +29,10 @@ pub struct Policy {
     pub stretch: u64,
     /// So many of those who wait have a promise at most: it bounds what a pass costs.
     pub promises: usize,
+    /// How much tenants stand back that had much: the score is divided by their share to this power.
+    pub fairness: f64,
+    /// How much a tenant's further leases stand back: the score is divided by their number to this power.
+    pub further: f64,
 }
 
 impl Default for Policy {
@@ -40,6 +45,8 @@ impl Default for Policy {
             window_ms: 72 * HOUR_MS,
             stretch: 4,
             promises: 256,
+            fairness: 0.2,
+            further: 0.1,
         }
     }
 }
@@ -60,16 +67,20 @@ pub struct Spans {
 pub struct Waiting {
     /// Which lease.
     pub id: u32,
+    /// Whose.
+    pub tenant: u32,
     /// What it takes: what [`Scheduler::add_shape`] returned.
     pub shape: usize,
     /// Since when, in milliseconds.
     pub submitted: u64,
     /// For how long.
     pub spans: Spans,
-    /// The score is multiplied by this: 1 for everybody, as long as there are no priorities.
+    /// The score is multiplied by this, and by what its tenant's share makes of it.
     pub factor: f64,
     /// What it was promised.
     pub promise: Option<Promise>,
+    /// What it takes of its tenant's quota, if that is limited.
+    pub cost: Cost,
 }
 
 /// What a machine does. Times are in milliseconds.
@@ -131,6 +142,9 @@ pub struct Scheduler {
     pub(super) counts: Vec<u32>,
     /// Who has a promise: the lease, with its shape and when it was submitted.
     pub(super) promised: BTreeMap<u32, (usize, u64)>,
+    /// What the score of all leases of a tenant is multiplied by.
+    tenants: BTreeMap<u32, f64>,
+    pub(super) budgets: Budgets,
 }
 
 impl Scheduler {
@@ -144,6 +158,8 @@ impl Scheduler {
             free: Vec::new(),
             counts: Vec::new(),
             promised: BTreeMap::new(),
+            tenants: BTreeMap::new(),
+            budgets: Budgets(BTreeMap::new()),
         }
     }
 
@@ -267,6 +283,23 @@ impl Scheduler {
         }
     }
 
+    /// What the score of somebody who waits is multiplied by from now on.
+    pub fn set_factor(&mut self, lease: u32, shape: usize, submitted: u64, factor: f64) {
+        if let Some(waiting) = self.get_mut(lease, shape, submitted) {
+            waiting.factor = factor;
+        }
+    }
+
+    /// How a tenant stands from now on: what the score of its leases is multiplied by, and what its quota leaves, if it
+    /// has one.
+    pub fn set_tenant(&mut self, tenant: u32, factor: f64, budget: Option<Budget>) {
+        self.tenants.insert(tenant, factor);
+        match budget {
+            Some(budget) => _ = self.budgets.0.insert(tenant, budget),
+            None => _ = self.budgets.0.remove(&tenant),
+        }
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -300,10 +333,11 @@ impl Scheduler {
     }
 
     /// The larger, the sooner.
-    pub(super) fn score(queue: &Queue, waiting: &Waiting, now: u64) -> f64 {
+    pub(super) fn score(&self, queue: &Queue, waiting: &Waiting, now: u64) -> f64 {
         let expect = waiting.spans.expect.max(1) as f64;
         let waited = now.saturating_sub(waiting.submitted) as f64;
-        (waited + expect) / expect * queue.weight * waiting.factor
+        let share = self.tenants.get(&waiting.tenant).copied().unwrap_or(1.0);
+        (waited + expect) / expect * queue.weight * waiting.factor * share
     }
 
     pub(super) fn get(&self, lease: u32, shape: usize, submitted: u64) -> Option<&Waiting> {
@@ -355,6 +389,7 @@ impl Scheduler {
     /// Takes the least recently used machines of each class for a lease that starts.
     pub(super) fn start(&mut self, waiting: &Waiting, shares: &[Share], now: u64) -> Start {
         self.withdraw(waiting.id, waiting.shape, waiting.submitted);
+        self.budgets.spend(waiting, shares);
         let mut nodes = Vec::new();
         for (class, count) in shares {
             nodes.extend(self.free[*class].iter().take(*count as usize).map(|(_, node)| *node));

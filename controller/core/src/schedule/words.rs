@@ -3,6 +3,7 @@
 use crate::lease::Lease;
 use crate::node::Node;
 use crate::request::{Request, Want, describe};
+use crate::tenancy::{Count, Demand, Standing};
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,10 @@ pub(crate) fn asks_for(lease: &Lease) -> String {
 /// What a queued lease waits for, with what its machines do now and how many leases were asked for before it. Who asked
 /// earlier does not always start earlier.
 pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
+    let demand = Demand::of(&lease.spec);
+    if let Some(bar) = why_barred(world, lease, demand.surely, demand.node_ms) {
+        return format!("{bar}{}", setback(lease));
+    }
     let request = Request::new(world, &lease.spec);
     let shortages: Vec<_> = request.members().iter().filter_map(|want| shortage(world, want)).collect();
     let earlier = match world.queue_position(lease) {
@@ -31,10 +36,19 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         format!("{earlier}waits for free machines that together are as asked: {asked}{}", setback(lease))
     } else if request.fit(&free).is_none() {
         format!("{earlier}its roles compete for the same free machines{}", setback(lease))
+    } else if let Some(bar) = why_barred(world, lease, demand.at_worst, demand.node_ms) {
+        format!("{bar}{}", setback(lease))
     } else {
         let kept = "the free machines are kept for leases that have waited longer";
         format!("{earlier}{kept}{}", setback(lease))
     }
+}
+
+/// What the quota of its tenant says to a lease that nothing was promised, if it keeps it waiting.
+fn why_barred(world: &World, lease: &Lease, wanted: Count, node_ms: u64) -> Option<String> {
+    let tenant = world.tenants.get(lease.tenant).filter(|tenant| tenant.allowance.has_quota())?;
+    let standing = || Standing::of(world, tenant, world.meta.planned);
+    lease.promise.is_none().then(standing)?.bar(&tenant.allowance, wanted, node_ms)
 }
 
 fn shortage(world: &World, want: &Want<'_>) -> Option<String> {

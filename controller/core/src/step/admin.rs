@@ -1,15 +1,14 @@
-//! The administrator's hands, tenants and images.
+//! The administrator's hands, and images.
 
 use super::registration::check_word;
 use super::{Result, exhausted};
 use crate::attempt::Stage;
-use crate::catalogue::{Content, Image, ImageStatus, Kind, Tenant};
+use crate::catalogue::{Content, Image, ImageStatus, Kind};
 use crate::event::Severity;
 use crate::hardware::Arch;
 use crate::ids::NodeId;
 use crate::input::{AdminAction, Refusal, Reply};
 use crate::node::{FirstWipe, Hold, HoldKind, NodeState};
-use crate::schedule::Past;
 use crate::world::World;
 
 /// What kernels take at least, with room for the consoles of a machine.
@@ -45,17 +44,6 @@ impl World {
             AdminAction::ApproveWipe => self.approve_wipe(author, node),
             AdminAction::Power { action, force } => self.admin_power(author, node, &action, force),
         }
-    }
-
-    pub(super) fn on_add_tenant(&mut self, name: String) -> Result {
-        check_word("tenant name", &name, "-")?;
-        if let Some(tenant) = self.tenant_named(&name) {
-            return Ok(Reply::Tenant(tenant.id));
-        }
-        let id = self.meta.counters.next_tenant().ok_or_else(exhausted)?;
-        self.tell(Severity::Info, "tenant-added", (), format!("tenant {name} added"));
-        self.tenants.insert(id, Tenant { id, name, added: self.meta.now, past: Past::default() });
-        Ok(Reply::Tenant(id))
     }
 
     pub(super) fn on_add_image(&mut self, name: String, arch: Arch, content: Content) -> Result {

@@ -8,6 +8,7 @@ use crate::input::Reply;
 use crate::lease::{CloseReason, Lease, LeaseState};
 use crate::schedule;
 use crate::text::span;
+use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
 
@@ -106,15 +107,24 @@ impl World {
     fn hold_lease(&mut self, id: LeaseId, ms: u64, failure: &str, hold: Hold) {
         let end = hold.since.after(Duration::from_millis(ms));
         let message = format!("lease {id} is held until {}, since {failure}: {}", end.utc(), hold.detail);
+        self.move_end(id, end);
         self.change_lease(id, |l| {
-            if let LeaseState::Active { expires, .. } = &mut l.state {
-                *expires = end;
-            }
             l.course.warning = Warning::first(hold.since, end);
             l.course.failure.get_or_insert_with(|| failure.to_owned());
             l.course.hold = Some(hold);
         });
         self.tell(Severity::Warning, "lease-held", id, message);
+    }
+
+    /// An active lease ends at another time from now on.
+    pub(super) fn move_end(&mut self, id: LeaseId, end: Timestamp) {
+        self.return_time(id);
+        self.change_lease(id, |l| {
+            if let LeaseState::Active { expires, .. } = &mut l.state {
+                *expires = end;
+            }
+        });
+        self.grant_time(id);
     }
 
     /// The first failure on a lease is why it will be held, if its tenant wants that. A run that was stopped by hand

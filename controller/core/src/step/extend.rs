@@ -1,12 +1,14 @@
 //! More time for a lease.
 
 use super::Result;
+use crate::catalogue::Tenant;
 use crate::course::{Extension, Grant, MoreTime, Warning};
 use crate::event::Severity;
 use crate::ids::LeaseId;
 use crate::input::{Refusal, Reply};
 use crate::lease::{Lease, LeaseState};
 use crate::schedule::{self, Decision, Scene};
+use crate::tenancy::{Standing, hours};
 use crate::text::span;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -43,10 +45,8 @@ impl World {
         })?;
         let message = format!("lease {id} lasts until {}: extended by {author}", grant.until.utc());
         let message = grant.note.iter().fold(message, |message, note| format!("{message}; {note}"));
+        self.move_end(id, grant.until);
         self.change_lease(id, |l| {
-            if let LeaseState::Active { expires, .. } = &mut l.state {
-                *expires = grant.until;
-            }
             l.course.warning = Warning::first(at, grant.until);
             l.course.extensions.push(Extension { key, wanted, author, at, grant: grant.clone() });
         });
@@ -83,12 +83,13 @@ fn decide(
         let text = format!("lease {id} lasts until {} as it is", expires.utc());
         return Err(Refusal::Invalid(text));
     }
-    let most = asked.min(since.after(MAX_TOTAL));
-    let (until, replanned) = schedule::lasting(scene, world, lease, most.max(expires), world.meta.now);
+    let (most, bound) = latest_end(world, lease, since, expires);
+    let most = asked.min(most).max(expires);
+    let (until, replanned) = schedule::lasting(scene, world, lease, most, world.meta.now);
     let why = if until < most {
-        "others that wait were promised to have its machines then"
+        "others that wait were promised to have its machines then".to_owned()
     } else {
-        "no lease lasts longer than 30 days"
+        bound
     };
     if until <= expires {
         return Err(Refusal::Conflict(format!("lease {id} lasts until {}, and {why}", expires.utc())));
@@ -98,4 +99,31 @@ fn decide(
         .then(|| format!("granted {} of {}: {why}", span(granted(until)), span(granted(asked))));
     let granted_ms = until.0 - expires.0;
     Ok((Grant { until, granted_ms, note }, replanned))
+}
+
+/// How long an active lease may last if nobody else counts, and what says so.
+fn latest_end(world: &World, lease: &Lease, since: Timestamp, expires: Timestamp) -> (Timestamp, String) {
+    let longest = (since.after(MAX_TOTAL), "no lease lasts longer than 30 days".to_owned());
+    let Some(tenant) = world.tenants.get(lease.tenant) else { return longest };
+    let Tenant { name, allowance, .. } = tenant;
+    let by_tenant = allowance.extension_ms.map(Duration::from_millis).map(|most| {
+        let text = format!("tenant {name} may extend a lease by {} at most", span(most));
+        (unextended_end(lease, since).after(most), text)
+    });
+    let by_hours = allowance.node_hours.map(|quota| {
+        let standing = Standing::of(world, tenant, world.meta.now);
+        let taken = standing.granted_node_ms.saturating_add(standing.promised_node_ms);
+        let left = quota.node_ms.saturating_sub(taken) / (lease.group().len() as u64).max(1);
+        let text = format!("quota: {} of {quota} are taken", hours(taken));
+        (expires.after(Duration::from_millis(left)), text)
+    });
+    let bounds = [Some(longest), by_tenant, by_hours].into_iter().flatten();
+    bounds.min_by_key(|(end, _)| *end).unwrap_or((expires, String::new()))
+}
+
+/// When a lease would have ended without any extension: after its duration, or after its hold.
+fn unextended_end(lease: &Lease, since: Timestamp) -> Timestamp {
+    let held = lease.course.hold.as_ref().zip(lease.spec.terms.hold_ms);
+    let (begin, ms) = held.map_or((since, lease.spec.duration_ms), |(hold, ms)| (hold.since, ms));
+    begin.after(Duration::from_millis(ms))
 }

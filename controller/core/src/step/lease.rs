@@ -1,8 +1,8 @@
 //! Requests, groups, and their ends.
 
-use super::{Result, exhausted};
+use super::{Result, check, exhausted};
 use crate::attempt::{Purpose, Rung};
-use crate::course::{Course, Terms, Warning};
+use crate::course::{Course, Warning};
 use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::input::{Refusal, Reply};
@@ -10,13 +10,8 @@ use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
 use crate::node::{NodeState, Presence};
 use crate::request::{self, Preview};
 use crate::schedule::{self, Decision, PastRun};
-use crate::time::Timestamp;
 use crate::world::World;
-use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// More machines than this in one request are a mistake.
-const MAX_GROUP: u64 = 1024;
 
 /// More requests of one tenant than this in the queue are a loop that went wrong.
 const MAX_QUEUED: usize = 10_000;
@@ -24,39 +19,19 @@ const MAX_QUEUED: usize = 10_000;
 /// Closed leases that are remembered at most, however short a while ago they were closed.
 const MAX_REMEMBERED: usize = 100_000;
 
-/// Bytes of the keys that may log in to the machines of one lease: they stay in memory with it.
-const MAX_KEYS: usize = 8 * 1024;
-
-/// The longest time that a lease or a wait in the queue may take: 30 days.
-const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
-
-/// For how long nobody may have kept a lease alive: less would end it for a moment of bad network.
-const KEEPALIVE_MS: std::ops::RangeInclusive<u64> = 10_000..=24 * 3_600_000;
-
-/// The longest time that a lease on which a run failed is held: 7 days.
-const MAX_HOLD_MS: u64 = 7 * 24 * 3_600_000;
-/// What may be asked of the machines of one group together.
-const MAX_GROUPINGS: usize = 16;
-
-/// Bytes of all constraints of one request: they stay in memory with it.
-const MAX_CONSTRAINTS: usize = 16 * 1024;
-
-/// Names of nodes, pools and images are no longer.
-const MAX_WORD: usize = 63;
-
 /// What would come of a request.
 ///
 /// # Errors
 /// If it makes no sense.
 pub fn preview(world: &World, spec: &LeaseSpec) -> std::result::Result<Preview, Refusal> {
-    check("preview", spec)?;
-    public_keys(&spec.ssh_keys)?;
+    check::request("preview", spec)?;
+    check::public_keys(&spec.ssh_keys)?;
     Ok(request::preview(world, spec))
 }
 
 impl World {
     pub(super) fn on_request(&mut self, tenant: TenantId, key: String, mut spec: LeaseSpec) -> Result {
-        spec.ssh_keys = public_keys(&spec.ssh_keys)?;
+        spec.ssh_keys = check::public_keys(&spec.ssh_keys)?;
         if let Some(known) = self.lease_by_key(tenant, &key) {
             return if known.spec == spec {
                 Ok(Reply::Lease(known.id))
@@ -64,8 +39,9 @@ impl World {
                 Err(Refusal::Conflict(format!("the idempotency key {key:?} was used for another request")))
             };
         }
-        check(&key, &spec)?;
-        check_terms(&spec.terms, self.meta.now)?;
+        check::request(&key, &spec)?;
+        check::terms(&spec.terms, self.meta.now)?;
+        check::allowance(self, tenant, &spec)?;
         if self.index().queued(tenant) >= MAX_QUEUED {
             return Err(Refusal::Conflict(format!(
                 "{MAX_QUEUED} requests of this tenant are waiting already"
@@ -119,14 +95,19 @@ impl World {
         Ok(Reply::Lease(id))
     }
 
-    /// Starts the groups that the scheduler chooses.
+    /// Starts the groups that the scheduler chooses. What was set aside of a quota for the most that a lease may get, and
+    /// is not taken, leaves room for another.
     pub(super) fn start_groups(&mut self) {
-        if self.index().queue().next().is_none() {
-            return;
-        }
         let now = self.meta.now;
-        let decisions = self.ask_scheduler(|scene, world| schedule::decide(scene, world, now));
-        self.carry_out(decisions);
+        self.meta.planned = now;
+        while self.index().queue().next().is_some() {
+            let decisions = self.ask_scheduler(|scene, world| schedule::decide(scene, world, now));
+            let has_started = decisions.iter().any(|d| matches!(d, Decision::Start { .. }));
+            self.carry_out(decisions);
+            if !has_started || !self.tenants.values().any(|tenant| tenant.allowance.has_quota()) {
+                return;
+            }
+        }
     }
 
     pub(super) fn carry_out(&mut self, decisions: Vec<Decision>) {
@@ -159,6 +140,7 @@ impl World {
             l.course.assigned = Some(since);
             l.state = LeaseState::Deploying { group, since };
         });
+        self.grant_time(id);
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
 
@@ -171,6 +153,7 @@ impl World {
         node.agent = Presence::Absent;
         node.unexpected_boot = None;
         node.enter(NodeState::Deploying { boot, lease }, now, deadline);
+        self.machine_taken(lease, assigned.node);
     }
 
     /// A node of the group runs its deployed system; when all do, the lease is active.
@@ -196,6 +179,7 @@ impl World {
     /// A node failed before its group was whole: another takes its place, or the group is dissolved and the lease
     /// goes back to its place in the queue.
     pub(super) fn lost_member(&mut self, id: LeaseId, node: NodeId, evidence: &str) {
+        self.machine_given_back(id, node);
         let Some(lease) = self.leases.get(id) else { return };
         let failed = lease.group().iter().find(|a| a.node == node).cloned();
         match (&lease.state, failed) {
@@ -205,7 +189,7 @@ impl World {
                     None => self.dissolve(id, node, evidence),
                 }
             }
-            _ => self.member_is_clean(id, node),
+            _ => self.member_is_gone(id, node),
         }
     }
 
@@ -229,6 +213,7 @@ impl World {
         let others: Vec<_> = lease.group().iter().map(|a| a.node).filter(|n| *n != failed).collect();
         for node in others {
             self.clean(node, id, None);
+            self.machine_given_back(id, node);
         }
         let setback = format!("{} failed ({evidence}) and no other machine was free", self.names([failed]));
         self.tell(
@@ -237,6 +222,7 @@ impl World {
             id,
             format!("lease {id} goes back to the queue: {setback}"),
         );
+        self.return_time(id);
         self.change_lease(id, |l| {
             l.setback = Some(setback);
             l.state = LeaseState::Queued { reason: schedule::asks_for(l) };
@@ -270,6 +256,7 @@ impl World {
         for assigned in &group {
             self.clean(assigned.node, id, Some(id));
         }
+        self.return_time(id);
         self.lose_runs(id, "the lease ended");
         self.tell(Severity::Info, "lease-ended", id, format!("lease {id}: {detail}"));
         let ended = Ended { reason, detail, at: now, active, had: group.clone() };
@@ -291,8 +278,13 @@ impl World {
         }
     }
 
-    /// A node of an ended lease is clean, or given up.
+    /// A node of an ended lease is clean.
     pub(super) fn member_is_clean(&mut self, id: LeaseId, node: NodeId) {
+        self.machine_given_back(id, node);
+        self.member_is_gone(id, node);
+    }
+
+    fn member_is_gone(&mut self, id: LeaseId, node: NodeId) {
         self.change_lease(id, |l| {
             if let LeaseState::Closing { group, .. } = &mut l.state {
                 group.retain(|a| a.node != node);
@@ -327,105 +319,4 @@ impl World {
             nodes.into_iter().filter_map(|id| self.nodes.get(id)).map(|n| n.spec.name.as_str()).collect();
         names.join(", ")
     }
-}
-
-fn check(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
-    let invalid = |text: String| Err(Refusal::Invalid(text));
-    if key.is_empty() || key.len() > 128 {
-        return invalid("idempotency_key: 1 to 128 bytes".into());
-    }
-    if spec.members.is_empty() {
-        return invalid("members: ask for at least one machine".into());
-    }
-    let mut roles = BTreeSet::new();
-    for member in &spec.members {
-        super::registration::check_word("role", &member.role, "-_")?;
-        if !roles.insert(&member.role) {
-            return invalid(format!("members: the role {:?} is named twice", member.role));
-        }
-        if member.at_most.is_some_and(|most| most < member.count) {
-            return invalid(format!(
-                "members: role {:?}: the range of machines ends before it begins",
-                member.role
-            ));
-        }
-        if member.count == 0 {
-            return invalid(format!("members: role {:?} asks for 0 machines", member.role));
-        }
-        let words = member.nodes.iter().chain(&member.pool).chain([&member.image]);
-        if member.nodes.len() as u64 > MAX_GROUP || words.map(String::len).max() > Some(MAX_WORD) {
-            return invalid(format!(
-                "members: role {:?}: at most {MAX_GROUP} names of nodes, and at most {MAX_WORD} bytes in each name",
-                member.role
-            ));
-        }
-        if member.image.is_empty() {
-            return invalid(format!(
-                "members: role {:?} names no image; see `hostler image list`",
-                member.role
-            ));
-        }
-    }
-    let total: u64 = spec.members.iter().map(|m| u64::from(m.most())).sum();
-    if total > MAX_GROUP {
-        return invalid(format!("members: {total} machines; a group has at most {MAX_GROUP}"));
-    }
-    check_groupings(spec, &roles)?;
-    for (name, span) in [("duration", spec.duration_ms), ("max_wait", spec.max_wait_ms)] {
-        if span == 0 || span > MAX_SPAN_MS {
-            return invalid(format!("{name}: more than nothing and at most 30 days"));
-        }
-    }
-    if spec.purpose.len() > 256 {
-        return invalid("purpose: at most 256 bytes".into());
-    }
-    Ok(())
-}
-
-fn check_terms(terms: &Terms, now: Timestamp) -> std::result::Result<(), Refusal> {
-    let invalid = |text: &str| Err(Refusal::Invalid(text.into()));
-    if terms.not_before.is_some_and(|at| at.0 > now.0.saturating_add(MAX_SPAN_MS)) {
-        return invalid("not_before: at most 30 days ahead");
-    }
-    if terms.keepalive_ms.is_some_and(|ms| !KEEPALIVE_MS.contains(&ms)) {
-        return invalid("keepalive: at least 10 seconds and at most a day");
-    }
-    if terms.hold_ms.is_some_and(|ms| ms == 0 || ms > MAX_HOLD_MS) {
-        return invalid("hold: more than nothing and at most 7 days");
-    }
-    Ok(())
-}
-
-/// What is asked of machines together names roles that exist, and all of what is asked is of a bounded size.
-fn check_groupings(spec: &LeaseSpec, roles: &BTreeSet<&String>) -> std::result::Result<(), Refusal> {
-    let invalid = |text: String| Err(Refusal::Invalid(text));
-    if spec.groupings.len() > MAX_GROUPINGS {
-        return invalid(format!("groupings: {} of them; at most {MAX_GROUPINGS}", spec.groupings.len()));
-    }
-    for grouping in &spec.groupings {
-        if let Some(role) = grouping.roles.iter().find(|role| !roles.contains(role)) {
-            let known: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
-            let known = known.join(", ");
-            return invalid(format!("groupings: {grouping}: there is no role {role:?}; there is {known}"));
-        }
-    }
-    let constraints = spec.members.iter().filter_map(|m| m.constraint.as_ref()).map(ToString::to_string);
-    let texts = constraints.chain(spec.groupings.iter().map(ToString::to_string));
-    let bytes: usize = texts.map(|text| text.len()).sum();
-    if bytes > MAX_CONSTRAINTS {
-        return invalid(format!("constraints: {bytes} bytes together; at most {MAX_CONSTRAINTS}"));
-    }
-    Ok(())
-}
-
-/// The keys without their comments.
-fn public_keys(keys: &[String]) -> std::result::Result<Vec<String>, Refusal> {
-    let bytes: usize = keys.iter().map(String::len).sum();
-    if bytes > MAX_KEYS {
-        return Err(Refusal::Invalid(format!("ssh_keys: {bytes} bytes; at most {MAX_KEYS}")));
-    }
-    let key = |(i, key): (usize, &String)| {
-        crate::ssh::public_key(key).map_err(|e| Refusal::Invalid(format!("ssh_keys[{i}]: {e}")))
-    };
-    keys.iter().enumerate().map(key).collect()
 }

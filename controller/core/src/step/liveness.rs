@@ -7,6 +7,7 @@ use crate::ids::NodeId;
 use crate::input::Reply;
 use crate::node::{HoldKind, Node, NodeState, Presence};
 use crate::schedule::Policy;
+use crate::tenancy;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
@@ -23,7 +24,8 @@ impl World {
         let forgotten = self.index().closed().next().map(|(at, _)| self.forgotten(at));
         let incident = self.meta.incidents.values().map(|began| self.incident_ends(*began)).min();
         let promised = self.index().promised().next().map(|(latest, _)| just_after(latest));
-        [node, lease, forgotten, incident, promised, self.next_aging()].into_iter().flatten().min()
+        let opening = tenancy::next_opening(self);
+        [node, lease, forgotten, incident, promised, self.next_aging(), opening].into_iter().flatten().min()
     }
 
     pub(super) fn on_tick(&mut self) -> Result {
@@ -213,6 +215,7 @@ impl World {
                 boot.power = PowerOutcome::Unknown { at: now, detail: "the controller was restarted".into() };
             }
         }
+        self.count_machines();
         self.expect_hellos();
         self.restart_windows(|_| true);
         self.forgive_silence(|_| true);

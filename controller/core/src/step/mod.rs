@@ -1,7 +1,8 @@
 //! Applying one input to the world.
 //!
-//! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands.
-//! * [`lease`] is about requests, groups and their ends, [`extend`] about more time for them, [`ending`] about ends that
+//! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands;
+//!   [`tenant`]: what tenants may have.
+//! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
 //!   come by themselves, [`run`] about payloads on them.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
@@ -10,6 +11,7 @@
 
 mod admin;
 mod agent;
+mod check;
 mod disks;
 pub(crate) use disks::written_disks;
 mod ending;
@@ -20,6 +22,7 @@ mod power;
 mod prepare;
 mod registration;
 mod run;
+mod tenant;
 
 pub use lease::preview as preview_request;
 pub use registration::preview as preview_apply;
@@ -53,6 +56,7 @@ impl World {
             Input::Apply { author, nodes } => self.on_apply(&author, &nodes),
             Input::Admin { author, node, action } => self.on_admin(&author, &node, action),
             Input::AddTenant { name } => self.on_add_tenant(name),
+            Input::SetTenant { author, name, settings } => self.on_set_tenant(&author, &name, &settings),
             Input::AddImage { name, arch, content } => self.on_add_image(name, arch, content),
             Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
             Input::ReleaseLease { lease, author, at_once } => self.on_release(lease, &author, at_once),

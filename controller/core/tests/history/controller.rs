@@ -2,6 +2,8 @@
 
 use crate::history::{Applied, History};
 use crate::invariants::{self, Verdict};
+use crate::quotas;
+use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome};
 use hostler_core::node::{HoldKind, NodeState};
@@ -17,6 +19,7 @@ impl History {
             // What a controller knows beside its rows changes nothing.
             self.twin = self.memory.load(&self.timing);
         }
+        let before = quotas::with_machines(&self.writer);
         let outcome = self.writer.apply(self.now, input.clone());
         let mirrored = self.twin.apply(self.now, input.clone());
         invariants::invariant_10_the_same_again(&outcome, &mirrored)?;
@@ -29,6 +32,8 @@ impl History {
         self.coverage.observe(&self.published, input, &outcome, &changes);
         self.memory.commit(&changes)?;
         self.look(&outcome)?;
+        quotas::no_start_exceeds_a_quota(&before, &self.writer)?;
+        quotas::what_is_in_use_is_counted(&self.writer)?;
         let accepted = outcome.reply.is_ok();
         self.learn(input, accepted);
         self.tail.push(Applied { input: input.clone(), from, accepted, effects: outcome.effects });
@@ -46,6 +51,9 @@ impl History {
         self.memory.compare(&self.writer)?;
         for Effect::Power { boot, .. } in &outcome.effects {
             self.last_boot = self.last_boot.max(*boot);
+        }
+        if self.writer.queue().iter().any(|l| explain::lease(&self.writer, l).starts_with("quota: ")) {
+            self.coverage.count("kept waiting by a quota");
         }
         self.lab.machines.iter_mut().find_map(|m| m.violation.take()).map_or(Ok(()), Err)
     }

@@ -71,7 +71,8 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
 /// Nobody waits for whom there is room. Nobody in a history waits for long enough to keep machines free of others.
 pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
     let free: Vec<_> = world.nodes.values().filter(|n| n.is_free()).collect();
-    for lease in world.queue().into_iter().filter(|lease| !lease.is_early()) {
+    let waits = |lease: &&Lease| !lease.is_early() && !explain::lease(world, lease).starts_with("quota: ");
+    for lease in world.queue().into_iter().filter(waits) {
         let members = lease.spec.members.iter();
         let slots: Vec<_> = members.flat_map(|m| (0..m.count).map(move |_| m)).collect();
         let mut taken = vec![None; free.len()];
@@ -270,9 +271,13 @@ pub(crate) fn invariant_6_power_is_an_attempt(
         }
         if let Some(lease) = leased.get(id) {
             let lease = world.leases.get(*lease);
-            if lease
-                .is_some_and(|l| matches!(l.state, LeaseState::Active { .. } | LeaseState::Deploying { .. }))
-            {
+            // A group that was dissolved may begin anew at once, without the machine.
+            let goes_on = |l: &&Lease| match l.state {
+                LeaseState::Active { .. } => true,
+                LeaseState::Deploying { .. } => l.group().iter().any(|a| a.node == *id),
+                _ => false,
+            };
+            if lease.as_ref().is_some_and(goes_on) {
                 return Err(format!("power for {}, whose lease goes on: {lease:?}", node.spec.name));
             }
         }

@@ -3,7 +3,7 @@
 //! A history is a controller ([`history::History`]) with a store that keeps what was committed, a rack of machines that
 //! boot, wipe and deploy what they are told ([`lab`], [`machine`]), people who want things ([`people`]), and everything
 //! that goes wrong: lost, late and doubled messages, forged ones ([`noise`]), networks that fall silent, crashes.
-//! [`invariants`] says what must hold whatever happens, [`coverage`] that enough of it did.
+//! [`invariants`] and [`quotas`] say what must hold whatever happens, [`coverage`] that enough of it did.
 //!
 //! `HOSTLER_SEED` repeats one history, `HOSTLER_STEPS` makes histories longer.
 
@@ -16,6 +16,7 @@ mod lab;
 mod machine;
 mod noise;
 mod people;
+mod quotas;
 mod random;
 mod store;
 

@@ -11,6 +11,7 @@ use hostler_core::input::{AdminAction, Input};
 use hostler_core::lease::{LeaseSpec, LeaseState, Member};
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
 use hostler_core::run::RunSpec;
+use hostler_core::tenancy::{Band, NodeHours, Setting};
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ enum Wish {
     Power,
     Image,
     Tenant,
+    Allow,
     Register,
 }
 
@@ -63,6 +65,7 @@ const WISHES: &[(u64, Wish)] = &[
     (1, Wish::Power),
     (2, Wish::Image),
     (1, Wish::Tenant),
+    (3, Wish::Allow),
     (12, Wish::Register),
 ];
 
@@ -125,6 +128,7 @@ impl People {
             Wish::Tenant => Input::AddTenant {
                 name: random.weighted(&[(1, "kernel"), (1, "storage"), (1, "No Name")]).into(),
             },
+            Wish::Allow => allow(world, random)?,
             Wish::Register => register(world, lab, random)?,
         };
         if matches!(
@@ -242,6 +246,7 @@ fn terms(world: &World, random: &mut Random) -> Terms {
         not_before: random.chance(100).then(|| Timestamp(now.0 + ahead)),
         keepalive_ms: random.chance(300).then_some(60_000),
         hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
+        priority: random.weighted(&[(6, Band::Batch), (2, Band::Gate), (1, Band::Interactive)]),
     }
 }
 
@@ -284,6 +289,24 @@ fn some_lease(world: &World, random: &mut Random) -> Option<LeaseId> {
     let leases: Vec<_> =
         world.leases.values().filter(|l| !only_active || active(&l.state)).map(|l| l.id).collect();
     random.pick(&leases).copied()
+}
+
+/// An administrator changes what a tenant may have; now and then to what makes no sense.
+fn allow(world: &World, random: &mut Random) -> Option<Input> {
+    let tenants: Vec<_> = world.tenants.values().map(|tenant| tenant.name.clone()).collect();
+    let few = random.chance(600).then(|| u32::try_from(random.below(6)).unwrap_or(0));
+    let node_ms = random.below(3_000_000);
+    let hours = random.chance(600).then_some(NodeHours { node_ms, window_ms: 3_600_000 });
+    let setting = match random.below(8) {
+        0 => Setting::Share(u32::try_from(random.below(4)).unwrap_or(0)),
+        1 | 2 => Setting::Priority(*random.pick(&Band::ALL)?),
+        3 => Setting::MachinesOf(*random.pick(&Arch::ALL)?, few),
+        4 | 5 => Setting::Machines(few),
+        6 => Setting::NodeHours(hours),
+        _ => Setting::Extension(few.map(u64::from)),
+    };
+    let name = random.pick(&tenants)?.clone();
+    Some(Input::SetTenant { author: ADMIN.into(), name, settings: vec![setting] })
 }
 
 fn approve(world: &World, random: &mut Random) -> Option<Input> {

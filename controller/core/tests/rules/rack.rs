@@ -6,6 +6,7 @@ use hostler_core::attempt::{Boot, EvidenceKind, PowerOutcome, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::course::Terms;
 use hostler_core::event::Event;
+use hostler_core::explain;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, NodeId, RunId, TenantId};
 use hostler_core::input::{AdminAction, Effect, Input, PowerResult, Profile, Refusal, Reply, Report};
@@ -13,6 +14,7 @@ use hostler_core::lease::{LeaseSpec, LeaseState};
 use hostler_core::node::{HoldKind, Inventory, Node, NodeSpec, StateName};
 use hostler_core::order;
 use hostler_core::run::RunSpec;
+use hostler_core::tenancy::Setting;
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::{Change, World};
 use std::collections::BTreeMap;
@@ -306,11 +308,40 @@ impl Rack {
 
     #[track_caller]
     pub(crate) fn lease(&mut self, request: &str) -> LeaseId {
-        let input = self.ask(request);
+        self.lease_as(request, |_, _| ())
+    }
+
+    /// Asks for a group in other words.
+    pub(crate) fn ask_as(&mut self, request: &str, change: impl FnOnce(&mut TenantId, &mut LeaseSpec)) -> Input {
+        let Input::RequestLease { mut tenant, key, mut spec } = self.ask(request) else { panic!("no request") };
+        change(&mut tenant, &mut spec);
+        Input::RequestLease { tenant, key, spec }
+    }
+
+    #[track_caller]
+    pub(crate) fn lease_as(
+        &mut self,
+        request: &str,
+        change: impl FnOnce(&mut TenantId, &mut LeaseSpec),
+    ) -> LeaseId {
+        let input = self.ask_as(request, change);
         match self.accept(input) {
             Reply::Lease(id) => id,
             other => panic!("asked for a lease, got {other:?}"),
         }
+    }
+
+    /// An administrator says what the tenant may have.
+    #[track_caller]
+    pub(crate) fn set(&mut self, settings: &[Setting]) {
+        let settings = settings.to_vec();
+        self.accept(Input::SetTenant { author: "ada".into(), name: "kernel".into(), settings });
+    }
+
+    /// Why the lease is in the state it is in.
+    #[track_caller]
+    pub(crate) fn why(&self, lease: LeaseId) -> String {
+        explain::lease(&self.world, self.world.leases.get(lease).expect("it is remembered"))
     }
 
     /// A lease whose machines have all come up.

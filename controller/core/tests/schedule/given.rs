@@ -1,7 +1,7 @@
 //! A scheduler with a few machines, in few words.
 
 use hostler_core::schedule::{
-    Class, Passed, Policy, Promise, Scheduler, Shape, Slot, Spans, Standing, Waiting,
+    Class, Cost, Passed, Policy, Promise, Scheduler, Shape, Slot, Spans, Standing, Waiting,
 };
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ pub(crate) struct Job {
 impl Job {
     const fn waits(&self, id: u32) -> Waiting {
         let Self { shape, submitted, spans, promise } = *self;
-        Waiting { id, shape, submitted, spans, factor: 1.0, promise }
+        let cost = Cost { machines: 0, node_ms: 0 };
+        Waiting { id, tenant: 0, shape, submitted, spans, factor: 1.0, promise, cost }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The core's own scheduler, fed with a workload.
 
 use super::simulate::Discipline;
-use super::workload::{INSTALL_MS, Job, Need};
+use super::workload::{INSTALL_MS, Job, MACHINES, Need};
 use hostler_core::schedule::{
-    Class, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual, Waiting,
+    Class, Cost, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual, Waiting,
 };
+use hostler_core::tenancy::{Used, lasting};
+use hostler_core::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
 /// The scheduler, with what it is told of tenants and of machines in use.
@@ -25,6 +27,8 @@ pub struct Ours {
 #[derive(Default)]
 struct Tenant {
     past: Past,
+    /// What it used of each architecture.
+    used: [Used; MACHINES.len()],
     /// The jobs that wait or run.
     open: BTreeMap<usize, Open>,
 }
@@ -101,6 +105,19 @@ impl Ours {
         Usual::of(self.tenants.values().map(|tenant| &tenant.past))
     }
 
+    /// Tells the scheduler how those who wait stand to each other now.
+    fn share(&mut self, now: u64) {
+        for (user, tenant) in self.tenants.iter().filter(|(_, tenant)| tenant.waits()) {
+            self.scheduler.set_tenant(*user, self.policy.share_factor(tenant.dominant(now)), None);
+            let running = tenant.open.values().filter(|open| open.started.is_some()).count();
+            let waiting = tenant.open.iter().filter(|(_, open)| open.started.is_none());
+            for (rank, (index, open)) in waiting.enumerate() {
+                let factor = self.policy.further_factor(running + rank);
+                self.scheduler.set_factor(lease(*index), open.shape, open.submitted, factor);
+            }
+        }
+    }
+
     /// What a user's job took says something new of the user's other jobs.
     fn learn(&mut self, user: u32) {
         let usual = self.usual();
@@ -116,6 +133,26 @@ impl Ours {
                 self.scheduler.set_node(*node, self.classes[*node as usize], busy);
             }
         }
+    }
+}
+
+impl Tenant {
+    fn waits(&self) -> bool {
+        self.open.values().any(|open| open.started.is_none())
+    }
+
+    /// It has more machines now, or fewer.
+    fn count(&mut self, need: Need, now: u64, change: impl Fn(u32, u32) -> u32) {
+        for (used, count) in self.used.iter_mut().zip(need) {
+            used.set_machines(change(used.machines(), count), Timestamp(now));
+        }
+    }
+
+    /// Of the architecture of which it had most, the part that it had of all there was.
+    fn dominant(&self, now: u64) -> f64 {
+        let all = MACHINES.map(|machines| f64::from(machines) * lasting());
+        let parts = self.used.iter().zip(all).map(|(used, all)| used.at(Timestamp(now)) as f64 / all);
+        parts.fold(0.0, f64::max)
     }
 }
 
@@ -138,8 +175,16 @@ impl Discipline for Ours {
         }
         let open = Open { job: job.clone(), shape, submitted: now, started: None };
         self.tenants.entry(job.user).or_default().open.insert(index, open);
-        let waiting = Waiting { id: lease(index), shape, submitted: now, spans, factor: 1.0, promise };
-        self.scheduler.enqueue(waiting);
+        self.scheduler.enqueue(Waiting {
+            id: lease(index),
+            tenant: job.user,
+            shape,
+            submitted: now,
+            spans,
+            factor: 1.0,
+            promise,
+            cost: Cost::default(),
+        });
         self.users.insert(index, job.user);
     }
 
@@ -149,18 +194,24 @@ impl Discipline for Ours {
         }
         let tenant = self.tenants.entry(job.user).or_default();
         tenant.open.remove(&index);
+        tenant.count(job.need, now, |machines, count| machines - count);
         tenant.past.add(PastRun { ran_ms: job.run_ms, limit_ms: job.limit_ms, hosts: job.hosts() });
         self.learn(job.user);
     }
 
     fn pass(&mut self, now: u64) -> Vec<usize> {
+        self.share(now);
         let starts = self.scheduler.pass(now).starts;
         let started = starts.into_iter().map(|start| {
             let index = start.lease as usize;
             self.running.insert(index, start.nodes);
             let user = self.users.remove(&index).and_then(|user| self.tenants.get_mut(&user));
-            if let Some(open) = user.and_then(|tenant| tenant.open.get_mut(&index)) {
+            if let Some(tenant) = user
+                && let Some(open) = tenant.open.get_mut(&index)
+            {
                 open.started = Some(now);
+                let need = open.job.need;
+                tenant.count(need, now, |machines, count| machines + count);
             }
             index
         });
