@@ -101,6 +101,8 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Image(image::Command::List(arguments)) => image::list::run(session, arguments).await,
         Command::Tenant(tenant::Command::Add(arguments)) => tenant::add::run(session, arguments).await,
         Command::Tenant(tenant::Command::List(arguments)) => tenant::list::run(session, arguments).await,
+        Command::Tenant(tenant::Command::Show(arguments)) => tenant::show::run(session, arguments).await,
+        Command::Tenant(tenant::Command::Set(arguments)) => tenant::set::run(session, arguments).await,
         Command::Apply(arguments) => apply::run(session, arguments).await,
         Command::Account(arguments) => account::run(session, arguments).await,
         Command::Events(arguments) => events::run(session, arguments).await,

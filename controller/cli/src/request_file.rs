@@ -27,6 +27,8 @@ pub(crate) struct RequestFile {
     pub(crate) keepalive: Option<Duration>,
     /// "release", "hold" or "hold:4h".
     pub(crate) on_failure: Option<OnFailure>,
+    /// "gate"; the controller knows the words.
+    pub(crate) priority: Option<String>,
     /// What is asked of the machines together.
     pub(crate) together: Vec<(String, Source)>,
     /// The members.
@@ -48,6 +50,7 @@ struct Shape<S> {
     keepalive: Option<Duration>,
     #[serde(default, deserialize_with = "on_failure")]
     on_failure: Option<OnFailure>,
+    priority: Option<String>,
     #[serde(default)]
     together: Vec<S>,
     #[serde(rename = "member", default)]
@@ -132,6 +135,7 @@ impl RequestFile {
             not_before: shape.not_before,
             keepalive: shape.keepalive,
             on_failure: shape.on_failure,
+            priority: shape.priority,
             together: shape.together.into_iter().map(placed).collect(),
             members: shape.members.into_iter().map(member).collect(),
         }
@@ -233,6 +237,7 @@ mod tests {
             duration = "1h 30m"
             keepalive = "2m"
             on_failure = "hold:4h"
+            priority = "gate"
             not_before = "2026-03-21T10:12Z"
 
             [[member]]
@@ -254,6 +259,7 @@ mod tests {
         );
         assert_eq!(file.keepalive, Some(Duration::from_secs(120)));
         assert_eq!(file.on_failure, Some(OnFailure::Hold(Duration::from_secs(14_400))));
+        assert_eq!(file.priority.as_deref(), Some("gate"));
         assert_eq!(file.not_before, Some(1_774_087_920_000));
         let [server, client] = &file.members[..] else { panic!("two members") };
         assert_eq!((server.request.count, server.request.arch.as_str()), (2, "x86_64"));

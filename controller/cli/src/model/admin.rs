@@ -1,4 +1,4 @@
-//! Images, tenants, events, applied changes.
+//! Images, events, applied changes.
 
 use super::{all, optional, time};
 use crate::text::clean;
@@ -24,14 +24,6 @@ pub(crate) struct Image {
     /// The command line of the kernel of a diskless image.
     pub(crate) arguments: Option<String>,
     pub(crate) status: String,
-    pub(crate) added_ms: Option<u64>,
-}
-
-/// A project that leases.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Tenant {
-    pub(crate) name: String,
-    pub(crate) open_leases: u32,
     pub(crate) added_ms: Option<u64>,
 }
 
@@ -88,12 +80,6 @@ impl From<pb::Image> for Image {
     }
 }
 
-impl From<pb::Tenant> for Tenant {
-    fn from(tenant: pb::Tenant) -> Self {
-        Self { name: clean(&tenant.name), open_leases: tenant.open_leases, added_ms: time(tenant.added_ms) }
-    }
-}
-
 impl From<pb::Event> for Event {
     fn from(event: pb::Event) -> Self {
         Self {
@@ -128,7 +114,6 @@ mod tests {
         let applied = pb::ApplyResponse { changes: vec![pb::AppliedChange::default()] };
         let all = (
             Image::from(pb::Image::default()),
-            Tenant::from(pb::Tenant::default()),
             Event::from(pb::Event::default()),
             Applied::new(applied, true),
         );
@@ -146,11 +131,6 @@ mod tests {
             "kernel_bytes": null,
             "arguments": null,
             "status": "",
-            "added_ms": null
-          },
-          {
-            "name": "",
-            "open_leases": 0,
             "added_ms": null
           },
           {

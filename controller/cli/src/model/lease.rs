@@ -14,6 +14,8 @@ pub(crate) struct Lease {
     /// What it waits for, or why it ended.
     pub(crate) reason: Option<String>,
     pub(crate) purpose: Option<String>,
+    /// How urgent it is.
+    pub(crate) priority: String,
     pub(crate) queue_position: Option<u32>,
     pub(crate) members: Vec<Member>,
     /// What is asked of the machines together.
@@ -192,6 +194,7 @@ impl From<pb::Lease> for Lease {
             state,
             reason: optional(&lease.reason),
             purpose: optional(&lease.purpose),
+            priority: clean(&lease.priority),
             queue_position: (lease.queue_position != 0).then_some(lease.queue_position),
             members: all(lease.members),
             together: lease.groupings.iter().map(|grouping| clean(grouping)).collect(),
@@ -281,6 +284,7 @@ mod tests {
                 ..Default::default()
             }],
             requested_ms: 1,
+            priority: "gate".to_owned(),
             ..Default::default()
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&Lease::from(lease)).unwrap(), @r#"
@@ -290,6 +294,7 @@ mod tests {
           "state": "closed",
           "reason": "no aarch64 node came free�[2J",
           "purpose": null,
+          "priority": "gate",
           "queue_position": null,
           "members": [
             {

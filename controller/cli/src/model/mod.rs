@@ -9,6 +9,7 @@ pub(crate) mod lease;
 pub(crate) mod node;
 pub(crate) mod preview;
 pub(crate) mod run;
+pub(crate) mod tenant;
 
 use crate::text::clean;
 

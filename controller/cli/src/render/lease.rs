@@ -11,12 +11,13 @@ use std::time::Duration;
 /// One line for each lease.
 pub(crate) fn list(leases: &[Lease], now_ms: u64, look: &Look) -> String {
     let mut table =
-        Table::new(look, &["ID", "STATE", "TENANT", "MEMBERS", "AGE", "STARTS", "ENDS", "WHY"]).one_line();
+        Table::new(look, &["ID", "STATE", "TENANT", "PRIORITY", "MEMBERS", "AGE", "STARTS", "ENDS", "WHY"]).one_line();
     for lease in leases {
         table.row([
             plain(lease.id),
             (lease.state.as_str().to_owned(), tone(lease.state)),
             plain(&lease.tenant),
+            plain(&lease.priority),
             plain(members(&lease.members)),
             or_dash(lease.requested_ms.map(|at| age(now_ms, at))),
             or_dash(expected(lease, now_ms)),
@@ -38,6 +39,7 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     };
     fact("tenant", Some(lease.tenant.clone()));
     fact("purpose", lease.purpose.clone());
+    fact("priority", Some(lease.priority.clone()));
     fact("members", Some(members(&lease.members)));
     for grouping in &lease.together {
         fact("together", Some(grouping.clone()));
@@ -283,6 +285,7 @@ mod tests {
             state: State::Deploying,
             reason: Some("1 of 2 nodes is up".to_owned()),
             purpose: Some("nightly".to_owned()),
+            priority: "batch".to_owned(),
             queue_position: None,
             members: vec![member("server", 1, "x86_64"), member("client", 1, "aarch64")],
             together: Vec::new(),
@@ -342,15 +345,16 @@ mod tests {
             ..deploying()
         };
         insta::assert_snapshot!(list(&[queued(), active(), closed], T + 90_000, &Look::default()), @r"
-        ID  STATE   TENANT  MEMBERS                                                     AGE  STARTS   ENDS     WHY
-        8   queued  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   58m 30s  -        waits for an aarch64 node
-        7   active  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        58m 30s  -
-        3   closed  ci      server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        -        was released
+        ID  STATE   TENANT  PRIORITY  MEMBERS                                                     AGE  STARTS   ENDS     WHY
+        8   queued  ci      batch     server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   58m 30s  -        waits for an aarch64 node
+        7   active  ci      batch     server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        58m 30s  -
+        3   closed  ci      batch     server=1:x86_64,image=fedora client=1:aarch64,image=fedora  1m   -        -        was released
         ");
         insta::assert_snapshot!(show(&queued(), T + 90_000, false, &Look::default()), @r"
         lease 8 queued, number 2 by arrival, starts probably in 58m 30s, at the latest in 2d 23h: waits for an aarch64 node
           tenant     ci
           purpose    nightly
+          priority   batch
           members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
           requested  2026-03-21 10:12:33Z
           expected   2026-03-21 11:12:33Z, for all that is known now
@@ -364,6 +368,7 @@ mod tests {
         lease 7 active, ends in 59m 00s
           tenant     ci
           purpose    nightly
+          priority   batch
           members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
           requested  2026-03-21 10:12:33Z
           active     2026-03-21 10:12:33Z
@@ -426,6 +431,7 @@ mod tests {
         lease 7 active, ends in 1h 00m
           tenant     ci
           purpose    nightly
+          priority   batch
           members    'server=1..4:x86_64|aarch64,image=fedora where cpu.model-name ~ "it'\''s"'
           together   same rack
           requested  2026-03-21 10:12:33Z

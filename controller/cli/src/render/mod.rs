@@ -10,4 +10,5 @@ pub(crate) mod preview;
 pub(crate) mod run;
 pub(crate) mod swf;
 pub(crate) mod table;
+pub(crate) mod tenant;
 pub(crate) mod time;

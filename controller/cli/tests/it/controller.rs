@@ -439,6 +439,16 @@ impl NodeService for World {
         Ok(Response::new(node::ListTenantsResponse::default()))
     }
 
+    async fn get_tenant(&self, request: Request<node::GetTenantRequest>) -> Answer<node::Tenant> {
+        Ok(Response::new(node::Tenant { name: request.into_inner().name, share: 1, ..Default::default() }))
+    }
+
+    async fn set_tenant(&self, request: Request<node::SetTenantRequest>) -> Answer<node::Tenant> {
+        let node::SetTenantRequest { name, share, priority, max_machines, .. } = request.into_inner();
+        let (share, priority) = (share.unwrap_or(1), priority.unwrap_or_default());
+        Ok(Response::new(node::Tenant { name, share, priority, max_machines, ..Default::default() }))
+    }
+
     async fn list_events(
         &self,
         request: Request<node::ListEventsRequest>,

@@ -5,6 +5,7 @@ use hostler_core::constraint::SyntaxError;
 use hostler_core::course::Terms;
 use hostler_core::hardware::Arch;
 use hostler_core::lease::{LeaseSpec, Member};
+use hostler_core::tenancy::Band;
 use hostler_core::time::Timestamp;
 use hostler_proto::lease::v1::{MemberRequest, RequestLeaseRequest, TextProblem};
 use prost::Message as _;
@@ -43,17 +44,23 @@ pub(super) fn spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
         max_wait_ms: seconds(request.max_wait_s, DEFAULT_MAX_WAIT_S),
         purpose: request.purpose.clone(),
         ssh_keys: request.ssh_keys.clone(),
-        terms: terms(request),
+        terms: terms(request)?,
     })
 }
 
-fn terms(request: &RequestLeaseRequest) -> Terms {
+fn terms(request: &RequestLeaseRequest) -> Result<Terms, Status> {
     let given = |seconds: u64| (seconds > 0).then(|| seconds.saturating_mul(1000));
-    Terms {
+    Ok(Terms {
         not_before: (request.not_before_ms > 0).then_some(Timestamp(request.not_before_ms)),
         keepalive_ms: given(request.keepalive_s),
         hold_ms: given(request.hold_s),
-    }
+        priority: band(&request.priority)?,
+    })
+}
+
+/// A band by its name; the usual one for none.
+pub(super) fn band(word: &str) -> Result<Band, Status> {
+    if word.is_empty() { Ok(Band::default()) } else { word.parse().map_err(Status::invalid_argument) }
 }
 
 fn member(index: usize, member: &MemberRequest) -> Result<Member, Status> {

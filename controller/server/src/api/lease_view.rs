@@ -56,6 +56,7 @@ fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Le
         groupings: lease.spec.groupings.iter().map(ToString::to_string).collect(),
         expected_start_ms: ms(foreseen.get(&lease.id).copied()),
         latest_start_ms: ms(lease.latest_start()),
+        priority: terms.priority.to_string(),
     }
 }
 

@@ -12,6 +12,7 @@ mod node_view;
 mod run;
 pub(crate) mod status;
 mod streams;
+mod tenant;
 
 pub(crate) use keepalive::{Keepalives, watch_keepalives};
 

@@ -3,7 +3,7 @@
 use super::caller::User;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
-use super::{Api, apply, node_view};
+use super::{Api, apply, node_view, tenant};
 use crate::image::{self, Form};
 use crate::init::Credential;
 use crate::pki::Identity;
@@ -221,18 +221,24 @@ impl NodeService for Api {
         request: Request<wire::ListTenantsRequest>,
     ) -> Result<Response<wire::ListTenantsResponse>, Status> {
         User::admin(&request)?;
-        let tenants = self.0.published.read(|w| {
-            let open = |id| w.leases.values().filter(|l| l.tenant == id && !l.is_closed()).count();
-            w.tenants
-                .values()
-                .map(|t| wire::Tenant {
-                    name: t.name.clone(),
-                    open_leases: u32::try_from(open(t.id)).unwrap_or(u32::MAX),
-                    added_ms: t.added.0,
-                })
-                .collect()
-        });
+        let tenants = self.0.published.read(|w| w.tenants.values().map(|t| tenant::view(w, t)).collect());
         Ok(Response::new(wire::ListTenantsResponse { tenants }))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<wire::GetTenantRequest>,
+    ) -> Result<Response<wire::Tenant>, Status> {
+        let user = User::of(&request)?;
+        tenant::get(self, &user, &request.into_inner().name).map(Response::new)
+    }
+
+    async fn set_tenant(
+        &self,
+        request: Request<wire::SetTenantRequest>,
+    ) -> Result<Response<wire::Tenant>, Status> {
+        let author = User::admin(&request)?;
+        tenant::set(self, &author, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_events(

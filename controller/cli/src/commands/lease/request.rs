@@ -1,5 +1,6 @@
 //! `hostler lease request`
 
+use super::super::tenant::set::PRIORITIES;
 use super::dry_run;
 use super::wait::{EachChange, until_active};
 use crate::clock;
@@ -29,6 +30,7 @@ Examples:
   hostler lease request 1 --image debian --ssh-key ~/.ssh/id_ed25519.pub --wait
   hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
   hostler lease request 1 --image fedora --keepalive 2m --on-failure hold:4h --wait    # in a CI job
+  hostler lease request 1 --image fedora --priority interactive --wait
   hostler lease request 8 --image fedora --not-before '2026-03-21T22:00Z'
   hostler lease request '1..4:x86_64|aarch64 where cpu.cores >= 16 and memory >= 64 GiB' --image fedora
   hostler lease request 2 --image fedora --together 'same switch' --together 'different rack' --dry-run
@@ -95,6 +97,9 @@ pub(crate) struct Arguments {
     /// another time is given [default: release]
     #[arg(long, value_name = "release|hold[:DURATION]", value_parser = OnFailure::parse)]
     on_failure: Option<OnFailure>,
+    /// How urgent it is, as far as the tenant may [default: batch]
+    #[arg(long, value_name = "PRIORITY", value_parser = PRIORITIES)]
+    priority: Option<String>,
     /// Public key that may log in to the machines as root, such as ~/.ssh/id_ed25519.pub; may be repeated
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
@@ -255,6 +260,7 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
         keepalive_s: seconds(arguments.keepalive.or(file.keepalive)),
         hold_s: arguments.on_failure.or(file.on_failure).map_or(0, OnFailure::hold_s),
         ssh_keys: keys.concat(),
+        priority: arguments.priority.or(file.priority).unwrap_or_default(),
     };
     Ok(Written { request, constraints, groupings })
 }

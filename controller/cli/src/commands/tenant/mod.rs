@@ -2,6 +2,8 @@
 
 pub(crate) mod add;
 pub(crate) mod list;
+pub(crate) mod set;
+pub(crate) mod show;
 
 use clap::Subcommand;
 
@@ -12,4 +14,8 @@ pub(crate) enum Command {
     Add(add::Arguments),
     /// List the tenants
     List(list::Arguments),
+    /// Show what a tenant may have, and what it has
+    Show(show::Arguments),
+    /// Say what a tenant may have: its share, priority and limits
+    Set(set::Arguments),
 }
