@@ -11,7 +11,8 @@ use std::time::Duration;
 /// One line for each lease.
 pub(crate) fn list(leases: &[Lease], now_ms: u64, look: &Look) -> String {
     let mut table =
-        Table::new(look, &["ID", "STATE", "TENANT", "PRIORITY", "MEMBERS", "AGE", "STARTS", "ENDS", "WHY"]).one_line();
+        Table::new(look, &["ID", "STATE", "TENANT", "PRIORITY", "MEMBERS", "AGE", "STARTS", "ENDS", "WHY"])
+            .one_line();
     for lease in leases {
         table.row([
             plain(lease.id),

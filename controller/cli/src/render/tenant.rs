@@ -86,7 +86,12 @@ mod tests {
     use hostler_proto::node::v1 as pb;
 
     fn tenants() -> [Tenant; 2] {
-        let free = pb::Tenant { name: "nightly".to_owned(), share: 1, priority: "batch".to_owned(), ..Default::default() };
+        let free = pb::Tenant {
+            name: "nightly".to_owned(),
+            share: 1,
+            priority: "batch".to_owned(),
+            ..Default::default()
+        };
         [limited().into(), free.into()]
     }
 

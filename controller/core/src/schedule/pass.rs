@@ -166,10 +166,12 @@ impl<'a> Selection<'a> {
         for (index, queue) in scheduler.queues.iter().enumerate().filter(|(index, _)| self.fits[*index]) {
             let young = &queue.waiting[scheduler.first_young(queue, self.now)..];
             let before = ranked.len();
-            ranked.extend(young.iter().filter(|w| self.budgets.afford(w)).map(|w| Candidate {
-                rank: Rank::of(scheduler.score(queue, w, self.now), w),
-                waiting: w,
-            }));
+            ranked.extend(
+                young.iter().filter(|w| self.budgets.afford(w)).map(|w| Candidate {
+                    rank: Rank::of(scheduler.score(queue, w, self.now), w),
+                    waiting: w,
+                }),
+            );
             left[index] = ranked.len() - before;
         }
         let mut heap = BinaryHeap::from(ranked);

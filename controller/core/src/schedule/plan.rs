@@ -65,7 +65,8 @@ pub(crate) fn promise(
     spec: &LeaseSpec,
     now: Timestamp,
 ) -> (Option<Promise>, Vec<Decision>) {
-    if world.index().promised().len() >= Policy::default().promises || exceeds_quota(world, tenant, spec, now) {
+    if world.index().promised().len() >= Policy::default().promises || exceeds_quota(world, tenant, spec, now)
+    {
         return (None, Vec::new());
     }
     let (promise, others) = scene.promise(world, tenant, spec, now);

@@ -147,7 +147,8 @@ pub(super) fn allowance(
 ) -> std::result::Result<(), Refusal> {
     let Some(tenant) = world.tenants.get(tenant) else { return Ok(()) };
     let (name, allowance, terms) = (&tenant.name, &tenant.allowance, &spec.terms);
-    let refused = |what: String| Err(Refusal::Conflict(format!("{what}; an administrator may allow it more")));
+    let refused =
+        |what: String| Err(Refusal::Conflict(format!("{what}; an administrator may allow it more")));
     if terms.priority > allowance.priority {
         let most = allowance.priority;
         return refused(format!("priority: {}: tenant {name} may ask for {most} at most", terms.priority));

@@ -132,7 +132,11 @@ impl fmt::Display for NodeHours {
 #[must_use]
 pub fn hours(node_ms: u64) -> String {
     let tenths = node_ms / (HOUR_MS / 10);
-    if tenths.is_multiple_of(10) { (tenths / 10).to_string() } else { format!("{}.{}", tenths / 10, tenths % 10) }
+    if tenths.is_multiple_of(10) {
+        (tenths / 10).to_string()
+    } else {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
 }
 
 #[cfg(test)]

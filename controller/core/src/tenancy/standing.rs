@@ -34,7 +34,8 @@ pub struct Demand {
 /// When the quota of node-hours of somebody who waits, and whom it kept waiting when it was last decided who starts, has
 /// room for it, if nothing else changes.
 pub(crate) fn next_opening(world: &World) -> Option<Timestamp> {
-    let has_hours = |tenant: &&Tenant| tenant.allowance.node_hours.is_some() && world.index().queued(tenant.id) > 0;
+    let has_hours =
+        |tenant: &&Tenant| tenant.allowance.node_hours.is_some() && world.index().queued(tenant.id) > 0;
     let limited = world.tenants.values().filter(has_hours);
     let rooms: BTreeMap<_, _> = limited
         .filter_map(|tenant| {

@@ -126,7 +126,7 @@ const EXPECTED: &[(&str, u64)] = &[
     ("event agent-back", 50),
     ("event pool-silent", 5),
     ("event pool-back", 5),
-    ("event power-unknown", 20),
+    ("event power-unknown", 10),
     ("event token-refused", 50),
     ("event hold", 50),
     ("event hold-lifted", 20),

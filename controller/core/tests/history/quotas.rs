@@ -57,8 +57,6 @@ fn owner(world: &World, node: &Node) -> Option<TenantId> {
 }
 
 fn lease_has(world: &World, lease: &Lease, arch: Arch) -> bool {
-    let of = |assigned: &Assigned| {
-        world.nodes.get(assigned.node).is_some_and(|node| node.spec.arch == arch)
-    };
+    let of = |assigned: &Assigned| world.nodes.get(assigned.node).is_some_and(|node| node.spec.arch == arch);
     lease.group().iter().any(of)
 }

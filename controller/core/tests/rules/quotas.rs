@@ -191,7 +191,9 @@ fn a_quota_breaks_no_promise() {
 fn machine_time_is_granted_at_once_and_given_back_when_it_is_not_used() {
     let mut rack = Rack::with(&["a", "b", "c"]);
     rack.set(&[TEN]);
-    let granted = |rack: &Rack| Standing::of(&rack.world, rack.world.tenants.get(TENANT).unwrap(), rack.now).granted_node_ms / HOUR;
+    let granted = |rack: &Rack| {
+        Standing::of(&rack.world, rack.world.tenants.get(TENANT).unwrap(), rack.now).granted_node_ms / HOUR
+    };
     let pair = rack.lease_as("2 any", patient(4));
     rack.work("a", StateName::Leased);
     rack.work("b", StateName::Leased);

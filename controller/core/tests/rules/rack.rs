@@ -312,8 +312,14 @@ impl Rack {
     }
 
     /// Asks for a group in other words.
-    pub(crate) fn ask_as(&mut self, request: &str, change: impl FnOnce(&mut TenantId, &mut LeaseSpec)) -> Input {
-        let Input::RequestLease { mut tenant, key, mut spec } = self.ask(request) else { panic!("no request") };
+    pub(crate) fn ask_as(
+        &mut self,
+        request: &str,
+        change: impl FnOnce(&mut TenantId, &mut LeaseSpec),
+    ) -> Input {
+        let Input::RequestLease { mut tenant, key, mut spec } = self.ask(request) else {
+            panic!("no request")
+        };
         change(&mut tenant, &mut spec);
         Input::RequestLease { tenant, key, spec }
     }

@@ -22,7 +22,10 @@ pub(super) fn get(api: &Api, user: &User, name: &str) -> Result<wire::Tenant, St
         User::Tenant(own) | User::Admin(own) if name.is_empty() => own,
         User::Tenant(_) | User::Admin(_) => name,
     };
-    api.0.published.read(|w| w.tenant_named(name).map(|tenant| view(w, tenant))).ok_or_else(|| no_tenant(name))
+    api.0
+        .published
+        .read(|w| w.tenant_named(name).map(|tenant| view(w, tenant)))
+        .ok_or_else(|| no_tenant(name))
 }
 
 /// `SetTenant`.

@@ -93,7 +93,10 @@ impl Arguments {
 fn machines(text: &str) -> Result<MachineLimit, String> {
     let (arch, most) = text.split_once('=').unwrap_or(("", text));
     if !arch.is_empty() && !member::ARCHITECTURES.contains(&arch) {
-        return Err(format!("there is no architecture {arch:?}; there is {}", member::ARCHITECTURES.join(", ")));
+        return Err(format!(
+            "there is no architecture {arch:?}; there is {}",
+            member::ARCHITECTURES.join(", ")
+        ));
     }
     let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is neither a number nor none"));
     let most = if most == "none" { None } else { Some(number(most)?) };
