@@ -7,7 +7,7 @@ use super::scheduler::Policy;
 const UNNOTICED: f64 = 0.01;
 
 /// Of a tenant's leases that stand before another one, so many count.
-pub(crate) const MOST_AHEAD: usize = 64;
+pub const MOST_AHEAD: usize = 64;
 
 impl Policy {
     /// For a tenant whose dominant share is `dominant`: of the architecture of which it had most, the part that it had

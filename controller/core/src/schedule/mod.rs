@@ -35,6 +35,7 @@ mod words;
 pub use crate::request::satisfiable;
 pub use budget::{Budget, Cost};
 pub use choice::substitute;
+pub use fair::MOST_AHEAD;
 pub use past::{Length, Past, PastRun, Usual};
 pub use plan::{Decision, forecast, plan};
 pub(crate) use plan::{decide, lasting, promise};

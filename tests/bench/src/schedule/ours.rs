@@ -3,11 +3,11 @@
 use super::simulate::Discipline;
 use super::workload::{INSTALL_MS, Job, MACHINES, Need};
 use hostler_core::schedule::{
-    Class, Cost, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual, Waiting,
+    Class, Cost, MOST_AHEAD, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual, Waiting,
 };
 use hostler_core::tenancy::{Used, lasting};
 use hostler_core::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The scheduler, with what it is told of tenants and of machines in use.
 pub struct Ours {
@@ -31,6 +31,10 @@ struct Tenant {
     used: [Used; MACHINES.len()],
     /// The jobs that wait or run.
     open: BTreeMap<usize, Open>,
+    /// Those of them that wait.
+    waiting: BTreeSet<usize>,
+    /// One of its jobs came or went.
+    stirred: bool,
 }
 
 /// A job that waits or runs.
@@ -107,12 +111,15 @@ impl Ours {
 
     /// Tells the scheduler how those who wait stand to each other now.
     fn share(&mut self, now: u64) {
-        for (user, tenant) in self.tenants.iter().filter(|(_, tenant)| tenant.waits()) {
+        for (user, tenant) in self.tenants.iter_mut().filter(|(_, tenant)| !tenant.waiting.is_empty()) {
             self.scheduler.set_tenant(*user, self.policy.share_factor(tenant.dominant(now)), None);
-            let running = tenant.open.values().filter(|open| open.started.is_some()).count();
-            let waiting = tenant.open.iter().filter(|(_, open)| open.started.is_none());
-            for (rank, (index, open)) in waiting.enumerate() {
-                let factor = self.policy.further_factor(running + rank);
+            if !std::mem::take(&mut tenant.stirred) {
+                continue;
+            }
+            let running = tenant.open.len() - tenant.waiting.len();
+            // Of those behind, all count alike.
+            for (rank, index) in tenant.waiting.iter().take(MOST_AHEAD + 1).enumerate() {
+                let (factor, open) = (self.policy.further_factor(running + rank), &tenant.open[index]);
                 self.scheduler.set_factor(lease(*index), open.shape, open.submitted, factor);
             }
         }
@@ -137,10 +144,6 @@ impl Ours {
 }
 
 impl Tenant {
-    fn waits(&self) -> bool {
-        self.open.values().any(|open| open.started.is_none())
-    }
-
     /// It has more machines now, or fewer.
     fn count(&mut self, need: Need, now: u64, change: impl Fn(u32, u32) -> u32) {
         for (used, count) in self.used.iter_mut().zip(need) {
@@ -174,14 +177,17 @@ impl Discipline for Ours {
             self.promises.insert(index, promise.latest_ms);
         }
         let open = Open { job: job.clone(), shape, submitted: now, started: None };
-        self.tenants.entry(job.user).or_default().open.insert(index, open);
+        let tenant = self.tenants.entry(job.user).or_default();
+        let factor = self.policy.further_factor(tenant.open.len());
+        tenant.open.insert(index, open);
+        tenant.waiting.insert(index);
         self.scheduler.enqueue(Waiting {
             id: lease(index),
             tenant: job.user,
             shape,
             submitted: now,
             spans,
-            factor: 1.0,
+            factor,
             promise,
             cost: Cost::default(),
         });
@@ -194,6 +200,7 @@ impl Discipline for Ours {
         }
         let tenant = self.tenants.entry(job.user).or_default();
         tenant.open.remove(&index);
+        tenant.stirred = true;
         tenant.count(job.need, now, |machines, count| machines - count);
         tenant.past.add(PastRun { ran_ms: job.run_ms, limit_ms: job.limit_ms, hosts: job.hosts() });
         self.learn(job.user);
@@ -210,6 +217,8 @@ impl Discipline for Ours {
                 && let Some(open) = tenant.open.get_mut(&index)
             {
                 open.started = Some(now);
+                tenant.waiting.remove(&index);
+                tenant.stirred = true;
                 let need = open.job.need;
                 tenant.count(need, now, |machines, count| machines + count);
             }
