@@ -15,6 +15,7 @@ pub mod hardware;
 pub mod ids;
 mod index;
 pub mod input;
+pub mod leadership;
 pub mod lease;
 pub mod node;
 pub mod order;

@@ -12,6 +12,7 @@ mod hardware;
 mod invariants;
 mod ladder;
 mod language;
+mod leadership;
 mod limits;
 mod preview;
 mod quotas;
