@@ -40,6 +40,20 @@ pub enum Error {
         source: Option<std::io::Error>,
     },
 
+    /// Whoever asked may not do so any more.
+    #[error(
+        "BMC {bmc} was not asked any more, since this controller may not command machines now: {request} was sent \
+         {datagrams} times"
+    )]
+    NotPermitted {
+        /// Which controller.
+        bmc: SocketAddr,
+        /// What was to be asked, for people.
+        request: &'static str,
+        /// How often it was sent before.
+        datagrams: u32,
+    },
+
     /// Wrong user, password or key. To try again with the same ones may lock the account.
     #[error("BMC {bmc} and user {user:?} do not agree on who they are: {reason}; check the credentials")]
     AuthenticationRefused {

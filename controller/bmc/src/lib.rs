@@ -1,7 +1,7 @@
 //! RMCP+ (IPMI 2.0 over LAN) for a controller of many machines.
 //!
 //! * [`Session`]: opens, asks, closes. [`operations`] is what it is used for, [`command`] what can be asked.
-//! * [`Target`], [`Timing`]: whom, and how patiently. [`Error`]: what a caller decides by.
+//! * [`Target`], [`Timing`], [`Permit`]: whom, how patiently, and for how long. [`Error`]: what a caller decides by.
 //! * [`packet`], [`crypto`]: what is on the wire, for both ends.
 //!
 //! What it insists on, because networks lose packets and controllers lie:
@@ -31,4 +31,4 @@ pub use credentials::{InvalidCredential, Privilege, Secret, UserName};
 pub use error::{AuthenticationFailure, Error};
 pub use session::Session;
 pub use suite::CipherSuite;
-pub use target::{Target, Timing};
+pub use target::{Permit, Target, Timing};

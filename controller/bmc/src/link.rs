@@ -1,7 +1,7 @@
 //! Datagrams to one controller and back: what is sent until it is answered.
 
-use crate::Error;
 use crate::packet::MAX_DATAGRAM;
+use crate::{Error, Permit};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -46,11 +46,12 @@ pub(crate) struct Patience {
 pub(crate) struct Link {
     socket: UdpSocket,
     bmc: SocketAddr,
+    permit: Permit,
 }
 
 impl Link {
     /// A socket on any free port.
-    pub(crate) async fn connect(bmc: SocketAddr) -> Result<Self, Error> {
+    pub(crate) async fn connect(bmc: SocketAddr, permit: Permit) -> Result<Self, Error> {
         let any: IpAddr =
             if bmc.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
         let open = async {
@@ -58,7 +59,7 @@ impl Link {
             socket.connect(bmc).await?;
             Ok(socket)
         };
-        open.await.map(|socket| Self { socket, bmc }).map_err(|source| Error::Socket { bmc, source })
+        open.await.map(|socket| Self { socket, bmc, permit }).map_err(|source| Error::Socket { bmc, source })
     }
 
     pub(crate) const fn bmc(&self) -> SocketAddr {
@@ -85,6 +86,9 @@ impl Link {
         let mut last_error = None;
         while Instant::now() < patience.deadline {
             if let Some(datagram) = exchange.datagram()? {
+                if !self.permit.is_given() {
+                    return Err(Error::NotPermitted { bmc: self.bmc, request: exchange.name(), datagrams });
+                }
                 datagrams += 1;
                 last_error = self.socket.send(&datagram).await.err().or(last_error);
             }

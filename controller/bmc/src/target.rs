@@ -1,7 +1,9 @@
 //! Which controller, how to log in, and how patient to be.
 
 use crate::{CipherSuite, Privilege, Secret, UserName};
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A management controller and the account to use on it.
@@ -40,5 +42,33 @@ impl Default for Timing {
             request: Duration::from_secs(10),
             open: Duration::from_secs(20),
         }
+    }
+}
+
+/// Says whether something may be sent now. It is asked before each datagram, repetitions among them: whoever loses the
+/// right to command machines does so while a request waits for its answer.
+#[derive(Clone)]
+pub struct Permit(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Permit {
+    /// Given for as long as `given` says so. Goodbyes are sent in any case: they command nothing.
+    pub fn new(given: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(given))
+    }
+
+    /// Given for good.
+    #[must_use]
+    pub fn always() -> Self {
+        Self::new(|| true)
+    }
+
+    pub(crate) fn is_given(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permit")
     }
 }

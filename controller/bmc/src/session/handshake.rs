@@ -25,7 +25,7 @@ use crate::packet::{
     NAME_ONLY_LOOKUP, OpenSessionRequest, OpenedSession, PayloadType, Rakp1, Rakp2Accepted, Rakp3,
     Rakp3Accepted, RakpStatus, encode_plain,
 };
-use crate::{AuthenticationFailure, Error, Target, Timing};
+use crate::{AuthenticationFailure, Error, Permit, Target, Timing};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -39,10 +39,17 @@ const RAKP3_TAG: u8 = 2;
 const STEP_INTERVALS: u32 = 8;
 
 /// An active session, still at the privilege level "user".
-pub(super) async fn open(target: &Target, timing: Timing, deadline: Instant) -> Result<Session, Error> {
+pub(super) async fn open(
+    target: &Target,
+    timing: Timing,
+    permit: &Permit,
+    deadline: Instant,
+) -> Result<Session, Error> {
     let mut retransmit = timing.retransmit;
     loop {
-        match Handshake::begin(target, timing, retransmit, deadline).await {
+        // A socket of its own, so that late answers to an earlier try go nowhere.
+        let link = Link::connect(target.address, permit.clone()).await?;
+        match Handshake::begin(target, link, timing, retransmit, deadline).await {
             Ok(session) => return Ok(session),
             Err(Final(error)) => return Err(error),
             Err(Transient(error)) if Instant::now() + retransmit >= deadline => return Err(error),
@@ -67,6 +74,7 @@ struct Handshake<'t> {
 impl<'t> Handshake<'t> {
     async fn begin(
         target: &'t Target,
+        link: Link,
         timing: Timing,
         retransmit: Duration,
         deadline: Instant,
@@ -79,8 +87,6 @@ impl<'t> Handshake<'t> {
             console_id: random().map(u32::from_le_bytes).map_err(|e| failures.crypto(e))?.max(1),
             console_random: random().map_err(|e| failures.crypto(e))?,
         };
-        // A socket of its own, so that late answers to an earlier try go nowhere.
-        let link = Link::connect(target.address).await.map_err(Final)?;
         let opened = handshake.open_session(&link).await?;
         let transcript = handshake.exchange_randoms(&link, opened.bmc_id).await?;
         handshake.activate(link, &transcript, timing).await

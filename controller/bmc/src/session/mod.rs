@@ -9,7 +9,7 @@ mod wire;
 
 use crate::command::{Command, SetSessionPrivilege};
 use crate::link::{Link, Patience};
-use crate::{Error, Target, Timing};
+use crate::{Error, Permit, Target, Timing};
 use request::Request;
 use tokio::time::{Instant, sleep};
 use wire::Wire;
@@ -36,8 +36,16 @@ impl Session {
     /// [`Error::NoFreeSession`], [`Error::SuiteNotOffered`], [`Error::Protocol`]. Nothing was switched in any of these
     /// cases.
     pub async fn open(target: &Target, timing: Timing) -> Result<Self, Error> {
+        Self::open_while(target, timing, &Permit::always()).await
+    }
+
+    /// The same, sending nothing once the permit is taken back.
+    ///
+    /// # Errors
+    /// Also [`Error::NotPermitted`], from then on for every request.
+    pub async fn open_while(target: &Target, timing: Timing, permit: &Permit) -> Result<Self, Error> {
         let deadline = Instant::now() + timing.open;
-        let mut session = handshake::open(target, timing, deadline).await?;
+        let mut session = handshake::open(target, timing, permit, deadline).await?;
         match session.ask(SetSessionPrivilege(target.privilege), deadline).await {
             // 80h: not available to this user; 81h: above the limit of user or channel (section 22.18).
             Err(Error::Refused { code: 0x80 | 0x81, .. }) => Err(Error::PrivilegeRefused {
