@@ -5,6 +5,8 @@
 //! [`PostgresStore`] the other one; [`StoreUrl`] says which, and [`open`] opens it. Both write the rows that `rows`
 //! makes of a batch into the tables that `table` describes.
 //!
+//! * [`Leadership`] is where several controllers on one database agree who writes; those that do not write read through a
+//!   [`Follower`].
 //! * [`copy`] brings all rows from one store to another, or to a file and back.
 
 pub mod copy;
@@ -20,8 +22,8 @@ mod url;
 
 pub use error::StoreError;
 pub use history::{EventFilter, History};
-pub use open::{Opened, open};
-pub use postgres::{PostgresHistory, PostgresStore};
+pub use open::{Opened, open, open_as_leader};
+pub use postgres::{Follower, Leader, Leadership, Member, PostgresHistory, PostgresStore, Roster};
 pub use sqlite::{SqliteHistory, SqliteStore};
 pub use url::{PostgresUrl, StoreUrl};
 

@@ -1,6 +1,6 @@
 //! From a URL to an engine.
 
-use crate::{History, PostgresHistory, PostgresStore, SqliteStore, Store, StoreError, StoreUrl};
+use crate::{History, PostgresHistory, PostgresStore, PostgresUrl, SqliteStore, Store, StoreError, StoreUrl};
 
 /// The two sides of one store.
 pub struct Opened {
@@ -26,4 +26,13 @@ pub fn open(url: &StoreUrl) -> Result<Opened, StoreError> {
             Ok(Opened { store: Box::new(store), history: Box::new(PostgresHistory::new(url)) })
         }
     }
+}
+
+/// Opens the store for the controller that leads with this epoch.
+///
+/// # Errors
+/// As [`open`], or if another leads now.
+pub fn open_as_leader(url: &PostgresUrl, epoch: u64) -> Result<Opened, StoreError> {
+    let store = PostgresStore::of_leader(url, epoch)?;
+    Ok(Opened { store: Box::new(store), history: Box::new(PostgresHistory::new(url)) })
 }

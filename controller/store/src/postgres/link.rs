@@ -40,15 +40,20 @@ pub(super) struct Link {
 impl Link {
     /// Connects, once.
     pub(super) fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
+        Self::connect_within(url, READY)
+    }
+
+    /// Connects, once, if that takes no longer.
+    pub(super) fn connect_within(url: &PostgresUrl, limit: Duration) -> Result<Self, StoreError> {
         let store = url.to_string();
         let unavailable = |source| StoreError::Unavailable { store: store.clone(), source };
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(|e| unavailable(e.into()))?;
-        let connected = runtime.block_on(async { timeout(READY, connect(url)).await });
+        let connected = runtime.block_on(async { timeout(limit, connect(url)).await });
         let client = match connected {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => return Err(refused(error, &store)),
-            Err(_) => return Err(unavailable(slow(READY))),
+            Err(_) => return Err(unavailable(slow(limit))),
         };
         Ok(Self { client, runtime: Some(runtime), store })
     }
@@ -165,5 +170,5 @@ fn passes(code: &SqlState) -> bool {
 }
 
 fn slow(limit: Duration) -> Box<dyn std::error::Error + Send + Sync> {
-    format!("no answer within {} s", limit.as_secs()).into()
+    format!("no answer within {} s", limit.as_secs_f32()).into()
 }

@@ -1,9 +1,12 @@
 //! PostgreSQL: one session that holds a lock, one transaction for each batch, full synchronisation.
 //!
+//! * [`leadership`] is how several controllers agree whose session that is, [`follow`] how the others read.
 //! * [`link`] is a connection, and says which errors are a loss of the database and which are its refusal.
 //! * A commit that fails ends the session, whatever the reason. The next one takes the lock only after the server has
 //!   ended the old one, so that what is loaded then is what came of the commit.
 
+mod follow;
+mod leadership;
 mod link;
 mod lock;
 mod read;
@@ -12,6 +15,8 @@ mod tables;
 mod tls;
 mod write;
 
+pub use follow::Follower;
+pub use leadership::{Leader, Leadership, Member, Roster};
 pub use read::PostgresHistory;
 pub(crate) use tables::PostgresTables;
 
@@ -45,6 +50,16 @@ impl PostgresStore {
         Ok(store)
     }
 
+    /// The same for the controller that leads with this epoch: it has claimed the store already.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`], or if another leads now.
+    pub fn of_leader(url: &PostgresUrl, epoch: u64) -> Result<Self, StoreError> {
+        let mut store = Self { url: url.clone(), session: None, epoch: Some(epoch) };
+        store.session()?;
+        Ok(store)
+    }
+
     fn session(&mut self) -> Result<&Session, StoreError> {
         let session = match self.session.take() {
             Some(session) => session,
@@ -55,17 +70,9 @@ impl PostgresStore {
 
     fn connect(&self) -> Result<Session, StoreError> {
         let link = Link::connect(&self.url)?;
-        match (lock::take(&link), self.epoch) {
-            // Somebody has the lock: our own last session which the server has not missed yet, or another hostlerd.
-            (Err(StoreError::Locked { store, holder }), Some(epoch)) => {
-                let (ours, found) = (BatchNumber { epoch, batch: 0 }, write::found(&link)?);
-                if found.epoch != epoch {
-                    return Err(StoreError::Superseded { ours, found });
-                }
-                let source = format!("it is locked{holder}").into();
-                return Err(StoreError::Unavailable { store, source });
-            }
-            (taken, _) => taken?,
+        match self.epoch {
+            Some(epoch) => seize(&link, epoch)?,
+            None => lock::take_as_writer(&link)?,
         }
         schema::migrate(&link)?;
         let statements = Statements::prepare(&link)?;
@@ -82,8 +89,28 @@ impl PostgresStore {
     }
 }
 
+/// Takes the lock for whoever has the epoch. A session that has it then is our own last one, which the server has not
+/// missed yet, or that of an earlier leader, which does not know yet that it is one: the server ends it.
+fn seize(link: &Link, epoch: u64) -> Result<(), StoreError> {
+    let (ours, found) = (BatchNumber { epoch, batch: 0 }, write::found(link)?);
+    if found.epoch != epoch {
+        return Err(StoreError::Superseded { ours, found });
+    }
+    lock::end_writer(link)?;
+    match lock::take_as_writer(link) {
+        Err(StoreError::Locked { store, holder }) => {
+            let source = format!("it is locked{holder}").into();
+            Err(StoreError::Unavailable { store, source })
+        }
+        taken => taken,
+    }
+}
+
 impl Store for PostgresStore {
     fn claim(&mut self) -> Result<u64, StoreError> {
+        if let Some(epoch) = self.epoch {
+            return Ok(epoch);
+        }
         let epoch = self.with(|session| write::claim(&session.link))?;
         self.epoch = Some(epoch);
         Ok(epoch)

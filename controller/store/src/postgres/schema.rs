@@ -5,8 +5,8 @@ use crate::StoreError;
 use std::time::Duration;
 
 /// Each step brings a database from one version to the next; `hostler_schema` counts those that were taken. The steps
-/// of both engines have the same numbers and the same tables.
-const MIGRATIONS: &[&str] = &[include_str!("0001_first.sql")];
+/// of both engines have the same numbers and the same tables, but for those that several controllers agree by.
+const MIGRATIONS: &[&str] = &[include_str!("0001_first.sql"), include_str!("0004_leader.sql")];
 
 /// How long one step may take.
 const STEP: Duration = Duration::from_secs(600);

@@ -1,0 +1,1 @@
+-- PostgreSQL has tables here for several controllers. A file belongs to one.
