@@ -1,7 +1,8 @@
 //! Compiles the `.proto` files with `protox`, so that no `protoc` has to be installed.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    const FILES: [&str; 4] = [
+    const FILES: [&str; 5] = [
+        "hostler/controller/v1/controller.proto",
         "hostler/lease/v1/lease.proto",
         "hostler/node/v1/node.proto",
         "hostler/agent/v1/agent.proto",

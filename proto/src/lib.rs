@@ -3,9 +3,12 @@
 //! * [`lease`]: CI jobs ask for machines, run payloads, give the machines back.
 //! * [`node`]: administrators register and look after hardware.
 //! * [`agent`]: the agent on each machine and the controller.
+//! * [`controller`]: about the controllers themselves, of which several may share one database.
 //! * [`ramdisk`]: the builder of a ramdisk and the agent in it.
 //!
 //! The `.proto` files under `proto/` are the reference; their comments become the documentation here.
+
+mod elsewhere;
 
 /// The version of [`agent`] that this build speaks. A controller accepts this one and the one before it.
 pub const AGENT_PROTOCOL: u32 = 2;
@@ -35,6 +38,9 @@ macro_rules! package {
     };
 }
 
+package!(
+    /// What controllers say about themselves: `hostler.controller.v1`.
+    controller, "hostler.controller.v1");
 package!(
     /// What a CI job says: `hostler.lease.v1`.
     lease, "hostler.lease.v1");
