@@ -1,6 +1,6 @@
 //! The command line of `hostlerd`.
 
-use crate::{copies, init, ramdisk, serve};
+use crate::{copies, init, ramdisk, roles};
 use clap::{Parser, Subcommand};
 use hostler_store::StoreError;
 use std::io::IsTerminal as _;
@@ -99,9 +99,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Init(args) => init::run(&args),
-        Command::Serve { config, record } => serve::run(&config, record.as_deref()),
-        Command::Replay { config, record } => serve::replay(&config, &record),
-        Command::CheckConfig { config } => serve::check(&config),
+        Command::Serve { config, record } => roles::run(&config, record.as_deref()),
+        Command::Replay { config, record } => roles::replay(&config, &record),
+        Command::CheckConfig { config } => roles::check(&config),
         Command::Migrate(args) => copies::migrate(&args),
         Command::Backup(args) => copies::backup(&args),
         Command::Restore(args) => copies::restore(&args),

@@ -1,6 +1,7 @@
 //! The controller's clock: the later of the last stored moment and the wall clock at start, then advanced by the
 //! boot-time clock. It never goes back, also when the wall clock does.
 
+use hostler_core::leadership::Moment;
 use hostler_core::time::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,6 +29,11 @@ impl Clock {
         let (wall, own) = (wall().0, self.now().0);
         i64::try_from(wall).unwrap_or(i64::MAX).saturating_sub(i64::try_from(own).unwrap_or(i64::MAX))
     }
+}
+
+/// A moment for leases: of a clock that nobody sets.
+pub(crate) fn moment() -> Moment {
+    since_boot()
 }
 
 /// Goes on while the machine sleeps, unlike the monotonic clock.

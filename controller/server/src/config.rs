@@ -37,6 +37,8 @@ pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
     /// How they reach it: `https://HOST:PORT`.
     pub(crate) url: String,
+    /// What this controller is called among those that share its database; the name of the host unless given.
+    name: Option<String>,
 }
 
 /// Where the state is.
@@ -238,10 +240,26 @@ impl Config {
         }
     }
 
+    /// What this controller is called.
+    pub(crate) fn name(&self) -> String {
+        let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.api.name.clone().unwrap_or_else(host)
+    }
+
     /// The host of the API's URL, for certificates.
     pub(crate) fn api_host(&self) -> &str {
         let rest = self.api.url.trim_start_matches("https://");
         rest.rsplit_once(':').map_or(rest, |(host, _)| host).trim_matches(['[', ']'])
+    }
+
+    /// The names in the controller's own certificate.
+    pub(crate) fn server_names(&self) -> Vec<String> {
+        let mut names = vec![self.api_host().to_owned(), "localhost".to_owned()];
+        if !self.api.listen.ip().is_unspecified() {
+            names.push(self.api.listen.ip().to_string());
+        }
+        names.dedup();
+        names
     }
 
     /// The URL of something that the boot server serves.

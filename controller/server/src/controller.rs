@@ -5,6 +5,7 @@ use crate::api::Keepalives;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::{SealKey, TokenKey};
+use crate::leadership::Office;
 use crate::pki::Authority;
 use crate::power::Power;
 use crate::published::Published;
@@ -22,6 +23,9 @@ pub(crate) struct Controller {
     pub(crate) config: Config,
     pub(crate) epoch: u64,
     pub(crate) clock: Clock,
+    /// True if this controller leads: what it is told becomes an input of the writer.
+    pub(crate) leads: bool,
+    pub(crate) office: Arc<Office>,
     pub(crate) inbox: Inbox,
     pub(crate) published: Arc<Published>,
     pub(crate) history: Arc<Mutex<Box<dyn History>>>,
@@ -40,8 +44,52 @@ pub(crate) struct Controller {
     pub(crate) stop: CancellationToken,
 }
 
+/// What differs from one role to another.
+pub(crate) struct Parts {
+    pub(crate) epoch: u64,
+    pub(crate) leads: bool,
+    pub(crate) office: Arc<Office>,
+    pub(crate) clock: Clock,
+    pub(crate) inbox: Inbox,
+    pub(crate) published: Arc<Published>,
+    pub(crate) history: Box<dyn History>,
+}
+
 impl Controller {
+    /// Reads the keys and opens the data directory.
+    pub(crate) fn new(config: Config, parts: Parts) -> anyhow::Result<Self> {
+        let Parts { epoch, leads, office, clock, inbox, published, history } = parts;
+        let authority = Authority::load(&config.path(&config.keys.ca), &config.path(&config.keys.ca_key))?;
+        let seal = Arc::new(SealKey::load(&config.path(&config.keys.seal))?);
+        let data = config.path(&config.store.data);
+        Ok(Self {
+            power: Arc::new(Power::new(config.bmc.clone(), seal.clone(), published.clone(), office.clone())),
+            authority: ArcSwap::from_pointee(authority),
+            seal,
+            tokens: Arc::new(TokenKey::load(&config.path(&config.keys.token))?),
+            history: Arc::new(Mutex::new(history)),
+            registry: Registry::new(),
+            keepalives: Keepalives::default(),
+            refusals: Refusals::new(),
+            runs: RunStore::open(data.join("runs"), config.agents.output_limit)?,
+            images: Blobs::open(data.join("images"))?,
+            inputs: Blobs::open(data.join("inputs"))?,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            epoch,
+            leads,
+            office,
+            clock,
+            inbox,
+            published,
+            config,
+        })
+    }
+
     pub(crate) async fn submit(&self, input: Input) -> Result<Reply, SubmitError> {
+        if !self.leads {
+            return Err(SubmitError::Elsewhere(self.office.elsewhere()));
+        }
         self.inbox.submit(input).await
     }
 

@@ -8,6 +8,7 @@
 
 mod agents;
 mod api;
+mod boot;
 mod chain;
 mod cli;
 mod clock;
@@ -16,23 +17,28 @@ mod controller;
 mod copies;
 mod digest;
 mod executor;
+mod grpc;
 mod image;
 mod init;
 mod keys;
+mod leadership;
 mod netboot;
 mod pki;
 mod power;
+mod process;
 mod published;
 mod ramdisk;
 mod record;
+mod roles;
 mod serve;
+mod standby;
 mod storage;
 mod tls;
 mod writer;
 
 pub use cli::main;
 pub use executor::{Effects, EvidenceSink, Executor};
-pub use serve::serve_with;
+pub use roles::serve_with;
 pub use writer::SubmitError;
 
 pub(crate) use chain::chain;

@@ -2,9 +2,10 @@
 
 use crate::clock::Clock;
 use crate::config::Console;
+use crate::controller::Controller;
 use crate::keys::{TokenClaims, TokenKey};
+use crate::leadership::Office;
 use crate::published::Published;
-use crate::writer::Inbox;
 use hostler_core::boot::{self, BootPlan};
 use hostler_core::hardware::Mac;
 use hostler_core::ids::BootId;
@@ -38,6 +39,7 @@ pub(crate) struct NetBoot {
     published: Arc<Published>,
     tokens: Arc<TokenKey>,
     clock: Clock,
+    office: Arc<Office>,
     common: Common,
     evidence: mpsc::Sender<Input>,
     strangers: Mutex<HashSet<Mac>>,
@@ -45,22 +47,24 @@ pub(crate) struct NetBoot {
 
 impl NetBoot {
     /// Begins to forward evidence; the task ends when this is dropped.
-    pub(crate) fn new(
-        published: Arc<Published>,
-        tokens: Arc<TokenKey>,
-        clock: Clock,
-        common: Common,
-        inbox: Inbox,
-        tasks: &tokio_util::task::TaskTracker,
-    ) -> Self {
+    pub(crate) fn new(controller: &Controller, common: Common) -> Self {
         let (evidence, mut waiting) = mpsc::channel(BACKLOG);
-        tasks.spawn(async move {
+        let inbox = controller.inbox.clone();
+        controller.tasks.spawn(async move {
             while let Some(input) = waiting.recv().await {
                 // Refused only while the controller ends.
                 let _ = inbox.post(input).await;
             }
         });
-        Self { published, tokens, clock, common, evidence, strangers: Mutex::default() }
+        Self {
+            published: controller.published.clone(),
+            tokens: controller.tokens.clone(),
+            clock: controller.clock,
+            office: controller.office.clone(),
+            common,
+            evidence,
+            strangers: Mutex::default(),
+        }
     }
 
     fn tell(&self, input: Input) {
@@ -80,6 +84,10 @@ impl BootSource for NetBoot {
     }
 
     fn plan(&self, client: &Client) -> BootPlan {
+        if !self.office.may_act() {
+            // Another controller may lead, and have decided something else.
+            return BootPlan::Wait { reason: "the controller makes sure that it leads".to_owned() };
+        }
         let unknown = || BootPlan::Wait { reason: format!("{} is not registered any more", client.name) };
         self.published.read(|w| w.nodes.get(client.node).map(boot::decide)).unwrap_or_else(unknown)
     }
@@ -92,6 +100,7 @@ impl BootSource for NetBoot {
         args.push("loglevel=5".to_owned());
         // A kernel that panics restarts: that its boot script is asked for again is seen.
         args.push("panic=10".to_owned());
+        args.extend(self.office.addresses().first().map(|url| format!("hostler.controller={url}")));
         args.push(format!("hostler.mac={}", client.mac));
         args.push(format!(
             "hostler.address={}/{}",
@@ -124,7 +133,8 @@ impl BootSource for NetBoot {
     }
 }
 
-fn client(node: &Node) -> Client {
+/// The node as the boot server knows it.
+pub(crate) fn client(node: &Node) -> Client {
     Client {
         node: node.id,
         name: node.spec.name.clone(),

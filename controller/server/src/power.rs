@@ -3,11 +3,12 @@
 use crate::config::BmcConfig;
 use crate::executor::{Effects, Executor};
 use crate::keys::SealKey;
+use crate::leadership::Office;
 use crate::published::Published;
 use anyhow::Context as _;
 use hostler_bmc::{
-    BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Privilege, Secret, Session, Target, Timing,
-    UserName,
+    BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Permit, Privilege, Secret, Session, Target,
+    Timing, UserName,
 };
 use hostler_core::attempt::Rung;
 use hostler_core::hardware::Firmware;
@@ -27,6 +28,7 @@ pub(crate) struct Power {
     config: BmcConfig,
     seal: Arc<SealKey>,
     published: Arc<Published>,
+    office: Arc<Office>,
     sessions: Semaphore,
     in_use: Mutex<HashMap<BmcId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -41,9 +43,14 @@ pub(crate) enum ByHand {
 }
 
 impl Power {
-    pub(crate) fn new(config: BmcConfig, seal: Arc<SealKey>, published: Arc<Published>) -> Self {
+    pub(crate) fn new(
+        config: BmcConfig,
+        seal: Arc<SealKey>,
+        published: Arc<Published>,
+        office: Arc<Office>,
+    ) -> Self {
         let sessions = Semaphore::new(config.sessions);
-        Self { config, seal, published, sessions, in_use: Mutex::default() }
+        Self { config, seal, published, office, sessions, in_use: Mutex::default() }
     }
 
     /// Tells whether the chassis has power after what was asked for. Nothing is done if the node has another lease
@@ -59,7 +66,7 @@ impl Power {
             .read(|w| w.nodes.get(node).map(|n| (n.bmc, n.spec.firmware)))
             .context("the node is gone")?;
         let target = self.target(bmc, Privilege::Operator).await?;
-        let mut work = Work { target, firmware, config: &self.config };
+        let mut work = Work { target, firmware, config: &self.config, permit: self.permit() };
         let lock = self.lock(bmc);
         let _one_at_a_time = lock.lock().await;
         let _session = self.sessions.acquire().await?;
@@ -88,6 +95,8 @@ impl Power {
         let Ok(_session) = self.sessions.acquire().await else {
             return failed("the controller is ending".into());
         };
+        // The leader before may still be at it.
+        self.office.until_may_act().await;
         // What was stored together with something newer, or given up while it waited here, is not begun.
         let current =
             |w: &World| w.nodes.get(node).filter(|n| n.current(boot).is_some()).map(|n| n.spec.firmware);
@@ -100,7 +109,7 @@ impl Power {
             Ok(target) => target,
             Err(error) => return failed(format!("{error:#}")),
         };
-        let mut work = Work { target, firmware, config: &self.config };
+        let mut work = Work { target, firmware, config: &self.config, permit: self.permit() };
         if rung == Rung::BmcReset {
             if let Err(error) = work.reset_bmc().await {
                 return outcome(Err(error));
@@ -113,6 +122,12 @@ impl Power {
             }
         }
         outcome(work.boot_from_network(rung).await)
+    }
+
+    /// Given while this controller may act on machines.
+    fn permit(&self) -> Permit {
+        let office = self.office.clone();
+        Permit::new(move || office.may_act())
     }
 
     fn lock(&self, bmc: BmcId) -> Arc<tokio::sync::Mutex<()>> {
@@ -175,13 +190,15 @@ struct Work<'a> {
     target: Target,
     firmware: Firmware,
     config: &'a BmcConfig,
+    permit: Permit,
 }
 
 impl Work<'_> {
     async fn open(&mut self) -> Result<Session, Error> {
         let request = Duration::from_millis(self.config.request_ms);
         let retransmit = Duration::from_millis(self.config.retransmit_ms);
-        Session::open(&self.target, Timing { retransmit, request, open: request }).await
+        let timing = Timing { retransmit, request, open: request };
+        Session::open_while(&self.target, timing, &self.permit).await
     }
 
     const fn settle(&self) -> Duration {

@@ -155,16 +155,21 @@ impl Session {
             return End::Gone;
         }
         loop {
-            match self.told.news(&controller, self.speaker) {
-                Ok(Some(news)) => match self.tell(news, &entered.end).await {
-                    Ok(()) => continue,
-                    Err(end) => return end,
-                },
-                Ok(None) => {}
-                Err(status) => return End::Fenced(status),
+            // What was decided here may not count any more, and is told when it is known to.
+            let may_tell = controller.office.may_act();
+            if may_tell {
+                match self.told.news(&controller, self.speaker) {
+                    Ok(Some(news)) => match self.tell(news, &entered.end).await {
+                        Ok(()) => continue,
+                        Err(end) => return end,
+                    },
+                    Ok(None) => {}
+                    Err(status) => return End::Fenced(status),
+                }
             }
             tokio::select! {
                 () = controller.stop.cancelled() => return End::Gone,
+                () = controller.office.until_may_act(), if !may_tell => {}
                 () = entered.end.cancelled() => return End::Gone,
                 changed = changes.changed() => if changed.is_err() { return End::Gone },
                 message = self.inbound.message() => match message {

@@ -3,6 +3,7 @@
 mod account;
 mod apply;
 mod caller;
+mod controllers;
 mod keepalive;
 mod lease;
 mod lease_request;

@@ -213,7 +213,8 @@ impl NodeService for Api {
             .map_err(|e| internal("a credential", &e))?;
         let Credential { name, address, ca, certificate, key } =
             Credential::new(name, self.0.config.api.url.clone(), authority.pem(), issued);
-        Ok(Response::new(wire::Credential { name, address, ca, certificate, key }))
+        let addresses = self.0.office.addresses().into_iter().filter(|other| *other != address).collect();
+        Ok(Response::new(wire::Credential { name, address, addresses, ca, certificate, key }))
     }
 
     async fn list_tenants(

@@ -13,6 +13,7 @@ pub(crate) fn refused(error: &SubmitError) -> Status {
         SubmitError::Refused(Refusal::Conflict(text)) => Status::failed_precondition(text),
         SubmitError::Refused(Refusal::Forbidden(text)) => Status::permission_denied(text),
         SubmitError::NotStored => Status::internal(error.to_string()),
+        SubmitError::Elsewhere(leader) => leader.status(error.to_string()),
         SubmitError::Unavailable | SubmitError::Closed => Status::unavailable(error.to_string()),
     }
 }

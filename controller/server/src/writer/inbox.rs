@@ -1,6 +1,7 @@
 //! The way to the writer.
 
 use hostler_core::input::{Input, Refusal, Reply};
+use hostler_proto::controller::v1::Elsewhere;
 use tokio::sync::{mpsc, oneshot};
 
 /// The way to the writer.
@@ -22,6 +23,17 @@ pub enum SubmitError {
     /// The controller is ending.
     #[error("the controller is shutting down")]
     Closed,
+    /// This controller only stands by.
+    #[error("this controller stands by: ask {}", where_to_ask(.0))]
+    Elsewhere(Elsewhere),
+}
+
+/// For people.
+fn where_to_ask(leader: &Elsewhere) -> String {
+    if leader.address.is_empty() {
+        return "again, nobody leads now".to_owned();
+    }
+    format!("{} at {}, which leads", leader.name, leader.address)
 }
 
 /// What somebody waits for.
@@ -51,6 +63,11 @@ impl Inbox {
     pub(super) fn new(room: usize) -> (Self, mpsc::Receiver<Submission>) {
         let (sender, inbox) = mpsc::channel(room);
         (Self(sender), inbox)
+    }
+
+    /// Where there is no writer.
+    pub(crate) fn of_nobody() -> Self {
+        Self::new(1).0
     }
 
     /// Hands an input to the writer and waits until it is stored.

@@ -2,7 +2,7 @@
 
 use super::inbox::{Submission, SubmitError};
 use super::work::{Applied, Writer};
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use hostler_core::input::Input;
 use hostler_core::world::{Change, World};
 use hostler_store::{Loaded, StoreError};
@@ -65,11 +65,10 @@ impl Writer {
     }
 
     fn adopt(&mut self, loaded: Loaded) -> anyhow::Result<LookedUp> {
-        let (found, ours) = (loaded.last.epoch, self.number.epoch);
-        ensure!(
-            found == ours,
-            "another hostlerd has had the store since: it has the epoch {found}, this one {ours}"
-        );
+        let (found, ours) = (loaded.last, self.number);
+        if found.epoch != ours.epoch {
+            return Err(StoreError::Superseded { ours, found }.into());
+        }
         let mut world = World::new(self.timing.clone());
         world.restore(loaded.changes);
         self.world = world;

@@ -136,7 +136,7 @@ impl Client {
             match inbox.submit(self.request()).await {
                 Ok(reply) => self.told.push(reply),
                 Err(SubmitError::NotStored | SubmitError::Unavailable) => {}
-                Err(SubmitError::Closed) => return,
+                Err(SubmitError::Closed | SubmitError::Elsewhere(_)) => return,
                 Err(SubmitError::Refused(refusal)) => panic!("{:?}: {refusal}", self.request()),
             }
         }

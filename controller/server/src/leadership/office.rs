@@ -1,0 +1,164 @@
+//! What everybody in this process knows of the leadership.
+
+use crate::clock::moment;
+use hostler_core::leadership::{Moment, Tenure};
+use hostler_proto::controller::v1 as wire;
+use hostler_store::{Member, Roster};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at whether machines may be acted on, if nothing is heard meanwhile.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What was not heard of for this long is away.
+const AWAY_MS: u64 = 10_000;
+
+/// The leadership as this controller knows it.
+#[derive(Debug)]
+pub(crate) struct Office {
+    me: Member,
+    known: Mutex<Known>,
+    /// Told of each renewal.
+    renewals: watch::Sender<()>,
+    lost: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// None for the only controller of a store: nobody can take its place.
+    tenure: Option<Tenure>,
+    roster: Roster,
+}
+
+impl Office {
+    /// Of the only controller of a store.
+    pub(crate) fn alone(me: Member) -> Self {
+        Self::new(me, Known { tenure: None, roster: Roster::default() })
+    }
+
+    /// Of one that stands by, or has just won.
+    pub(crate) fn shared(me: Member, tenure: Tenure, roster: Roster) -> Self {
+        Self::new(me, Known { tenure: Some(tenure), roster })
+    }
+
+    fn new(me: Member, known: Known) -> Self {
+        let (renewals, _) = watch::channel(());
+        Self { me, known: Mutex::new(known), renewals, lost: CancellationToken::new() }
+    }
+
+    /// The leadership was renewed by a question that was asked at this moment.
+    pub(super) fn renewed(&self, asked: Moment, roster: Roster) {
+        self.with(|known| {
+            if let Some(tenure) = &mut known.tenure {
+                tenure.renewed(asked);
+            }
+            known.roster = roster;
+        });
+        self.renewals.send_replace(());
+    }
+
+    /// One that stands by has seen this.
+    pub(super) fn saw(&self, roster: Roster) {
+        self.with(|known| known.roster = roster);
+    }
+
+    /// Somebody else leads.
+    pub(super) fn is_lost(&self) {
+        self.with(|known| {
+            if let Some(tenure) = &mut known.tenure {
+                tenure.lost();
+            }
+        });
+        self.lost.cancel();
+    }
+
+    /// Until somebody else leads.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+
+    /// True if machines may be acted on now: power, orders to agents, and what they boot.
+    pub(crate) fn may_act(&self) -> bool {
+        self.with(|known| known.tenure.is_none_or(|tenure| tenure.may_act(moment())))
+    }
+
+    /// Waits until machines may be acted on.
+    pub(crate) async fn until_may_act(&self) {
+        let mut renewals = self.renewals.subscribe();
+        while !self.may_act() {
+            // Whether it was renewed or not, it is looked at again.
+            let _ = tokio::time::timeout(LOOK, renewals.changed()).await;
+        }
+    }
+
+    /// Where clients and agents may connect: the leader first, then whoever is there.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.with(|known| {
+            let leader = known.roster.leading().map_or(&self.me.address, |leader| &leader.address);
+            let there = known.roster.members.iter().filter(|(_, age)| *age < AWAY_MS);
+            let mut addresses = vec![leader.clone()];
+            addresses.extend(there.map(|(m, _)| m.address.clone()).filter(|address| address != leader));
+            addresses
+        })
+    }
+
+    /// Where to ask instead of here.
+    pub(crate) fn elsewhere(&self) -> wire::Elsewhere {
+        self.with(|known| {
+            let leader = known.roster.leading().cloned().unwrap_or_default();
+            let epoch = known.roster.leader.ballot.epoch;
+            // Its own row may still be of its last leadership.
+            if leader.name == self.me.name {
+                return wire::Elsewhere { epoch, ..wire::Elsewhere::default() };
+            }
+            wire::Elsewhere { address: leader.address, name: leader.name, epoch }
+        })
+    }
+
+    /// `ListControllers`. What is known is as old as the last look at the database.
+    pub(crate) fn list(&self, epoch: u64) -> wire::ListControllersResponse {
+        let acts = self.may_act();
+        self.with(|known| {
+            let answered_by = self.me.name.clone();
+            if known.tenure.is_none() {
+                let (name, address) = (self.me.name.clone(), self.me.address.clone());
+                let only = wire::Controller { name, address, role: wire::Role::Leads.into(), seen_ms_ago: 0 };
+                let controllers = vec![only];
+                return wire::ListControllersResponse {
+                    controllers,
+                    answered_by,
+                    epoch,
+                    ..Default::default()
+                };
+            }
+            let leader = &known.roster.leader;
+            let leads = known.roster.leading().is_some_and(|leading| leading.name == self.me.name);
+            wire::ListControllersResponse {
+                controllers: known.roster.members.iter().map(|(m, age)| entry(leader, m, *age)).collect(),
+                answered_by,
+                epoch: leader.ballot.epoch,
+                leads_since_ms: leader.since_ms,
+                renewed_ms_ago: Some(leader.age_ms),
+                acts: leads.then_some(acts),
+            }
+        })
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Known) -> R) -> R {
+        act(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn entry(leader: &hostler_store::Leader, member: &Member, seen_ms_ago: u64) -> wire::Controller {
+    let role = if seen_ms_ago >= AWAY_MS {
+        wire::Role::Away
+    } else if member.name == leader.name && !leader.resigned {
+        wire::Role::Leads
+    } else {
+        wire::Role::StandsBy
+    };
+    let (name, address) = (member.name.clone(), member.address.clone());
+    wire::Controller { name, address, role: role.into(), seen_ms_ago }
+}
