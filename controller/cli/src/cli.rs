@@ -1,6 +1,6 @@
 //! The command line as a whole. The arguments of each command stand beside the command.
 
-use crate::commands::{account, apply, completions, events, image, lease, node, run, tenant};
+use crate::commands::{account, apply, completions, controller, events, image, lease, node, run, tenant};
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Who may lease
     #[command(subcommand, visible_alias = "tenants")]
     Tenant(tenant::Command),
+    /// The controllers themselves, of which one leads
+    #[command(subcommand, visible_alias = "controllers")]
+    Controller(controller::Command),
     /// Make the registered nodes equal to those in a file
     Apply(apply::Arguments),
     /// Where the time of leases went

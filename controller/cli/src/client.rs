@@ -1,14 +1,15 @@
 //! The connection to the controller, and calls that outlive a restart of it.
 
-use crate::connector::{self, Address};
+use crate::connector::Address;
 use crate::credentials::{self, Credentials};
 use crate::error::Error;
-use crate::retry::{Attempts, Bounds, Peer};
+use crate::retry::{Attempts, Bounds};
+use crate::route::Route;
 use crate::status;
 use crate::ui::Ui;
+use hostler_proto::controller::v1::controller_service_client::ControllerServiceClient;
 use hostler_proto::lease::v1::lease_service_client::LeaseServiceClient;
 use hostler_proto::node::v1::node_service_client::NodeServiceClient;
-use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -35,8 +36,7 @@ pub(crate) enum Repeat {
 #[derive(Debug)]
 pub(crate) struct Client<'a> {
     ui: &'a Ui,
-    channel: Channel,
-    peer: Peer,
+    route: Route,
     retry_for: Option<Duration>,
 }
 
@@ -57,22 +57,31 @@ impl<'a> Client<'a> {
                 path.display()
             ));
         }
-        let address = Address::parse(&credentials.address).map_err(|problem| {
-            credentials::Error::Unusable { path: path.clone(), field: "address", problem }
-        })?;
-        let channel = connector::channel(address, credentials.tls(&path)?);
-        let peer = Peer { address: credentials.address, was_heard: Cell::new(false) };
-        Ok(Self { ui, channel, peer, retry_for })
+        let parse = |field, address: &String| {
+            Address::parse(address).map_err(|problem| {
+                let path = path.clone();
+                Error::from(credentials::Error::Unusable { path, field, problem })
+            })
+        };
+        let first = parse("address", &credentials.address)?;
+        let others = credentials.addresses.iter().map(|address| parse("addresses", address));
+        let route = Route::new(first, others.collect::<Result<_, _>>()?, credentials.tls(&path)?);
+        Ok(Self { ui, route, retry_for })
     }
 
     /// What CI jobs call.
     pub(crate) fn leases(&self) -> LeaseServiceClient<Channel> {
-        LeaseServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+        LeaseServiceClient::new(self.route.channel()).max_decoding_message_size(MAX_MESSAGE)
     }
 
     /// What administrators call.
     pub(crate) fn nodes(&self) -> NodeServiceClient<Channel> {
-        NodeServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_MESSAGE)
+        NodeServiceClient::new(self.route.channel()).max_decoding_message_size(MAX_MESSAGE)
+    }
+
+    /// What is said about controllers themselves.
+    pub(crate) fn controllers(&self) -> ControllerServiceClient<Channel> {
+        ControllerServiceClient::new(self.route.channel())
     }
 
     /// One call that may be repeated, tried for as long as the user allows. `action` completes "could not …".
@@ -123,12 +132,12 @@ impl<'a> Client<'a> {
     /// For what is tried for as long as the user allows, and a minute otherwise.
     pub(crate) fn bounded(&self, action: impl Into<String>) -> Attempts<'_> {
         let bound = self.retry_for.unwrap_or(DEFAULT_RETRY);
-        Attempts::new(self.ui, &self.peer, action.into(), Bounds { first: bound, later: Some(bound) })
+        Attempts::new(self.ui, &self.route, action.into(), Bounds { first: bound, later: Some(bound) })
     }
 
     /// For streams that are opened again after each outage, forever unless the user set a bound.
     pub(crate) fn persistent(&self, action: impl Into<String>) -> Attempts<'_> {
         let first = self.retry_for.unwrap_or(DEFAULT_RETRY);
-        Attempts::new(self.ui, &self.peer, action.into(), Bounds { first, later: self.retry_for })
+        Attempts::new(self.ui, &self.route, action.into(), Bounds { first, later: self.retry_for })
     }
 }

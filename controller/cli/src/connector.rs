@@ -3,6 +3,7 @@
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where the controller is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     uri: Uri,
     host: String,
@@ -44,6 +45,12 @@ impl Address {
         let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()).ok_or_else(shape)?;
         let name = ServerName::try_from(host.clone()).map_err(|_| shape())?;
         Ok(Self { uri, host, port, name })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.uri.to_string().trim_end_matches('/'))
     }
 }
 

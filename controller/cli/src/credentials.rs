@@ -19,6 +19,9 @@ pub(crate) struct Credentials {
     pub(crate) name: String,
     /// `https://host:port`.
     pub(crate) address: String,
+    /// Of other controllers that may lead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) addresses: Vec<String>,
     /// PEM: whom we believe to be the controller.
     pub(crate) ca: String,
     /// PEM, leaf first.
@@ -83,8 +86,12 @@ impl Credentials {
 
     /// The file's text.
     pub(crate) fn to_toml(&self) -> String {
-        let Self { name, address, ca, certificate, key } = self;
+        let Self { name, address, addresses, ca, certificate, key } = self;
         let mut text = format!("name = {}\naddress = {}\n", quoted(name), quoted(address));
+        if !addresses.is_empty() {
+            let others: Vec<_> = addresses.iter().map(|address| quoted(address)).collect();
+            text += &format!("addresses = [{}]\n", others.join(", "));
+        }
         for (field, pem) in [("ca", ca), ("certificate", certificate), ("key", key)] {
             text += &if pem.contains("'''") {
                 format!("{field} = {}\n", quoted(pem))
@@ -124,8 +131,8 @@ impl Credentials {
 
 impl From<pb::Credential> for Credentials {
     fn from(credential: pb::Credential) -> Self {
-        let pb::Credential { name, address, ca, certificate, key } = credential;
-        Self { name, address, ca, certificate, key }
+        let pb::Credential { name, address, addresses, ca, certificate, key } = credential;
+        Self { name, address, addresses, ca, certificate, key }
     }
 }
 
@@ -174,6 +181,7 @@ mod tests {
         Credentials {
             name: "ci".to_owned(),
             address: "https://127.0.0.1:7777".to_owned(),
+            addresses: vec!["https://127.0.0.2:7777".to_owned()],
             ca: "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n".to_owned(),
             certificate: "certificate".to_owned(),
             key: "a ''' key".to_owned(),
@@ -186,6 +194,7 @@ mod tests {
         insta::assert_snapshot!(text, @r#"
         name = "ci"
         address = "https://127.0.0.1:7777"
+        addresses = ["https://127.0.0.2:7777"]
         ca = '''
         -----BEGIN CERTIFICATE-----
         AA==
@@ -198,6 +207,7 @@ mod tests {
         "#);
         let read = Credentials::parse(Path::new("c.toml"), &text).unwrap();
         assert_eq!((read.name, read.address, read.key), (sample().name, sample().address, sample().key));
+        assert_eq!(read.addresses, sample().addresses);
     }
 
     #[test]

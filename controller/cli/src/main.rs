@@ -25,6 +25,7 @@ mod render;
 mod request_file;
 mod results;
 mod retry;
+mod route;
 mod session;
 mod source;
 mod status;
@@ -33,7 +34,7 @@ mod ui;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use commands::{account, apply, completions, events, image, lease, node, run as payload, tenant};
+use commands::{account, apply, completions, controller, events, image, lease, node, run as payload, tenant};
 use error::Error;
 use exit::Exit;
 use session::Session;
@@ -103,6 +104,9 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Tenant(tenant::Command::List(arguments)) => tenant::list::run(session, arguments).await,
         Command::Tenant(tenant::Command::Show(arguments)) => tenant::show::run(session, arguments).await,
         Command::Tenant(tenant::Command::Set(arguments)) => tenant::set::run(session, arguments).await,
+        Command::Controller(controller::Command::List(arguments)) => {
+            controller::list::run(session, arguments).await
+        }
         Command::Apply(arguments) => apply::run(session, arguments).await,
         Command::Account(arguments) => account::run(session, arguments).await,
         Command::Events(arguments) => events::run(session, arguments).await,

@@ -1,9 +1,9 @@
 //! When and how long to try again.
 
 use crate::error::Error;
+use crate::route::{Route, Turn};
 use crate::status::{self, Answer};
 use crate::ui::Ui;
-use std::cell::Cell;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Status;
@@ -40,19 +40,11 @@ pub(crate) struct Bounds {
     pub(crate) later: Option<Duration>,
 }
 
-/// The other side.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) address: String,
-    /// Something was heard from it.
-    pub(crate) was_heard: Cell<bool>,
-}
-
 /// One thing that is tried until it succeeds, fails for good, or the controller was away for too long.
 #[derive(Debug)]
 pub(crate) struct Attempts<'a> {
     ui: &'a Ui,
-    peer: &'a Peer,
+    route: &'a Route,
     action: String,
     bounds: Bounds,
     backoff: Backoff,
@@ -61,13 +53,13 @@ pub(crate) struct Attempts<'a> {
 
 impl<'a> Attempts<'a> {
     /// `action` completes "could not …".
-    pub(crate) fn new(ui: &'a Ui, peer: &'a Peer, action: String, bounds: Bounds) -> Self {
-        Self { ui, peer, action, bounds, backoff: Backoff::new(), away_since: None }
+    pub(crate) fn new(ui: &'a Ui, route: &'a Route, action: String, bounds: Bounds) -> Self {
+        Self { ui, route, action, bounds, backoff: Backoff::new(), away_since: None }
     }
 
     /// Something was heard from the controller.
     pub(crate) fn succeeded(&mut self) {
-        self.peer.was_heard.set(true);
+        self.route.heard();
         if self.away_since.take().is_some() {
             self.ui.notice("connected to the controller again");
         }
@@ -82,17 +74,21 @@ impl<'a> Attempts<'a> {
         if !status::is_transient(&status) {
             return Err(Error::Answer { action: self.action.clone(), source: status.into() });
         }
+        let (asked, turn) = (self.route.address(), self.route.turn(&status));
+        if turn == Turn::AtOnce {
+            return Ok(());
+        }
         if self.away_since.is_none() {
-            self.ui.warning(&format!("{}; trying again", self.what_happened(&status)));
+            self.ui.warning(&format!("{}; trying again", what_happened(&asked, &status)));
         }
         let since = *self.away_since.get_or_insert_with(Instant::now);
         let random = Uuid::new_v4().as_u128().to_le_bytes();
         let pause = self.backoff.pause(u16::from_le_bytes([random[0], random[1]]));
-        let bound = if self.peer.was_heard.get() { self.bounds.later } else { Some(self.bounds.first) };
+        let bound = if self.route.was_heard() { self.bounds.later } else { Some(self.bounds.first) };
         if bound.is_some_and(|bound| since.elapsed() + pause > bound) {
             return Err(Error::Unreachable {
                 action: self.action.clone(),
-                address: self.peer.address.clone(),
+                address: asked,
                 tried: since.elapsed(),
                 source: status.into(),
             });
@@ -100,14 +96,14 @@ impl<'a> Attempts<'a> {
         tokio::time::sleep(pause).await;
         Ok(())
     }
+}
 
-    fn what_happened(&self, status: &Status) -> String {
-        let why = Answer::from(status.clone());
-        if status::is_local(status) {
-            format!("no connection to the controller at {} ({why})", self.peer.address)
-        } else {
-            format!("the controller at {} is not ready ({why})", self.peer.address)
-        }
+fn what_happened(address: &str, status: &Status) -> String {
+    let why = Answer::from(status.clone());
+    if status::is_local(status) {
+        format!("no connection to the controller at {address} ({why})")
+    } else {
+        format!("the controller at {address} is not ready ({why})")
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::exit::Exit;
 use crate::text;
+use hostler_proto::controller::v1::Elsewhere;
 use hostler_proto::lease::v1::TextProblem;
 use prost::Message as _;
 use std::error::Error as StdError;
@@ -140,9 +141,9 @@ pub(crate) fn stream_ended() -> Status {
     Status::from_error("the controller ended the stream".into())
 }
 
-/// True if the request cannot have reached the controller.
+/// True if the request cannot have reached the controller, or only one that carries nothing out.
 pub(crate) fn was_never_sent(status: &Status) -> bool {
-    chain(status).any(|error| error.is::<ConnectError>())
+    Elsewhere::of(status).is_some() || chain(status).any(|error| error.is::<ConnectError>())
 }
 
 /// A status that this side made up because the connection failed. One that the controller sent has no source.
@@ -223,5 +224,6 @@ mod tests {
             io::ErrorKind::ConnectionReset
         )))));
         assert!(!was_never_sent(&Status::unavailable("restarting")));
+        assert!(was_never_sent(&Elsewhere::default().status("stands by")));
     }
 }

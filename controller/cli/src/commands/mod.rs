@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod apply;
 pub(crate) mod completions;
 mod confirm;
+pub(crate) mod controller;
 pub(crate) mod events;
 pub(crate) mod image;
 pub(crate) mod lease;

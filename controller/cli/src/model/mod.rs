@@ -5,6 +5,7 @@
 
 pub(crate) mod account;
 pub(crate) mod admin;
+pub(crate) mod controller;
 pub(crate) mod lease;
 pub(crate) mod node;
 pub(crate) mod preview;

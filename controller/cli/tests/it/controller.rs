@@ -137,6 +137,7 @@ impl Place {
         node::Credential {
             name: "ci".to_owned(),
             address: format!("https://{}", self.address),
+            addresses: Vec::new(),
             ca: self.issuer.pem(),
             certificate: certificate.pem(),
             key: key.serialize_pem(),
@@ -145,7 +146,7 @@ impl Place {
 
     fn write(&self, name: &str, credential: &node::Credential) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
-        let node::Credential { name: tenant, address, ca, certificate, key } = credential;
+        let node::Credential { name: tenant, address, ca, certificate, key, .. } = credential;
         let text = format!(
             "name = '{tenant}'\naddress = '{address}'\nca = '''{ca}'''\ncertificate = '''{certificate}'''\nkey = '''{key}'''\n"
         );
@@ -429,6 +430,7 @@ impl NodeService for World {
         Ok(Response::new(node::Credential {
             name: request.into_inner().name,
             address: "https://127.0.0.1:1".to_owned(),
+            addresses: Vec::new(),
             ca: credential("CERTIFICATE"),
             certificate: credential("CERTIFICATE"),
             key: credential("PRIVATE KEY"),
