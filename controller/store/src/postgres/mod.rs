@@ -31,6 +31,8 @@ pub struct PostgresStore {
     session: Option<Session>,
     /// What was claimed.
     epoch: Option<u64>,
+    /// It was claimed with the leadership.
+    leads: bool,
 }
 
 /// A connection that has the lock.
@@ -45,7 +47,7 @@ impl PostgresStore {
     /// # Errors
     /// If the database cannot be reached, another hostlerd has it, or it is newer than this program.
     pub fn open(url: &PostgresUrl) -> Result<Self, StoreError> {
-        let mut store = Self { url: url.clone(), session: None, epoch: None };
+        let mut store = Self { url: url.clone(), session: None, epoch: None, leads: false };
         store.session()?;
         Ok(store)
     }
@@ -55,7 +57,7 @@ impl PostgresStore {
     /// # Errors
     /// As [`PostgresStore::open`], or if another leads now.
     pub fn of_leader(url: &PostgresUrl, epoch: u64) -> Result<Self, StoreError> {
-        let mut store = Self { url: url.clone(), session: None, epoch: Some(epoch) };
+        let mut store = Self { url: url.clone(), session: None, epoch: Some(epoch), leads: true };
         store.session()?;
         Ok(store)
     }
@@ -108,7 +110,7 @@ fn seize(link: &Link, epoch: u64) -> Result<(), StoreError> {
 
 impl Store for PostgresStore {
     fn claim(&mut self) -> Result<u64, StoreError> {
-        if let Some(epoch) = self.epoch {
+        if let Some(epoch) = self.epoch.filter(|_| self.leads) {
             return Ok(epoch);
         }
         let epoch = self.with(|session| write::claim(&session.link))?;

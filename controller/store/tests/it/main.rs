@@ -6,6 +6,7 @@
 mod conformance;
 mod copy;
 mod golden;
+mod leadership;
 mod place;
 mod postgres;
 mod relay;

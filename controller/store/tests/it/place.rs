@@ -61,6 +61,14 @@ impl Place {
         }
     }
 
+    /// Executes SQL on a server, and says what came of it.
+    pub(crate) fn try_sql(&self, sql: &str) -> anyhow::Result<String> {
+        match &self.engine {
+            Engine::Sqlite(_) => anyhow::bail!("SQLite has no server"),
+            Engine::Postgres(server, database) => server.sql(&database.name, sql),
+        }
+    }
+
     pub(crate) const fn is_postgres(&self) -> bool {
         matches!(self.engine, Engine::Postgres(..))
     }

@@ -46,7 +46,7 @@ fn a_server_shows_a_certificate_of_the_authority_that_is_trusted() {
     };
     let Opened { mut store, .. } = connect("localhost", &trusted).unwrap();
     store.claim().unwrap();
-    let sql = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'hostlerd'";
+    let sql = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name LIKE 'hostlerd%'";
     assert_eq!(server.sql("postgres", sql).unwrap().trim(), "1");
     drop(store);
 
