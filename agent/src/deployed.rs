@@ -2,11 +2,12 @@
 
 use crate::atomic;
 use crate::clock::Clock;
+use crate::controllers::Controllers;
 use crate::error::{Error, Exit};
 use crate::identity::DeployedIdentity;
 use crate::machine::Machine;
 use crate::runs::{Limits, Runs};
-use crate::session::{Command, Contact, Dialler, Down, Link};
+use crate::session::{Command, Contact, Dialler, Down, Link, Memory};
 use std::convert::Infallible;
 use std::fs;
 use std::io;
@@ -32,13 +33,18 @@ async fn begin(machine: Arc<dyn Machine>, identity: DeployedIdentity) -> Result<
         .map_err(|source| Error::System { action: "read the spool directory", source })?;
     // The machine's own clock may be wrong, but it is not earlier than the deployment.
     let clock = Arc::new(Clock::new(machine.now_ms().max(identity.time_ms)));
+    let memory = Memory::load(machine.spool());
+    let heard = memory.heard();
+    let (epoch, first) = (identity.epoch.max(heard.epoch), heard.controllers.first().copied());
+    let known = [heard.controllers.clone(), vec![identity.controller], identity.controllers.clone()].concat();
     let dialler = Dialler::new(Contact {
         machine,
         clock,
-        controller: identity.controller,
+        controllers: Controllers::new(first.unwrap_or(identity.controller), &known),
         credentials: identity.credentials(),
-        epoch: identity.epoch,
+        epoch,
         incarnation,
+        memory: Some(memory),
     })?;
     Ok(run(runs, dialler).await)
 }

@@ -2,17 +2,20 @@
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::controllers::Controllers;
 use crate::error::chain;
 use crate::http::{HttpError, fetch};
 use crate::identity::{Credentials, KeyAndRequest, hex};
 use crate::machine::Machine;
 use crate::params::BootParams;
 use crate::tls::{self, TlsError};
+use crate::url::ControllerUrl;
 use crate::wire;
 use aws_lc_rs::digest::{SHA256, digest};
 use hostler_proto::AGENT_PROTOCOL;
 use hostler_proto::agent::v1::enrolment_service_client::EnrolmentServiceClient;
 use hostler_proto::agent::v1::{EnrolRequest, EnrolResponse};
+use hostler_proto::rotation::Turn;
 use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,7 @@ pub enum EnrolError {
 pub(crate) async fn enrol(
     machine: &Arc<dyn Machine>,
     params: &BootParams,
+    controllers: &Controllers,
     clock: &Arc<Clock>,
 ) -> Result<Credentials, EnrolError> {
     let ca = fetch_ca(machine.as_ref(), params).await?;
@@ -70,7 +74,7 @@ pub(crate) async fn enrol(
     let KeyAndRequest { key, request, fingerprint } = KeyAndRequest::generate()?;
     // The controller may want to read this on the console before it signs.
     tracing::info!("public key SHA-256 {fingerprint}");
-    let response = ask(machine, params, &config, request).await?;
+    let response = ask(machine, params, controllers, &config, request).await?;
     tls::check_match(&response.certificate_chain, &key)?;
     clock.set(response.now_ms);
     Ok(Credentials { ca, certificate_chain: response.certificate_chain, key })
@@ -102,6 +106,7 @@ async fn fetch_ca(machine: &dyn Machine, params: &BootParams) -> Result<String, 
 async fn ask(
     machine: &Arc<dyn Machine>,
     params: &BootParams,
+    controllers: &Controllers,
     config: &Arc<ClientConfig>,
     csr: Vec<u8>,
 ) -> Result<EnrolResponse, EnrolError> {
@@ -112,7 +117,7 @@ async fn ask(
             token: params.token.expose().to_owned(),
             csr: csr.clone(),
         };
-        let answer = timeout(ANSWER_TIMEOUT, ask_once(machine, params, config, request))
+        let answer = timeout(ANSWER_TIMEOUT, ask_once(machine, controllers.now(), config, request))
             .await
             .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
         match answer {
@@ -124,8 +129,10 @@ async fn ask(
                 });
             }
             Err(status) => {
-                tracing::warn!("cannot enrol yet: {}", chain(&status));
-                sleep(backoff.next_delay()).await;
+                tracing::warn!(controller = %controllers.now(), "cannot enrol yet: {}", chain(&status));
+                if controllers.failed(&status) == Turn::Later {
+                    sleep(backoff.next_delay()).await;
+                }
             }
         }
     }
@@ -133,11 +140,11 @@ async fn ask(
 
 async fn ask_once(
     machine: &Arc<dyn Machine>,
-    params: &BootParams,
+    controller: ControllerUrl,
     config: &Arc<ClientConfig>,
     request: EnrolRequest,
 ) -> Result<EnrolResponse, Status> {
-    let channel = wire::connect(machine, params.controller, config, ANSWER_TIMEOUT)
+    let channel = wire::connect(machine, controller, config, ANSWER_TIMEOUT)
         .await
         .map_err(|error| Status::unavailable(chain(&error)))?;
     let response = EnrolmentServiceClient::new(channel).enrol(request).await?;

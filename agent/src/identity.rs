@@ -59,6 +59,9 @@ pub(crate) struct Credentials {
 pub struct DeployedIdentity {
     /// Where the controller is.
     pub controller: ControllerUrl,
+    /// Of other controllers that may lead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controllers: Vec<ControllerUrl>,
     /// Name of the node.
     pub node: String,
     /// The boot for which the certificate was signed.
@@ -134,6 +137,7 @@ mod tests {
     fn an_identity_survives_the_file_and_hides_its_key() {
         let identity = DeployedIdentity {
             controller: "https://127.0.0.1:1".parse().unwrap(),
+            controllers: vec!["https://127.0.0.2:1".parse().unwrap()],
             node: "n1".into(),
             boot: "7".into(),
             hostname: "n1".into(),

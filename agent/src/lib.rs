@@ -9,6 +9,7 @@
 mod atomic;
 mod backoff;
 mod clock;
+mod controllers;
 mod deployed;
 pub mod device;
 mod disk;

@@ -6,9 +6,12 @@
 //! * [`controller`]: about the controllers themselves, of which several may share one database.
 //! * [`ramdisk`]: the builder of a ramdisk and the agent in it.
 //!
+//! [`rotation`] is how those who ask find the controller that leads.
+//!
 //! The `.proto` files under `proto/` are the reference; their comments become the documentation here.
 
 mod elsewhere;
+pub mod rotation;
 
 /// The version of [`agent`] that this build speaks. A controller accepts this one and the one before it.
 pub const AGENT_PROTOCOL: u32 = 2;

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 ///
 /// ```text
 /// hostler.controller=https://192.0.2.1:4433 hostler.ca=http://192.0.2.1:8080/ca.pem hostler.ca_sha256=HEX
+/// hostler.controllers=https://192.0.2.1:4433,https://192.0.2.2:4433
 /// hostler.boot=ID hostler.node=NAME hostler.token=TOKEN hostler.time_ms=UNIX_MS
 /// ```
 ///
@@ -21,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct BootParams {
     /// Where to enrol and to open the session.
     pub controller: ControllerUrl,
+    /// Of other controllers that may lead.
+    pub controllers: Vec<ControllerUrl>,
     /// Where the certificate of the controller's CA is (PEM). Fetched in the clear, so it counts only with the
     /// digest that follows.
     pub ca: HttpUrl,
@@ -76,6 +79,7 @@ impl BootParams {
         let words = Words::collect(command_line)?;
         Ok(Self {
             controller: words.address("controller")?,
+            controllers: words.addresses("controllers")?,
             ca: words.address("ca")?,
             ca_sha256: digest(words.get("ca_sha256")?)
                 .ok_or(ParamError::Malformed { name: "ca_sha256", expected: "64 hexadecimal digits" })?,
@@ -118,6 +122,12 @@ impl<'a> Words<'a> {
 
     fn address<T: std::str::FromStr<Err = UrlError>>(&self, name: &'static str) -> Result<T, ParamError> {
         self.get(name)?.parse().map_err(|source| ParamError::Address { name, source })
+    }
+
+    /// Any number of them with commas between, or none at all.
+    fn addresses(&self, name: &'static str) -> Result<Vec<ControllerUrl>, ParamError> {
+        let words = self.0.get(name).copied().unwrap_or_default().split(',').filter(|word| !word.is_empty());
+        words.map(|word| word.parse().map_err(|source| ParamError::Address { name, source })).collect()
     }
 
     fn name(&self, name: &'static str) -> Result<String, ParamError> {
@@ -177,6 +187,17 @@ mod tests {
         assert_eq!(params.ca_sha256[..3], [0x00, 0x11, 0x22]);
         assert_eq!((params.boot.as_str(), params.node.as_str()), ("17", "r1-n03"));
         assert_eq!((params.token.expose(), params.time_ms), ("T0ken", 1_700_000_000_000));
+    }
+
+    #[test]
+    fn there_may_be_several_controllers() {
+        let of = |value| {
+            BootParams::parse(&line(&[("controllers", value)])).map(|params| params.controllers.len())
+        };
+        assert_eq!(of(""), Ok(0));
+        assert_eq!(of("https://192.0.2.1:1"), Ok(1));
+        assert_eq!(of("https://192.0.2.1:1,https://[2001:db8::1]:1"), Ok(2));
+        assert!(of("https://192.0.2.1:1,lab").unwrap_err().to_string().contains("hostler.controllers="));
     }
 
     #[test]

@@ -101,7 +101,8 @@ async fn identify(
     let KeyAndRequest { key, request, .. } = KeyAndRequest::generate()?;
     let certificate_chain = workshop.signer.sign(&request, &key, watch).await?;
     Ok(DeployedIdentity {
-        controller: workshop.controller,
+        controller: workshop.controllers.now(),
+        controllers: workshop.controllers.others(),
         node: workshop.node.clone(),
         boot: workshop.boot.clone(),
         hostname,

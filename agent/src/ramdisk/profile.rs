@@ -3,6 +3,7 @@
 use super::sign::{SignAsk, Signer};
 use super::task::{Outcome, Watch, Workshop, perform};
 use crate::clock::Clock;
+use crate::controllers::Controllers;
 use crate::enrol::enrol;
 use crate::error::{Error, Exit};
 use crate::machine::Machine;
@@ -33,21 +34,22 @@ pub async fn run_ramdisk(machine: Arc<dyn Machine>, params: BootParams) -> Resul
 async fn begin(machine: Arc<dyn Machine>, params: BootParams) -> Result<Exit, Error> {
     let clock = Arc::new(Clock::new(params.time_ms));
     set_clock(machine.as_ref(), &clock).await;
-    let credentials = enrol(&machine, &params, &clock).await?;
+    let controllers = Controllers::new(params.controller, &params.controllers);
+    let credentials = enrol(&machine, &params, &controllers, &clock).await?;
     set_clock(machine.as_ref(), &clock).await;
     tracing::info!("enrolled");
     let (signer, asks) = Signer::new();
     let workshop = Workshop {
         machine: machine.clone(),
         clock: clock.clone(),
-        controller: params.controller,
+        controllers: controllers.clone(),
         node: params.node,
         boot: params.boot,
         ca: credentials.ca.clone(),
         signer,
     };
     let contact =
-        Contact { machine, clock, controller: params.controller, credentials, epoch: 0, incarnation: 0 };
+        Contact { machine, clock, controllers, credentials, epoch: 0, incarnation: 0, memory: None };
     Ok(Profile::new(workshop, asks).run(Dialler::new(contact)?).await)
 }
 

@@ -4,10 +4,10 @@ use super::image::ImageError;
 use super::sign::Signer;
 use super::{deploy, inspect, wipe};
 use crate::clock::Clock;
+use crate::controllers::Controllers;
 use crate::disk::DiskInfo;
 use crate::error::chain;
 use crate::machine::Machine;
-use crate::url::ControllerUrl;
 use hostler_proto::agent::v1::agent_message::Message as Up;
 use hostler_proto::agent::v1::task::Task as Kind;
 use hostler_proto::agent::v1::{InspectedDisk, StepFailed};
@@ -85,7 +85,7 @@ impl StepError {
 pub(crate) struct Workshop {
     pub(crate) machine: Arc<dyn Machine>,
     pub(crate) clock: Arc<Clock>,
-    pub(crate) controller: ControllerUrl,
+    pub(crate) controllers: Controllers,
     pub(crate) node: String,
     pub(crate) boot: String,
     /// PEM.

@@ -2,19 +2,21 @@
 
 use super::epoch::Epoch;
 use super::link::{Down, Downlink, Fenced, Link, Uplink, ended};
+use super::memory::{Heard, Memory};
 use crate::backoff::Backoff;
 use crate::clock::Clock;
+use crate::controllers::Controllers;
 use crate::error::chain;
 use crate::identity::Credentials;
 use crate::machine::Machine;
 use crate::tls::{self, TlsError};
-use crate::url::ControllerUrl;
 use crate::wire;
 use hostler_proto::AGENT_PROTOCOL;
 use hostler_proto::agent::v1::agent_message::Message as Up;
 use hostler_proto::agent::v1::agent_service_client::AgentServiceClient;
 use hostler_proto::agent::v1::controller_message::Message;
 use hostler_proto::agent::v1::{AgentMessage, ControllerMessage, Hello, KnownRun, Welcome};
+use hostler_proto::rotation::Turn;
 use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,25 +34,28 @@ const UPLINK_CAPACITY: usize = 16;
 /// A payload's standard input has 4 MiB at most, and its environment is beside it.
 const MESSAGE_LIMIT: usize = 6 << 20;
 
-/// With which controller to speak, as whom.
+/// With which controllers to speak, as whom.
 pub(crate) struct Contact {
     pub(crate) machine: Arc<dyn Machine>,
     pub(crate) clock: Arc<Clock>,
-    pub(crate) controller: ControllerUrl,
+    pub(crate) controllers: Controllers,
     pub(crate) credentials: Credentials,
     /// Lower ones are not obeyed.
     pub(crate) epoch: u64,
     pub(crate) incarnation: u32,
+    /// Where what is heard of the leadership is kept, if there is a place for it.
+    pub(crate) memory: Option<Memory>,
 }
 
 /// Opens links.
 pub(crate) struct Dialler {
     machine: Arc<dyn Machine>,
     clock: Arc<Clock>,
-    controller: ControllerUrl,
+    controllers: Controllers,
     config: Arc<ClientConfig>,
     epoch: Epoch,
     incarnation: u32,
+    memory: Option<Memory>,
     heartbeat: Duration,
     backoff: Backoff,
     /// When the latest link was opened.
@@ -60,6 +65,8 @@ pub(crate) struct Dialler {
 /// Why one try came to nothing.
 enum Failure {
     Fenced(Fenced),
+    /// The controller, whether it leads or not, said this or nothing.
+    Refused(Status),
     Again(String),
 }
 
@@ -67,7 +74,7 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         match ended(&status) {
             Down::Fenced(fenced) => Self::Fenced(fenced),
-            _ => Self::Again(chain(&status)),
+            _ => Self::Refused(status),
         }
     }
 }
@@ -78,7 +85,8 @@ impl Dialler {
             config: tls::mutual(&contact.credentials, &contact.clock)?,
             machine: contact.machine,
             clock: contact.clock,
-            controller: contact.controller,
+            controllers: contact.controllers,
+            memory: contact.memory,
             epoch: Epoch::at_least(contact.epoch),
             incarnation: contact.incarnation,
             heartbeat: Duration::from_secs(5),
@@ -97,11 +105,25 @@ impl Dialler {
                     return Ok(link);
                 }
                 Err(Failure::Fenced(fenced)) => return Err(fenced),
+                Err(Failure::Refused(status)) => {
+                    self.tell_failure(&chain(&status));
+                    self.pause(self.controllers.failed(&status)).await;
+                }
                 Err(Failure::Again(reason)) => {
-                    tracing::info!(controller = %self.controller, "no session yet: {reason}");
-                    sleep(self.backoff.next_delay()).await;
+                    self.tell_failure(&reason);
+                    self.pause(self.controllers.lost()).await;
                 }
             }
+        }
+    }
+
+    fn tell_failure(&self, reason: &str) {
+        tracing::info!(controller = %self.controllers.now(), "no session yet: {reason}");
+    }
+
+    async fn pause(&mut self, turn: Turn) {
+        if turn == Turn::Later {
+            sleep(self.backoff.next_delay()).await;
         }
     }
 
@@ -129,6 +151,7 @@ impl Dialler {
             heartbeat,
             machine: self.machine.clone(),
             epoch: self.epoch.clone(),
+            controllers: self.controllers.clone(),
         };
         Ok(Link { up, down })
     }
@@ -138,7 +161,7 @@ impl Dialler {
         outgoing: mpsc::Receiver<AgentMessage>,
     ) -> Result<(Streaming<ControllerMessage>, Welcome), Failure> {
         let dead_after = (self.heartbeat * 4).clamp(Duration::from_secs(2), Duration::from_secs(60));
-        let channel = wire::connect(&self.machine, self.controller, &self.config, dead_after)
+        let channel = wire::connect(&self.machine, self.controllers.now(), &self.config, dead_after)
             .await
             .map_err(|error| Failure::Again(chain(&error)))?;
         let mut stream = AgentServiceClient::new(channel)
@@ -163,6 +186,11 @@ impl Dialler {
             )));
         }
         self.clock.set(welcome.now_ms);
+        self.controllers.heard(&welcome.controllers);
+        if let Some(memory) = &mut self.memory {
+            let controllers = [vec![self.controllers.now()], self.controllers.others()].concat();
+            memory.keep(Heard { epoch: welcome.epoch, controllers });
+        }
         let interval = Duration::from_millis(u64::from(welcome.heartbeat_interval_ms));
         self.heartbeat = interval.clamp(Duration::from_millis(100), Duration::from_secs(60));
         Ok(())

@@ -1,6 +1,7 @@
 //! One stream in each direction, on which the controller has said Welcome.
 
 use super::epoch::Epoch;
+use crate::controllers::Controllers;
 use crate::machine::Machine;
 use hostler_proto::agent::v1::agent_message::Message as Up;
 use hostler_proto::agent::v1::controller_message::Message;
@@ -79,6 +80,7 @@ pub(crate) struct Downlink {
     pub(super) heartbeat: Interval,
     pub(super) machine: Arc<dyn Machine>,
     pub(super) epoch: Epoch,
+    pub(super) controllers: Controllers,
 }
 
 impl std::fmt::Debug for Downlink {
@@ -117,8 +119,11 @@ impl Downlink {
             Message::StopRun(stop) => (Some(stop.epoch), Command::StopRun(stop)),
             Message::Signed(signed) => (None, Command::Signed(signed)),
             Message::RunAck(ack) => (None, Command::RunAck(ack)),
-            // Said once, when the link was opened.
-            Message::Welcome(_) => return None,
+            // Said again, since there are other controllers.
+            Message::Welcome(welcome) => {
+                self.controllers.heard(&welcome.controllers);
+                return None;
+            }
         };
         if epoch.is_none_or(|epoch| self.epoch.admits(epoch)) {
             return Some(command);

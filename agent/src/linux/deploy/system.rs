@@ -128,6 +128,7 @@ pub(super) mod tests {
     pub(in super::super) fn identity() -> DeployedIdentity {
         DeployedIdentity {
             controller: "https://127.0.0.1:1".parse().unwrap(),
+            controllers: Vec::new(),
             node: "n1".into(),
             boot: "7".into(),
             hostname: "node-1".into(),

@@ -84,6 +84,7 @@ impl Bench {
         let csr = CertificateParams::default().serialize_request(&key).unwrap();
         DeployedIdentity {
             controller: ControllerUrl::from(self.controller.address),
+            controllers: Vec::new(),
             node: "n1".into(),
             boot: "1".into(),
             hostname: "n1".into(),

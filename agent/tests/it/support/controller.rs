@@ -131,7 +131,13 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) async fn welcome(&self, epoch: u64) {
-        self.send(ToAgent::Welcome(Welcome { epoch, heartbeat_interval_ms: 1000, now_ms: NOW_MS })).await;
+        self.send(ToAgent::Welcome(Welcome {
+            epoch,
+            heartbeat_interval_ms: 1000,
+            now_ms: NOW_MS,
+            controllers: Vec::new(),
+        }))
+        .await;
     }
 
     pub(crate) async fn send(&self, message: ToAgent) {
