@@ -1,9 +1,10 @@
 //! When and how long to try again.
 
 use crate::error::Error;
-use crate::route::{Route, Turn};
+use crate::route::Route;
 use crate::status::{self, Answer};
 use crate::ui::Ui;
+use hostler_proto::rotation::Turn;
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::Status;

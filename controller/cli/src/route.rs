@@ -4,8 +4,9 @@
 use crate::connector::{self, Address};
 use crate::status;
 use hostler_proto::controller::v1::Elsewhere;
+use hostler_proto::rotation::{Rotation, Turn};
 use rustls::ClientConfig;
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -13,54 +14,35 @@ use tonic::transport::Channel;
 #[derive(Debug)]
 pub(crate) struct Route {
     tls: ClientConfig,
-    known: RefCell<Vec<Address>>,
-    now: RefCell<(Address, Channel)>,
-    /// Turns since something was heard of a leader.
-    turns: Cell<usize>,
+    rotation: RefCell<Rotation<Address>>,
+    /// To the one that is asked now.
+    channel: RefCell<Channel>,
     /// Something was heard.
     was_heard: Cell<bool>,
 }
 
-/// What to do after an attempt that came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Ask at once: it is another one now, which was not asked in this round.
-    AtOnce,
-    /// Ask after a pause.
-    Later,
-}
-
 impl Route {
-    /// To the first of `addresses`, which is not empty, as long as nothing speaks against it.
+    /// To the first of them, as long as nothing speaks against it.
     pub(crate) fn new(first: Address, others: Vec<Address>, tls: ClientConfig) -> Self {
-        let now = (first.clone(), connector::channel(first.clone(), tls.clone()));
-        let mut known = vec![first];
-        known.extend(others);
-        known.dedup();
-        Self {
-            tls,
-            known: RefCell::new(known),
-            now: RefCell::new(now),
-            turns: Cell::new(0),
-            was_heard: Cell::new(false),
-        }
+        let channel = RefCell::new(connector::channel(first.clone(), tls.clone()));
+        let rotation = RefCell::new(Rotation::new(first, others));
+        Self { tls, rotation, channel, was_heard: Cell::new(false) }
     }
 
     /// To the controller that is asked now.
     pub(crate) fn channel(&self) -> Channel {
-        self.now.borrow().1.clone()
+        self.channel.borrow().clone()
     }
 
     /// Of the controller that is asked now.
     pub(crate) fn address(&self) -> String {
-        let now = Ref::map(self.now.borrow(), |(address, _)| address);
-        now.to_string()
+        self.rotation.borrow().now().to_string()
     }
 
     /// An answer came.
     pub(crate) fn heard(&self) {
         self.was_heard.set(true);
-        self.turns.set(0);
+        self.rotation.borrow_mut().heard();
     }
 
     /// True if an answer ever came.
@@ -70,40 +52,21 @@ impl Route {
 
     /// An attempt ended with this: another controller may be the one to ask.
     pub(crate) fn turn(&self, status: &Status) -> Turn {
-        let before = self.address();
-        match Elsewhere::of(status) {
+        let mut rotation = self.rotation.borrow_mut();
+        let before = rotation.now().clone();
+        let turn = match Elsewhere::of(status) {
             Some(leader) => {
                 self.was_heard.set(true);
-                if let Ok(address) = Address::parse(&leader.address) {
-                    self.ask(address);
-                }
+                rotation.sent_on(Address::parse(&leader.address).ok())
             }
-            None if status::is_local(status) => self.ask_next(),
-            None => {}
+            None if status::is_local(status) => rotation.lost(),
+            // It leads, and is not ready.
+            None => Turn::Later,
+        };
+        if *rotation.now() != before {
+            self.channel.replace(connector::channel(rotation.now().clone(), self.tls.clone()));
         }
-        let round = self.known.borrow().len();
-        self.turns.set(self.turns.get() + 1);
-        // In the midst of a change of leaders two may name each other.
-        if self.address() != before && self.turns.get() < round { Turn::AtOnce } else { Turn::Later }
-    }
-
-    fn ask(&self, address: Address) {
-        if !self.known.borrow().contains(&address) {
-            self.known.borrow_mut().push(address.clone());
-        }
-        if self.now.borrow().0 != address {
-            let channel = connector::channel(address.clone(), self.tls.clone());
-            self.now.replace((address, channel));
-        }
-    }
-
-    fn ask_next(&self) {
-        let known = self.known.borrow();
-        let now = self.now.borrow().0.clone();
-        let place = known.iter().position(|address| *address == now).unwrap_or(0);
-        let next = known[(place + 1) % known.len()].clone();
-        drop(known);
-        self.ask(next);
+        turn
     }
 }
 
@@ -140,17 +103,9 @@ mod tests {
         let [a, b, c] = ["https://a:1", "https://b:1", "https://c:1"];
         let away = Status::unavailable("the store is away");
         let cases = [
-            ("the only one is gone", vec![a], vec![(broken(), Turn::Later, a)]),
-            ("the other one is asked at once", vec![a, b], vec![(broken(), Turn::AtOnce, b)]),
-            ("both are gone", vec![a, b], vec![(broken(), Turn::AtOnce, b), (broken(), Turn::Later, a)]),
-            ("the leader is named", vec![a, b], vec![(elsewhere(b), Turn::AtOnce, b)]),
-            ("one that was not known", vec![a], vec![(elsewhere(c), Turn::AtOnce, c)]),
+            ("another one is asked at once", vec![a, b], vec![(broken(), Turn::AtOnce, b)]),
+            ("the leader is named", vec![a], vec![(elsewhere(c), Turn::AtOnce, c)]),
             ("nobody leads", vec![a, b], vec![(elsewhere(""), Turn::Later, a)]),
-            (
-                "they name each other",
-                vec![a, b],
-                vec![(elsewhere(b), Turn::AtOnce, b), (elsewhere(a), Turn::Later, a)],
-            ),
             ("what is named makes no sense", vec![a], vec![(elsewhere("x"), Turn::Later, a)]),
             ("the leader itself is not ready", vec![a, b], vec![(away, Turn::Later, a)]),
         ];

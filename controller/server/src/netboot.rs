@@ -100,7 +100,11 @@ impl BootSource for NetBoot {
         args.push("loglevel=5".to_owned());
         // A kernel that panics restarts: that its boot script is asked for again is seen.
         args.push("panic=10".to_owned());
-        args.extend(self.office.addresses().first().map(|url| format!("hostler.controller={url}")));
+        let controllers = self.office.addresses();
+        args.extend(controllers.first().map(|url| format!("hostler.controller={url}")));
+        if controllers.len() > 1 {
+            args.push(format!("hostler.controllers={}", controllers.join(",")));
+        }
         args.push(format!("hostler.mac={}", client.mac));
         args.push(format!(
             "hostler.address={}/{}",

@@ -81,6 +81,7 @@ async fn simulate(options: Options) -> anyhow::Result<()> {
         block: options.block,
         bmc_port: options.bmc_port,
         server: options.server,
+        other_servers: Vec::new(),
         ports: Ports::default().with(options.server, 67, options.dhcp).with(options.server, 69, options.tftp),
         timing: firmware::Timing::default(),
         directory: dir.clone(),

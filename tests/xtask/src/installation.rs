@@ -18,13 +18,15 @@ const STORE: &str = "\n[store]\n";
 #[derive(Debug)]
 pub struct Installation {
     dir: PathBuf,
+    host: Ipv4Addr,
+    waits: Waits,
     binaries: Programs,
     ports: Ports,
     filter: Option<String>,
     hostlerd: Option<Child>,
 }
 
-/// Where the controller listens, all on 127.0.0.1.
+/// Where the controller listens, all on one address.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
     /// gRPC.
@@ -73,9 +75,33 @@ impl Installation {
         if !init.status.success() {
             bail!("hostlerd init failed: {}", String::from_utf8_lossy(&init.stderr));
         }
-        fs::write(dir.join("hostlerd.toml"), config(ports, waits))?;
+        let host = Ipv4Addr::LOCALHOST;
+        fs::write(dir.join("hostlerd.toml"), config(host, ports, waits))?;
         artefacts::boot_files(&dir.join("boot"), scale)?;
-        Ok(Self { dir: dir.to_owned(), binaries: binaries.clone(), ports, filter: None, hostlerd: None })
+        let (dir, binaries) = (dir.to_owned(), binaries.clone());
+        Ok(Self { dir, host, waits, binaries, ports, filter: None, hostlerd: None })
+    }
+
+    /// Makes the directory of another controller that shares keys, data and store with this one, and is at another
+    /// address of this computer.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn replica(&self, dir: &Path, host: Ipv4Addr) -> anyhow::Result<Self> {
+        let ports = Ports::free()?;
+        fs::create_dir_all(dir)?;
+        for key in ["ca.pem", "ca.key", "seal.key", "token.key"] {
+            fs::copy(self.dir.join(key), dir.join(key))?;
+        }
+        fs::create_dir_all(self.dir.join("data"))?;
+        for shared in ["boot", "data"] {
+            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
+        }
+        let text = fs::read_to_string(self.config())?;
+        let store = text.split_once(STORE).map_or("", |(_, store)| store);
+        fs::write(dir.join("hostlerd.toml"), config(host, ports, self.waits) + STORE + store)?;
+        let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
+        Ok(Self { dir, host, waits: self.waits, binaries, ports, filter, hostlerd: None })
     }
 
     /// Has the next `hostlerd` keep its state in the store of this URL.
@@ -166,6 +192,27 @@ impl Installation {
         command
     }
 
+    /// The address at which it listens.
+    #[must_use]
+    pub const fn host(&self) -> Ipv4Addr {
+        self.host
+    }
+
+    /// Where clients and agents connect.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}:{}", self.host, self.ports.api)
+    }
+
+    /// Sends a signal to `hostlerd`, if it runs.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = self.pid().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        Ok(kill_process(pid.context("hostlerd does not run")?, signal)?)
+    }
+
     /// The directory.
     #[must_use]
     pub fn dir(&self) -> &Path {
@@ -246,21 +293,22 @@ fn is_free(port: u16) -> bool {
     TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }
 
-fn config(ports: Ports, waits: Waits) -> String {
+fn config(host: Ipv4Addr, ports: Ports, waits: Waits) -> String {
     let Ports { api, dhcp, tftp, http } = ports;
     let Waits { firmware_ms, step_ms, silence_ms, bmc_ms } = waits;
     let heartbeat_ms = (silence_ms / 4).clamp(100, 5_000);
     let retransmit_ms = (bmc_ms / 10).clamp(100, 500);
     format!(
         r#"[api]
-listen = "127.0.0.1:{api}"
-url = "https://127.0.0.1:{api}"
+name = "at-{host}"
+listen = "{host}:{api}"
+url = "https://{host}:{api}"
 
 [boot]
-server = "127.0.0.1"
-dhcp = "127.0.0.1:{dhcp}"
-tftp = "127.0.0.1:{tftp}"
-http = "127.0.0.1:{http}"
+server = "{host}"
+dhcp = "{host}:{dhcp}"
+tftp = "{host}:{tftp}"
+http = "{host}:{http}"
 netmask = "255.0.0.0"
 retry_s = 1
 

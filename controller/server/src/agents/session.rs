@@ -151,6 +151,7 @@ impl Session {
         let controller = self.controller.clone();
         let entered = controller.registry.enter(self.speaker.node);
         let mut changes = controller.published.watch_node(self.speaker.node);
+        let mut addresses = controller.office.watch_addresses();
         if self.send(ToAgent::Welcome(self.welcome())).await.is_err() {
             return End::Gone;
         }
@@ -170,6 +171,9 @@ impl Session {
             tokio::select! {
                 () = controller.stop.cancelled() => return End::Gone,
                 () = controller.office.until_may_act(), if !may_tell => {}
+                Ok(()) = addresses.changed() => if self.send(ToAgent::Welcome(self.welcome())).await.is_err() {
+                    return End::Gone;
+                },
                 () = entered.end.cancelled() => return End::Gone,
                 changed = changes.changed() => if changed.is_err() { return End::Gone },
                 message = self.inbound.message() => match message {
@@ -229,6 +233,7 @@ impl Session {
             epoch: self.controller.epoch,
             heartbeat_interval_ms: self.controller.config.agents.heartbeat_ms,
             now_ms: self.controller.clock.now().0,
+            controllers: self.controller.office.addresses(),
         }
     }
 }

@@ -20,6 +20,7 @@ const AWAY_MS: u64 = 10_000;
 pub(crate) struct Office {
     me: Member,
     known: Mutex<Known>,
+    addresses: watch::Sender<Vec<String>>,
     /// Told of each renewal.
     renewals: watch::Sender<()>,
     lost: CancellationToken,
@@ -44,8 +45,13 @@ impl Office {
     }
 
     fn new(me: Member, known: Known) -> Self {
-        let (renewals, _) = watch::channel(());
-        Self { me, known: Mutex::new(known), renewals, lost: CancellationToken::new() }
+        Self {
+            addresses: watch::Sender::new(addresses(&me, &known.roster)),
+            renewals: watch::Sender::new(()),
+            known: Mutex::new(known),
+            lost: CancellationToken::new(),
+            me,
+        }
     }
 
     /// The leadership was renewed by a question that was asked at this moment.
@@ -57,6 +63,8 @@ impl Office {
             known.roster = roster;
         });
         self.renewals.send_replace(());
+        let addresses = self.addresses();
+        self.addresses.send_if_modified(|known| std::mem::replace(known, addresses.clone()) != addresses);
     }
 
     /// One that stands by has seen this.
@@ -93,15 +101,15 @@ impl Office {
         }
     }
 
-    /// Where clients and agents may connect: the leader first, then whoever is there.
+    /// Where clients and agents may connect: the leader first, then all others, since one that is away now may lead
+    /// when they ask.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        self.with(|known| {
-            let leader = known.roster.leading().map_or(&self.me.address, |leader| &leader.address);
-            let there = known.roster.members.iter().filter(|(_, age)| *age < AWAY_MS);
-            let mut addresses = vec![leader.clone()];
-            addresses.extend(there.map(|(m, _)| m.address.clone()).filter(|address| address != leader));
-            addresses
-        })
+        self.with(|known| addresses(&self.me, &known.roster))
+    }
+
+    /// Wakes whenever there are other addresses.
+    pub(crate) fn watch_addresses(&self) -> watch::Receiver<Vec<String>> {
+        self.addresses.subscribe()
     }
 
     /// Where to ask instead of here.
@@ -149,6 +157,13 @@ impl Office {
     fn with<R>(&self, act: impl FnOnce(&mut Known) -> R) -> R {
         act(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn addresses(me: &Member, roster: &Roster) -> Vec<String> {
+    let leader = roster.leading().unwrap_or(me).address.clone();
+    let others = roster.members.iter().map(|(member, _)| member.address.clone());
+    let others: Vec<_> = others.filter(|address| *address != leader).collect();
+    [vec![leader], others].concat()
 }
 
 fn entry(leader: &hostler_store::Leader, member: &Member, seen_ms_ago: u64) -> wire::Controller {

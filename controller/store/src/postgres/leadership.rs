@@ -91,13 +91,16 @@ impl Leadership {
     }
 
     /// Takes the leadership, if it is still as it was seen. The database ends the session of the last leader's writer
-    /// first: one that was cut off in the midst of a transaction would hold what is needed here.
+    /// first: one that was cut off in the midst of a transaction would hold what is needed here. Controllers that were
+    /// not seen for a week are forgotten.
     ///
     /// # Errors
     /// As [`Leadership::look`].
     pub fn take(&mut self, me: &Member, seen: Ballot) -> Result<Option<u64>, StoreError> {
         self.with(|link| {
             appear(link, me)?;
+            let sql = "DELETE FROM controller WHERE seen < clock_timestamp() - interval '7 days'";
+            link.run(LIMIT, link.client().execute(sql, &[]))?;
             lock::end_writer(link)?;
             let (epoch, renewals) = (to_i64(seen.epoch), to_i64(seen.renewals));
             let sql = "SELECT hostler_lead($1, $2, $3)";

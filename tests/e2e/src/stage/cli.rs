@@ -38,7 +38,9 @@ impl Cli {
         Self { program: program.to_owned(), credential: credential.to_owned() }
     }
 
-    pub(super) fn with_credential(&self, credential: &Path) -> Self {
+    /// The same with another credential.
+    #[must_use]
+    pub fn with_credential(&self, credential: &Path) -> Self {
         Self::new(&self.program, credential)
     }
 

@@ -2,6 +2,7 @@
 
 use super::Stage;
 use std::fmt::Write as _;
+use std::iter;
 
 const LOG_LINES: usize = 60;
 const EVENTS: usize = 60;
@@ -32,8 +33,10 @@ pub(super) fn of(stage: &Stage) -> String {
             let _ = writeln!(text, "    {shown}");
         }
     }
-    let log = std::fs::read_to_string(stage.log()).unwrap_or_default();
-    let _ = writeln!(text, "---- the end of hostlerd.log\n{}", tail(&log, LOG_LINES));
+    for log in iter::once(stage.log()).chain(stage.replica().map(|replica| replica.log()).ok()) {
+        let end = std::fs::read_to_string(&log).unwrap_or_default();
+        let _ = writeln!(text, "---- the end of {}\n{}", log.display(), tail(&end, LOG_LINES));
+    }
     text
 }
 

@@ -27,6 +27,7 @@ pub use wait::{Nodes, is_held, is_ready};
 use anyhow::{Context as _, ensure};
 use hostler_fleet::machine::SimMachine;
 use hostler_fleet::room::{Registration, Room};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
@@ -41,6 +42,7 @@ pub struct Stage {
     /// A tenant.
     pub ci: Cli,
     installation: Mutex<Installation>,
+    replica: Option<Mutex<Installation>>,
     database: Database,
     room: Room,
     directory: TempDir,
@@ -72,6 +74,15 @@ impl Stage {
     /// The controller's directory, process and ports. Locked only for a moment.
     pub fn installation(&self) -> MutexGuard<'_, Installation> {
         self.installation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The second controller.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn replica(&self) -> anyhow::Result<MutexGuard<'_, Installation>> {
+        let replica = self.replica.as_ref().context("there is one controller only")?;
+        Ok(replica.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The controller's database.
@@ -130,12 +141,14 @@ impl Stage {
     /// # Errors
     /// If it did, or does not end well.
     pub async fn end(mut self) -> anyhow::Result<()> {
-        let stopped = tokio::task::block_in_place(|| self.installation().stop())?;
-        if let Some(status) = stopped {
-            ensure!(status.success(), "hostlerd ended with {status} when it was told to stop");
+        for controller in iter::once(&self.installation).chain(&self.replica) {
+            let mut controller = controller.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(status) = tokio::task::block_in_place(|| controller.stop())? {
+                ensure!(status.success(), "hostlerd ended with {status} when it was told to stop");
+            }
+            let log = std::fs::read_to_string(controller.log())?;
+            ensure!(!log.contains("panicked at"), "hostlerd panicked");
         }
-        let log = std::fs::read_to_string(self.log())?;
-        ensure!(!log.contains("panicked at"), "hostlerd panicked");
         self.ended = true;
         Ok(())
     }

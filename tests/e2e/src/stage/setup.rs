@@ -1,17 +1,17 @@
 //! What a stage is made of.
 
-use super::cli::Cli;
+use super::cli::{Cli, PATIENCE};
 use super::database::{Database, Engine};
 use super::{Stage, witness};
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use hostler_checkout::programs::Programs;
 use hostler_fleet::firmware::Timing;
-use hostler_fleet::network::Ports;
 use hostler_fleet::room::{Room, RoomOptions};
+use std::iter;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use xtask::artefacts::{self, Scale};
@@ -26,6 +26,9 @@ const PATIENT: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms:
 
 /// For tests that climb the ladder. A machine is up within a second; these waits leave a busy computer some more.
 pub const IMPATIENT: Waits = Waits { firmware_ms: 4_000, step_ms: 8_000, silence_ms: 8_000, bmc_ms: 1_000 };
+
+/// Where a second controller is.
+const REPLICA: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// What a stage is made of.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub struct Setup {
     pub database: String,
     /// What the controller logs.
     pub log_filter: &'static str,
+    /// A second controller stands by.
+    pub replica: bool,
     /// How long a machine that was powered is busy with itself, before it asks the network for anything.
     pub self_test: Duration,
 }
@@ -57,6 +62,7 @@ impl Setup {
             engine: Engine::Sqlite,
             database: String::new(),
             log_filter: "info",
+            replica: false,
             self_test: Timing::default().self_test,
         }
     }
@@ -71,6 +77,12 @@ impl Setup {
     #[must_use]
     pub fn on(self, engine: Engine) -> Self {
         Self { engine, ..self }
+    }
+
+    /// The same with two controllers on PostgreSQL.
+    #[must_use]
+    pub fn with_replica(self) -> Self {
+        Self { replica: true, engine: Engine::Postgres, ..self }
     }
 
     /// The same with a database that keeps what was ever committed: see [`super::witness`].
@@ -106,11 +118,17 @@ impl Setup {
             prepare(&mut installation, &admin, &database, &self.database).await?;
         }
         installation.start()?;
-        let room = self.room(&installation, &directory.path().join("room")).await?;
+        let replica = if self.replica {
+            Some(replica(&installation, &admin, &directory.path().join("replica")).await?)
+        } else {
+            None
+        };
+        let room = self.room(&installation, replica.as_ref(), &directory.path().join("room")).await?;
         let mut stage = Stage {
             ci: admin.clone(),
             admin,
             installation: Mutex::new(installation),
+            replica: replica.map(Mutex::new),
             database,
             room,
             directory,
@@ -131,10 +149,18 @@ impl Setup {
         Ok(installation)
     }
 
-    async fn room(&self, installation: &Installation, directory: &Path) -> anyhow::Result<Room> {
-        let (server, ports) = (Ipv4Addr::LOCALHOST, installation.ports());
+    async fn room(
+        &self,
+        installation: &Installation,
+        replica: Option<&Installation>,
+        directory: &Path,
+    ) -> anyhow::Result<Room> {
         let mut options = RoomOptions::new(self.machines, self.seed, directory.to_owned());
-        options.ports = Ports::default().with(server, 67, ports.dhcp).with(server, 69, ports.tftp);
+        for controller in iter::once(installation).chain(replica) {
+            let (server, ports) = (controller.host(), controller.ports());
+            options.ports = options.ports.with(server, 67, ports.dhcp).with(server, 69, ports.tftp);
+        }
+        options.other_servers = replica.map(Installation::host).into_iter().collect();
         options.timing = Timing {
             dhcp: [500, 500, 1_000, 2_000].map(Duration::from_millis),
             tftp: Duration::from_secs(1),
@@ -151,6 +177,21 @@ fn programs() -> anyhow::Result<&'static Programs> {
     static PROGRAMS: OnceLock<Result<Programs, String>> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| Programs::given_or_built().map_err(|error| format!("{error:#}")));
     programs.as_ref().map_err(|error| anyhow!("{error}"))
+}
+
+/// Another controller that stands by, known to the administrator's credential.
+async fn replica(first: &Installation, admin: &Cli, dir: &Path) -> anyhow::Result<Installation> {
+    let mut replica = first.replica(dir, REPLICA)?;
+    replica.start()?;
+    let credential = first.admin();
+    let known = std::fs::read_to_string(&credential)?;
+    std::fs::write(&credential, format!("addresses = [{:?}]\n{known}", replica.url()))?;
+    let began = Instant::now();
+    while admin.json("controller list").await?["controllers"].as_array().map_or(0, Vec::len) < 2 {
+        ensure!(began.elapsed() < PATIENCE, "the second controller does not stand by");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(replica)
 }
 
 /// Has the controller make its database, and changes it while the controller is down.

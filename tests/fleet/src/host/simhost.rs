@@ -240,6 +240,7 @@ mod tests {
     fn identity() -> DeployedIdentity {
         DeployedIdentity {
             controller: "https://127.0.0.1:1".parse().unwrap(),
+            controllers: Vec::new(),
             node: "n1".into(),
             boot: "1".into(),
             hostname: "n1".into(),

@@ -24,6 +24,8 @@ use tokio::task::AbortHandle;
 pub struct Site {
     /// Where switches forward DHCP to.
     pub server: Ipv4Addr,
+    /// And to these as well.
+    pub other_servers: Vec<Ipv4Addr>,
     /// Where its well-known ports really are.
     pub ports: Ports,
     /// How patient firmware is.
@@ -66,7 +68,7 @@ impl SimMachine {
                 timing: site.timing,
                 ..firmware::Machine::new(plan.kind, plan.uuid)
             },
-            nic: Nic::new(plan.mac, cable, site.ports.clone(), site.server),
+            nic: Nic::new(plan.mac, cable, site.ports.clone(), site.server).with_helpers(&site.other_servers),
             host: host.clone(),
             console: console.clone(),
             stage,

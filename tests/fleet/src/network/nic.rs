@@ -32,7 +32,7 @@ pub struct Nic {
     mac: [u8; 6],
     cable: Cable,
     ports: Ports,
-    helper: Ipv4Addr,
+    helpers: Vec<Ipv4Addr>,
     /// 0 takes any free port, and says so (RFC 8357).
     relay_port: u16,
 }
@@ -41,7 +41,14 @@ impl Nic {
     /// An interface on `cable` whose switch forwards DHCP broadcasts to `helper`.
     #[must_use]
     pub fn new(mac: [u8; 6], cable: Cable, ports: Ports, helper: Ipv4Addr) -> Self {
-        Self { mac, cable, ports, helper, relay_port: 0 }
+        Self { mac, cable, ports, helpers: vec![helper], relay_port: 0 }
+    }
+
+    /// The same, and the switch forwards to these as well.
+    #[must_use]
+    pub fn with_helpers(mut self, helpers: &[Ipv4Addr]) -> Self {
+        self.helpers.extend(helpers);
+        self
     }
 
     /// The same, but the switch forwards from this port and takes answers there only, as all did before RFC 8357
@@ -75,8 +82,8 @@ impl Nic {
     /// # Errors
     /// As of `bind(2)`.
     pub fn relay(&self) -> io::Result<Relay> {
-        let server = self.ports.locate(self.helper, 67);
+        let servers = self.helpers.iter().map(|helper| self.ports.locate(*helper, 67)).collect();
         let socket = self.cable.udp(self.relay_port)?;
-        Ok(Relay::new(socket, self.cable.address(), server, self.relay_port == 0))
+        Ok(Relay::new(socket, self.cable.address(), servers, self.relay_port == 0))
     }
 }

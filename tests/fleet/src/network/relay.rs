@@ -16,19 +16,24 @@ const CIRCUIT_ID: u8 = 1;
 /// Relay source port (RFC 8357): the relay is not on port 67, answer to where the request came from.
 const SOURCE_PORT: u8 = 19;
 
-/// Forwards broadcasts of one machine to the DHCP server and brings back the answers (RFC 1542, RFC 3046).
+/// Forwards broadcasts of one machine to DHCP servers and brings back the answers (RFC 1542, RFC 3046).
 #[derive(Debug)]
 pub struct Relay {
     socket: CableSocket,
     address: Ipv4Addr,
-    server: SocketAddrV4,
+    servers: Vec<SocketAddrV4>,
     any_port: bool,
 }
 
 impl Relay {
     /// `any_port` asks for answers at the port of `socket` (RFC 8357).
-    pub(super) fn new(socket: CableSocket, address: Ipv4Addr, server: SocketAddrV4, any_port: bool) -> Self {
-        Self { socket, address, server, any_port }
+    pub(super) fn new(
+        socket: CableSocket,
+        address: Ipv4Addr,
+        servers: Vec<SocketAddrV4>,
+        any_port: bool,
+    ) -> Self {
+        Self { socket, address, servers, any_port }
     }
 
     /// Forwards a client's broadcast.
@@ -36,7 +41,11 @@ impl Relay {
     /// # Errors
     /// As of `sendto(2)`.
     pub async fn forward(&self, request: &[u8]) -> io::Result<()> {
-        self.socket.send_to(&relayed(request, self.address, self.any_port), self.server).await
+        let packet = relayed(request, self.address, self.any_port);
+        for server in &self.servers {
+            self.socket.send_to(&packet, *server).await?;
+        }
+        Ok(())
     }
 
     /// The next answer of the server as the client sees it: without the relay's option.

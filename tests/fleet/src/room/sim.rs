@@ -23,6 +23,8 @@ pub struct RoomOptions {
     pub bmc_port: u16,
     /// Where switches forward DHCP to, and where its well-known ports really are.
     pub server: Ipv4Addr,
+    /// Where they forward it to as well.
+    pub other_servers: Vec<Ipv4Addr>,
     /// See [`RoomOptions::server`].
     pub ports: Ports,
     /// How patient firmware is.
@@ -36,7 +38,17 @@ impl RoomOptions {
     #[must_use]
     pub fn new(machines: usize, seed: u64, directory: PathBuf) -> Self {
         let (server, ports, timing) = (Ipv4Addr::LOCALHOST, Ports::default(), firmware::Timing::default());
-        Self { machines, seed, block: None, bmc_port: 0, server, ports, timing, directory }
+        Self {
+            machines,
+            seed,
+            block: None,
+            bmc_port: 0,
+            server,
+            other_servers: Vec::new(),
+            ports,
+            timing,
+            directory,
+        }
     }
 }
 
@@ -54,8 +66,8 @@ impl Room {
     /// If its addresses or its directory cannot be used.
     pub async fn start(options: RoomOptions) -> io::Result<Self> {
         let block = options.block.map_or_else(Block::claim, Block::claim_at)?;
-        let RoomOptions { server, ports, timing, directory, .. } = options;
-        let site = Site { server, ports, timing, directory };
+        let RoomOptions { server, other_servers, ports, timing, directory, .. } = options;
+        let site = Site { server, other_servers, ports, timing, directory };
         let mut machines = Vec::with_capacity(options.machines);
         for machine in plan(options.machines, options.seed, block.first(), options.bmc_port) {
             machines.push(SimMachine::start(machine, &site).await?);
