@@ -63,19 +63,6 @@ async fn invariant_5_a_database_that_goes_away_and_comes_back_loses_nothing() ->
     stage.end().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_hostlerd_on_the_same_database_is_refused_with_words() -> anyhow::Result<()> {
-    let test = "a_second_hostlerd_on_the_same_database_is_refused_with_words";
-    let Some(stage) = one_machine(test).await? else { return Ok(()) };
-    let mut second = stage.installation().hostlerd("serve");
-    let refused = block_in_place(|| second.output())?;
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(3), "{told}");
-    assert!(told.contains("is in use by another hostlerd (session "), "{told}");
-    stage.admin.ok("node list").await?;
-    stage.end().await
-}
-
 /// What a command of `hostlerd` prints as JSON.
 fn printed(output: &Output) -> anyhow::Result<Value> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
