@@ -229,5 +229,5 @@ fn a_controller_that_has_lost_its_store_to_another_ends() {
         assert!(matches!(told, Err(SubmitError::Closed)), "{told:?}");
     });
     let ended = thread.join().unwrap().unwrap_err().to_string();
-    assert!(ended.contains("another hostlerd has had the store since"), "{ended}");
+    assert!(ended.contains("another hostlerd has taken the store over"), "{ended}");
 }

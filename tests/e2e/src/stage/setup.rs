@@ -181,6 +181,8 @@ fn programs() -> anyhow::Result<&'static Programs> {
 
 /// Another controller that stands by, known to the administrator's credential.
 async fn replica(first: &Installation, admin: &Cli, dir: &Path) -> anyhow::Result<Installation> {
+    // The first one is to lead.
+    admin.ok("controller list").await?;
     let mut replica = first.replica(dir, REPLICA)?;
     replica.start()?;
     let credential = first.admin();
