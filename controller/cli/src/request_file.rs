@@ -29,6 +29,10 @@ pub(crate) struct RequestFile {
     pub(crate) on_failure: Option<OnFailure>,
     /// "gate"; the controller knows the words.
     pub(crate) priority: Option<String>,
+    /// It gives way to more urgent leases.
+    pub(crate) preemptible: bool,
+    /// "10m".
+    pub(crate) grace: Option<Duration>,
     /// What is asked of the machines together.
     pub(crate) together: Vec<(String, Source)>,
     /// The members.
@@ -51,6 +55,10 @@ struct Shape<S> {
     #[serde(default, deserialize_with = "on_failure")]
     on_failure: Option<OnFailure>,
     priority: Option<String>,
+    #[serde(default)]
+    preemptible: bool,
+    #[serde(default, deserialize_with = "duration")]
+    grace: Option<Duration>,
     #[serde(default)]
     together: Vec<S>,
     #[serde(rename = "member", default)]
@@ -136,6 +144,8 @@ impl RequestFile {
             keepalive: shape.keepalive,
             on_failure: shape.on_failure,
             priority: shape.priority,
+            preemptible: shape.preemptible,
+            grace: shape.grace,
             together: shape.together.into_iter().map(placed).collect(),
             members: shape.members.into_iter().map(member).collect(),
         }
@@ -238,6 +248,8 @@ mod tests {
             keepalive = "2m"
             on_failure = "hold:4h"
             priority = "gate"
+            preemptible = true
+            grace = "10m"
             not_before = "2026-03-21T10:12Z"
 
             [[member]]
@@ -260,6 +272,7 @@ mod tests {
         assert_eq!(file.keepalive, Some(Duration::from_secs(120)));
         assert_eq!(file.on_failure, Some(OnFailure::Hold(Duration::from_secs(14_400))));
         assert_eq!(file.priority.as_deref(), Some("gate"));
+        assert_eq!((file.preemptible, file.grace), (true, Some(Duration::from_secs(600))));
         assert_eq!(file.not_before, Some(1_774_087_920_000));
         let [server, client] = &file.members[..] else { panic!("two members") };
         assert_eq!((server.request.count, server.request.arch.as_str()), (2, "x86_64"));

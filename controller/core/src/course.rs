@@ -1,7 +1,8 @@
 //! The course of a lease: on what terms it was asked for, and what happened to it on its way that its state does not
 //! tell.
 
-use crate::lease::CloseReason;
+use crate::ids::LeaseId;
+use crate::lease::{Assigned, CloseReason};
 use crate::tenancy::Band;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ pub struct Terms {
     pub hold_ms: Option<u64>,
     /// How urgent it is.
     pub priority: Band,
+    /// If set, it gives way to a more urgent one, after a notice of so many milliseconds.
+    pub grace_ms: Option<u64>,
 }
 
 /// What happened to a lease on its way.
@@ -36,6 +39,36 @@ pub struct Course {
     pub hold: Option<Hold>,
     /// What was asked for beyond its end, the oldest first.
     pub extensions: Vec<Extension>,
+    /// Set while it is about to give way.
+    pub notice: Option<Notice>,
+    /// When others gave way to it, or are about to: until it starts, it goes before everybody else.
+    pub claim: Option<Timestamp>,
+    /// When it gave way, the oldest first.
+    pub interruptions: Vec<Interruption>,
+}
+
+/// A lease is about to give way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// When it does.
+    pub at: Timestamp,
+    /// To which lease.
+    pub to: LeaseId,
+}
+
+/// A lease gave way, and went back to its place in the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interruption {
+    /// To which lease.
+    pub to: LeaseId,
+    /// When it had got its machines.
+    pub assigned: Timestamp,
+    /// When it had become active.
+    pub active: Timestamp,
+    /// When it gave way.
+    pub at: Timestamp,
+    /// The group that it had.
+    pub had: Vec<Assigned>,
 }
 
 /// A word before the end of a lease.

@@ -1,7 +1,7 @@
 //! Every state has a reason that a person can read.
 
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
-use crate::course::Hold;
+use crate::course::{Hold, Notice};
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
 use crate::node::{Node, NodeState, Presence};
@@ -101,9 +101,12 @@ pub fn lease(world: &World, lease: &Lease) -> String {
             };
             format!("{} of {} machines are up", group.iter().filter(up).count(), group.len())
         }
-        LeaseState::Active { expires, .. } => match &lease.course.hold {
-            Some(hold) => held(lease, hold, *expires),
-            None => "in the tenant's hands".to_owned(),
+        LeaseState::Active { expires, .. } => match (&lease.course.hold, lease.course.notice) {
+            (Some(hold), _) => held(lease, hold, *expires),
+            (None, Some(Notice { at, to })) => {
+                format!("in the tenant's hands; gives way to lease {to} at {}", at.utc())
+            }
+            (None, None) => "in the tenant's hands".to_owned(),
         },
         LeaseState::Closing { group, ended } => {
             format!(

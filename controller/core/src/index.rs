@@ -26,6 +26,8 @@ pub(crate) struct Index {
     /// When promises to queued leases are broken if they still wait.
     promised: BTreeSet<(Timestamp, LeaseId)>,
     closed: BTreeSet<(Timestamp, LeaseId)>,
+    /// The active leases that may have to give way, and do not yet.
+    preemptible: BTreeSet<LeaseId>,
     run_keys: HashMap<(LeaseId, String), RunId>,
     runs: BTreeMap<LeaseId, BTreeSet<RunId>>,
 }
@@ -90,6 +92,11 @@ impl Index {
         self.closed.iter().copied()
     }
 
+    /// The active leases that may have to give way, and do not yet.
+    pub(crate) fn preemptible(&self) -> impl ExactSizeIterator<Item = LeaseId> {
+        self.preemptible.iter().copied()
+    }
+
     /// The runs of a lease, oldest first.
     pub(crate) fn runs(&self, lease: LeaseId) -> impl ExactSizeIterator<Item = RunId> {
         static NONE: BTreeSet<RunId> = BTreeSet::new();
@@ -137,6 +144,9 @@ impl Index {
         if let LeaseState::Closed { at, .. } = lease.state {
             self.closed.insert((at, lease.id));
         }
+        if is_preemptible(lease) {
+            self.preemptible.insert(lease.id);
+        }
     }
 
     pub(crate) fn drop_lease(&mut self, lease: &Lease) {
@@ -155,6 +165,7 @@ impl Index {
         if let LeaseState::Closed { at, .. } = lease.state {
             self.closed.remove(&(at, lease.id));
         }
+        self.preemptible.remove(&lease.id);
     }
 
     pub(crate) fn add_run(&mut self, run: &Run) {
@@ -171,6 +182,14 @@ impl Index {
             }
         }
     }
+}
+
+fn is_preemptible(lease: &Lease) -> bool {
+    let Lease { course, spec, state, .. } = lease;
+    matches!(state, LeaseState::Active { .. })
+        && spec.terms.grace_ms.is_some()
+        && course.notice.is_none()
+        && course.hold.is_none()
 }
 
 fn drop_if_owned<K: Eq + Hash>(map: &mut HashMap<K, NodeId>, key: &K, owner: NodeId) {

@@ -244,7 +244,10 @@ impl Lease {
     pub fn deadline(&self) -> Option<Timestamp> {
         match &self.state {
             LeaseState::Queued { .. } => {
-                Some(Timestamp(self.waits_from().0.saturating_add(self.spec.max_wait_ms)))
+                // What it had machines for was no wait.
+                let again = self.course.interruptions.last().map(|interruption| interruption.at);
+                let since = again.unwrap_or_else(|| self.waits_from());
+                Some(Timestamp(since.0.saturating_add(self.spec.max_wait_ms)))
             }
             LeaseState::Active { expires, .. } => Some(*expires),
             _ => None,
@@ -268,6 +271,14 @@ impl Lease {
     pub fn due(&self) -> Option<Timestamp> {
         let early = self.course.early.filter(|_| self.is_queued());
         let warning = self.course.warning.filter(|_| matches!(self.state, LeaseState::Active { .. }));
-        [early, warning.map(|warning| warning.at), self.deadline()].into_iter().flatten().min()
+        let notice = self.course.notice.map(|notice| notice.at);
+        [early, warning.map(|warning| warning.at), notice, self.deadline()].into_iter().flatten().min()
+    }
+
+    /// By when an active lease gives its machines back, for all that is known.
+    #[must_use]
+    pub fn gives_back(&self) -> Option<Timestamp> {
+        let LeaseState::Active { expires, .. } = self.state else { return None };
+        Some(self.course.notice.map_or(expires, |notice| expires.min(notice.at)))
     }
 }

@@ -1,7 +1,7 @@
 //! Where the time of leases went, and what that adds up to.
 
-use super::lease::{CloseReason, State};
-use super::{optional, time};
+use super::lease::{CloseReason, Interruption, State};
+use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::lease::v1 as pb;
 use serde::Serialize;
@@ -34,6 +34,8 @@ pub(crate) struct LeaseAccount {
     pub(crate) held_ms: Option<u64>,
     pub(crate) ended_ms: Option<u64>,
     pub(crate) closed_ms: Option<u64>,
+    /// When it gave way to others before that, the oldest first.
+    pub(crate) interruptions: Vec<Interruption>,
 }
 
 /// Where time goes, in milliseconds.
@@ -91,16 +93,25 @@ impl LeaseAccount {
 
     /// How long it waited until its machines were assigned.
     pub(crate) fn waited_ms(&self) -> Option<u64> {
-        self.assigned_ms.map(|assigned| assigned.saturating_sub(self.waits_from_ms))
+        let had: u64 = self.interruptions.iter().map(|i| i.ended_ms.saturating_sub(i.assigned_ms)).sum();
+        self.assigned_ms.map(|assigned| assigned.saturating_sub(self.waits_from_ms).saturating_sub(had))
     }
 
     /// Where its time went, as far as that lies in the period. What lasts has lasted until `now_ms`.
     pub(crate) fn spent(&self, period: Period, now_ms: u64) -> Spent {
+        let mut spent = self.spent_since_interruptions(period, now_ms);
+        self.interruptions.iter().for_each(|interruption| spent.add(interruption.spent(period), 1));
+        spent
+    }
+
+    /// The same without what it had machines for before it gave way.
+    fn spent_since_interruptions(&self, period: Period, now_ms: u64) -> Spent {
         let ended = self.ended_ms.unwrap_or(now_ms);
         let held = self.held_ms.unwrap_or(ended);
         let part = |from: Option<u64>, to: u64| from.map_or(0, |from| period.part(from, to));
+        let had: u64 = self.interruptions.iter().map(|i| i.spent(period).with_machines_ms()).sum();
         Spent {
-            queue_ms: period.part(self.waits_from_ms, self.assigned_ms.unwrap_or(ended)),
+            queue_ms: period.part(self.waits_from_ms, self.assigned_ms.unwrap_or(ended)).saturating_sub(had),
             install_ms: part(self.assigned_ms, self.active_ms.unwrap_or(ended)),
             use_ms: part(self.active_ms, held),
             hold_ms: part(self.held_ms, ended),
@@ -108,6 +119,17 @@ impl LeaseAccount {
                 self.ended_ms.filter(|_| self.assigned_ms.is_some()),
                 self.closed_ms.unwrap_or(now_ms),
             ),
+        }
+    }
+}
+
+impl Interruption {
+    /// Where the time went until it gave way, as far as that lies in the period.
+    fn spent(&self, period: Period) -> Spent {
+        Spent {
+            install_ms: period.part(self.assigned_ms, self.active_ms),
+            use_ms: period.part(self.active_ms, self.ended_ms),
+            ..Spent::default()
         }
     }
 }
@@ -137,15 +159,22 @@ pub(crate) fn by_tenant(leases: &[LeaseAccount], period: Period, now_ms: u64) ->
         let ended_here = lease.ended_ms.is_some_and(|at| period.has(at));
         sum.ended_by_infrastructure +=
             u64::from(ended_here && lease.close_reason == Some(CloseReason::Infrastructure));
-        let spent = lease.spent(period, now_ms);
-        sum.spent.add(spent, lease.machine_count());
-        for (arch, machines) in &lease.machines {
-            *sum.node_hours.entry(arch.clone()).or_default() +=
-                hours(spent.with_machines_ms()) * f64::from(*machines);
-        }
+        sum.add(&lease.machines, lease.spent_since_interruptions(period, now_ms));
+        lease.interruptions.iter().for_each(|i| sum.add(&i.machines, i.spent(period)));
         waits.extend(lease.waited_ms().filter(|_| lease.assigned_ms.is_some_and(|at| period.has(at))));
     }
     tenants.into_values().map(|(sum, waits)| TenantAccount { waits: Waits::of(waits), ..sum }).collect()
+}
+
+impl TenantAccount {
+    /// Adds what machines were used for.
+    fn add(&mut self, machines: &BTreeMap<String, u32>, spent: Spent) {
+        self.spent.add(spent, machines.values().map(|count| u64::from(*count)).sum());
+        for (arch, count) in machines {
+            *self.node_hours.entry(arch.clone()).or_default() +=
+                hours(spent.with_machines_ms()) * f64::from(*count);
+        }
+    }
 }
 
 impl Waits {
@@ -185,6 +214,7 @@ impl From<pb::LeaseAccount> for LeaseAccount {
             held_ms: time(times.held_ms),
             ended_ms: time(times.ended_ms),
             closed_ms: time(times.closed_ms),
+            interruptions: all(account.interruptions),
         }
     }
 }
@@ -213,6 +243,7 @@ pub(crate) mod tests {
             held_ms: None,
             ended_ms: Some(T + 75 * MINUTE),
             closed_ms: Some(T + 85 * MINUTE),
+            interruptions: Vec::new(),
         }
     }
 
@@ -233,6 +264,19 @@ pub(crate) mod tests {
         assert_eq!(active.spent(ALL, T + 20 * MINUTE), spent([10, 5, 5, 0, 0]));
         let waited = LeaseAccount { assigned_ms: None, active_ms: None, ..closed.clone() };
         assert_eq!(waited.spent(ALL, T + 999 * MINUTE), spent([75, 0, 0, 0, 0]));
+        // Two minutes in the queue, one of installation and three of use, and then in the queue again.
+        let interruption = Interruption {
+            to_lease_id: 9,
+            assigned_ms: T + 2 * MINUTE,
+            active_ms: T + 3 * MINUTE,
+            ended_ms: T + 6 * MINUTE,
+            machines: [("x86_64".to_owned(), 2)].into(),
+        };
+        let interrupted = LeaseAccount { interruptions: vec![interruption], ..closed.clone() };
+        assert_eq!(interrupted.spent(ALL, T + 999 * MINUTE), spent([6, 6, 63, 0, 10]));
+        assert_eq!(interrupted.waited_ms(), Some(6 * MINUTE));
+        let sums = by_tenant(&[interrupted], ALL, T + 999 * MINUTE);
+        assert_eq!(sums[0].spent, spent([6, 17, 186, 0, 30]), "each with the machines that it had then");
         let failed = LeaseAccount { active_ms: None, ..closed };
         assert_eq!(failed.spent(ALL, T + 999 * MINUTE), spent([10, 65, 0, 0, 10]));
     }

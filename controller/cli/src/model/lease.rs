@@ -4,6 +4,7 @@ use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::lease::v1 as pb;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A granted or queued request for a group of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +43,24 @@ pub(crate) struct Lease {
     pub(crate) held_ms: Option<u64>,
     /// When the tenant's time ended.
     pub(crate) ended_ms: Option<u64>,
+    /// With how much notice it gives way to more urgent ones; none if it does not.
+    pub(crate) grace_s: Option<u64>,
+    /// When it gives way, and to which lease, if it is about to.
+    pub(crate) gives_way_ms: Option<u64>,
+    pub(crate) gives_way_to: Option<u32>,
+    /// When it gave way, the oldest first.
+    pub(crate) interruptions: Vec<Interruption>,
+}
+
+/// A lease gave way to another, and went back to its place in the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Interruption {
+    pub(crate) to_lease_id: u32,
+    pub(crate) assigned_ms: u64,
+    pub(crate) active_ms: u64,
+    pub(crate) ended_ms: u64,
+    /// Architecture to the number of machines that it had.
+    pub(crate) machines: BTreeMap<String, u32>,
 }
 
 /// What came of a request for more time.
@@ -212,6 +231,22 @@ impl From<pb::Lease> for Lease {
             assigned_ms: time(times.assigned_ms),
             held_ms: time(times.held_ms),
             ended_ms: time(times.ended_ms),
+            grace_s: time(lease.grace_s),
+            gives_way_ms: time(lease.gives_way_ms),
+            gives_way_to: (lease.gives_way_to != 0).then_some(lease.gives_way_to),
+            interruptions: all(lease.interruptions),
+        }
+    }
+}
+
+impl From<pb::Interruption> for Interruption {
+    fn from(interruption: pb::Interruption) -> Self {
+        Self {
+            to_lease_id: interruption.to_lease_id,
+            assigned_ms: interruption.assigned_ms,
+            active_ms: interruption.active_ms,
+            ended_ms: interruption.ended_ms,
+            machines: interruption.machines.iter().map(|(arch, count)| (clean(arch), *count)).collect(),
         }
     }
 }
@@ -340,7 +375,11 @@ mod tests {
           "hold_s": null,
           "assigned_ms": null,
           "held_ms": null,
-          "ended_ms": null
+          "ended_ms": null,
+          "grace_s": null,
+          "gives_way_ms": null,
+          "gives_way_to": null,
+          "interruptions": []
         }
         "#);
     }

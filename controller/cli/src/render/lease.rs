@@ -57,6 +57,7 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
         "keepalive",
         seconds(lease.keepalive_s).map(|bound| format!("ends when not kept alive for {bound}")),
     );
+    fact("preempted", preemption(lease));
     fact("on failure", seconds(lease.hold_s).map(|bound| format!("held for {bound}")));
     if !lease.nodes.is_empty() {
         text.push('\n');
@@ -77,9 +78,23 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     text
 }
 
-/// Where the time of a lease went. Empty while it is queued.
+/// Whether it gives way to others, and when it did.
+fn preemption(lease: &Lease) -> Option<String> {
+    let grace = span(Duration::from_secs(lease.grace_s?));
+    let told = lease.gives_way_ms.zip(lease.gives_way_to);
+    let told = told.map(|(at, to)| format!("gives way to lease {to} at {}", stamp(at)));
+    let past = lease.interruptions.iter().map(|interruption| {
+        let used = Duration::from_millis(interruption.ended_ms.saturating_sub(interruption.active_ms));
+        format!("gave way to lease {} after {}", interruption.to_lease_id, span(used))
+    });
+    let parts: Vec<_> = std::iter::once(format!("with {grace} notice")).chain(past).chain(told).collect();
+    Some(parts.join("; "))
+}
+
+/// Where the time of a lease went since it last gave way. Empty while it is queued.
 fn course(lease: &Lease) -> Vec<Phase> {
-    let begins = lease.not_before_ms.max(lease.requested_ms);
+    let again = lease.interruptions.last().map(|interruption| interruption.ended_ms);
+    let begins = again.or(lease.not_before_ms.max(lease.requested_ms));
     let moments = [
         ("queue", begins),
         ("install", lease.assigned_ms),
@@ -251,7 +266,7 @@ fn tone(state: State) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::lease::CloseReason;
+    use crate::model::lease::{CloseReason, Interruption};
 
     const T: u64 = 1_774_087_953_000;
 
@@ -287,6 +302,10 @@ mod tests {
             reason: Some("1 of 2 nodes is up".to_owned()),
             purpose: Some("nightly".to_owned()),
             priority: "batch".to_owned(),
+            grace_s: None,
+            gives_way_ms: None,
+            gives_way_to: None,
+            interruptions: Vec::new(),
             queue_position: None,
             members: vec![member("server", 1, "x86_64"), member("client", 1, "aarch64")],
             together: Vec::new(),
@@ -412,6 +431,26 @@ mod tests {
         assert_eq!(course(&Lease { assigned_ms: None, ..deploying() }), []);
         let never_had_machines = Lease { ended_ms: Some(T + 1), assigned_ms: None, ..deploying() };
         assert_eq!(course(&never_had_machines), []);
+    }
+
+    #[test]
+    fn who_gives_way_is_told_when_and_to_whom() {
+        let interruption = Interruption {
+            to_lease_id: 9,
+            assigned_ms: T,
+            active_ms: T + 300_000,
+            ended_ms: T + 3_900_000,
+            machines: std::iter::once(("x86_64".to_owned(), 2)).collect(),
+        };
+        let kind = Lease { grace_s: Some(300), ..active() };
+        let told = Lease { gives_way_ms: Some(T + 300_000), gives_way_to: Some(12), ..kind.clone() };
+        let again = Lease { interruptions: vec![interruption], ..told.clone() };
+        let shown = [active(), kind, told, again].map(|lease| preemption(&lease).unwrap_or_default());
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        with 5m 00s notice
+        with 5m 00s notice; gives way to lease 12 at 2026-03-21 10:17:33Z
+        with 5m 00s notice; gave way to lease 9 after 1h 00m; gives way to lease 12 at 2026-03-21 10:17:33Z
+        ");
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn account(id: u32, tenant: &str) -> LeaseAccount {
         wanted_machines: 1,
         duration_ms: 3_600_000,
         purpose: String::new(),
+        interruptions: Vec::new(),
     }
 }
 

@@ -128,7 +128,17 @@ mod tests {
 
     fn waiting(tenant: u32, machines: u32, node_ms: u64) -> Waiting {
         let (spans, cost) = (Spans { expect: 1, guard: 1, limit: 1 }, Cost { machines, node_ms });
-        Waiting { id: 1, tenant, shape: 0, submitted: 0, spans, factor: 1.0, promise: None, cost }
+        Waiting {
+            id: 1,
+            tenant,
+            shape: 0,
+            submitted: 0,
+            spans,
+            factor: 1.0,
+            promise: None,
+            cost,
+            claims: false,
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! fits, and keep nothing. At its request each lease is promised a latest start, and nobody starts who would break that.
 //! `docs/scheduling.md` says what this is worth.
 //!
-//! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `promise` what was promised,
+//! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `preempt` who gives way to
+//!   whom, `promise` what was promised,
 //!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Past`]
 //!   how long a tenant's leases took, [`Budget`] what its quota leaves.
 //! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, how
@@ -24,6 +25,7 @@ mod pass;
 mod past;
 mod plan;
 mod power;
+mod preempt;
 mod profile;
 mod promise;
 mod scene;
@@ -40,6 +42,7 @@ pub use past::{Length, Past, PastRun, Usual};
 pub use plan::{Decision, forecast, plan};
 pub(crate) use plan::{decide, lasting, promise};
 pub(crate) use power::exp2;
+pub(crate) use preempt::{Preemption, notice_ends, preemption};
 pub use profile::Profile;
 pub use promise::{Planned, Promise};
 pub(crate) use scene::{Scene, Stale};

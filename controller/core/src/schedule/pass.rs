@@ -18,7 +18,7 @@ pub(super) struct Wanted {
 impl Scheduler {
     /// Starts whom the policy says, as far as nobody's promise breaks.
     ///
-    /// Whoever waits for longer than the age goes first, in order of arrival; as many of those as there are reservations
+    /// Those go first to whom others gave way, and keep what they need. Whoever waits for longer than the age goes next, in order of arrival; as many of those as there are reservations
     /// for keep what they need. All others go by score, whoever fits, and keep nothing. A pass that leaves every machine
     /// idle although somebody could start is a bug.
     pub fn pass(&mut self, now: u64) -> Passed {
@@ -26,6 +26,7 @@ impl Scheduler {
         if selection.open == 0 {
             return Passed::default();
         }
+        selection.claiming();
         selection.aged();
         selection.young();
         let wanted = selection.wanted;
@@ -61,9 +62,12 @@ fn in_order<'a>(
     for queue in queues {
         let (old, new) = queue.waiting.split_at(scheduler.first_young(queue, now));
         aged.extend(old);
-        young.extend(new.iter().map(|w| (Rank::of(scheduler.score(queue, w, now), w), w)));
+        aged.extend(new.iter().filter(|w| w.claims));
+        young.extend(
+            new.iter().filter(|w| !w.claims).map(|w| (Rank::of(scheduler.score(queue, w, now), w), w)),
+        );
     }
-    aged.sort_unstable_by_key(|w| (w.submitted, w.id));
+    aged.sort_unstable_by_key(|w| (!w.claims, w.submitted, w.id));
     young.sort_unstable_by_key(|(rank, _)| Reverse(*rank));
     aged.extend(young.into_iter().map(|(_, w)| w));
     aged
@@ -131,8 +135,23 @@ impl<'a> Selection<'a> {
         Self { scheduler, now, free, fits, open, wanted, reserved, profile: None, budgets }
     }
 
+    fn claiming(&mut self) {
+        let scheduler = self.scheduler;
+        let claiming = scheduler.claiming.iter();
+        let claiming =
+            claiming.filter_map(|(lease, (shape, submitted))| scheduler.get(*lease, *shape, *submitted));
+        let mut claiming: Vec<_> = claiming.collect();
+        claiming.sort_unstable_by_key(|w| (w.submitted, w.id));
+        for waiting in claiming {
+            if !self.take(waiting) {
+                self.reserve(waiting);
+            }
+        }
+    }
+
     fn aged(&mut self) {
         let (scheduler, now) = (self.scheduler, self.now);
+        let most = self.reserved.len() + scheduler.policy.reservations;
         let next = |queue: usize, place: usize| {
             let w = scheduler.queues[queue].waiting.get(place)?;
             (now.saturating_sub(w.submitted) > scheduler.policy.age_ms).then_some(Reverse((
@@ -147,12 +166,12 @@ impl<'a> Selection<'a> {
             if self.open == 0 {
                 return;
             }
-            let may_reserve = self.reserved.len() < scheduler.policy.reservations;
+            let may_reserve = self.reserved.len() < most;
             if !self.fits[queue] && !may_reserve {
                 continue;
             }
             let waiting = &scheduler.queues[queue].waiting[place];
-            if !self.take(waiting) && may_reserve {
+            if !waiting.claims && !self.take(waiting) && may_reserve {
                 self.reserve(waiting);
             }
             heads.extend(next(queue, place + 1));
@@ -167,7 +186,7 @@ impl<'a> Selection<'a> {
             let young = &queue.waiting[scheduler.first_young(queue, self.now)..];
             let before = ranked.len();
             ranked.extend(
-                young.iter().filter(|w| self.budgets.afford(w)).map(|w| Candidate {
+                young.iter().filter(|w| !w.claims && self.budgets.afford(w)).map(|w| Candidate {
                     rank: Rank::of(scheduler.score(queue, w, self.now), w),
                     waiting: w,
                 }),

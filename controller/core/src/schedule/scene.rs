@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::past::{Length, Past, Usual};
 use super::promise::Promise;
 use super::scheduler::{Passed, Policy, Scheduler, Spans, Standing, Waiting};
+use super::shape::Class;
 use super::tenants;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState};
@@ -183,6 +184,7 @@ impl Scene {
         let (Some(place), Some(lease)) = (place, lease.filter(|lease| lease.is_queued())) else {
             return false;
         };
+        self.scheduler.set_claim(id.0, place.kind, place.submitted, lease.course.claim.is_some());
         lease.waits_from().0 == place.submitted
             && self.scheduler.set_promise(id.0, place.kind, place.submitted, lease.promise)
     }
@@ -193,7 +195,9 @@ impl Scene {
         let spans = self.spans(world, lease.tenant, &lease.spec, kind);
         let (id, tenant, submitted, promise) = (lease.id.0, lease.tenant.0, place.submitted, lease.promise);
         let (factor, cost) = (factor(lease, MOST_AHEAD), cost(lease));
-        self.scheduler.enqueue(Waiting { id, tenant, shape: kind, submitted, spans, factor, promise, cost });
+        let claims = lease.course.claim.is_some();
+        let waiting = Waiting { id, tenant, shape: kind, submitted, spans, factor, promise, cost, claims };
+        self.scheduler.enqueue(waiting);
         place
     }
 
@@ -338,6 +342,11 @@ impl Scene {
         spans(Lengths::new(world, self.usual).of(tenant, spec), spec, pace)
     }
 
+    /// The class of a machine and what is usual there; none if nobody who waits could have it.
+    pub(super) fn class(&self, node: NodeId) -> Option<(Class, Pace)> {
+        self.machines.class(node)
+    }
+
     /// Who starts now. Until their rows say so, nobody counts on it.
     pub(super) fn pass(&mut self, now: Timestamp) -> Passed {
         let passed = self.scheduler.pass(now.0);
@@ -454,7 +463,9 @@ fn in_use(lease: &Lease, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Ti
             let began = since.0 + pace.deploy_ms;
             (began, began + lease.spec.duration_ms)
         }
-        LeaseState::Active { since, expires, .. } => (since.0, until.unwrap_or(*expires).0),
+        LeaseState::Active { since, expires, .. } => {
+            (since.0, until.or(lease.gives_back()).unwrap_or(*expires).0)
+        }
         _ => return Standing::Away,
     };
     let guard = limit.min(began + lengths.of(lease.tenant, &lease.spec).guard_ms);

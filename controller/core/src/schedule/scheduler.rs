@@ -81,6 +81,8 @@ pub struct Waiting {
     pub promise: Option<Promise>,
     /// What it takes of its tenant's quota, if that is limited.
     pub cost: Cost,
+    /// Others gave way to it: it goes before everybody else, and keeps what it needs.
+    pub claims: bool,
 }
 
 /// What a machine does. Times are in milliseconds.
@@ -142,6 +144,8 @@ pub struct Scheduler {
     pub(super) counts: Vec<u32>,
     /// Who has a promise: the lease, with its shape and when it was submitted.
     pub(super) promised: BTreeMap<u32, (usize, u64)>,
+    /// Who claims machines, likewise.
+    pub(super) claiming: BTreeMap<u32, (usize, u64)>,
     /// What the score of all leases of a tenant is multiplied by.
     tenants: BTreeMap<u32, f64>,
     pub(super) budgets: Budgets,
@@ -158,6 +162,7 @@ impl Scheduler {
             free: Vec::new(),
             counts: Vec::new(),
             promised: BTreeMap::new(),
+            claiming: BTreeMap::new(),
             tenants: BTreeMap::new(),
             budgets: Budgets(BTreeMap::new()),
         }
@@ -244,6 +249,9 @@ impl Scheduler {
         if waiting.promise.is_some() {
             self.promised.insert(waiting.id, (waiting.shape, waiting.submitted));
         }
+        if waiting.claims {
+            self.claiming.insert(waiting.id, (waiting.shape, waiting.submitted));
+        }
         let queue = &mut self.queues[waiting.shape].waiting;
         let place =
             queue.partition_point(|other| (other.submitted, other.id) < (waiting.submitted, waiting.id));
@@ -253,6 +261,7 @@ impl Scheduler {
     /// Somebody does not wait any more.
     pub fn withdraw(&mut self, lease: u32, shape: usize, submitted: u64) {
         self.promised.remove(&lease);
+        self.claiming.remove(&lease);
         if let Some(place) = self.position(lease, shape, submitted) {
             self.queues[shape].waiting.remove(place);
         }
@@ -274,6 +283,17 @@ impl Scheduler {
             self.promised.remove(&lease);
         }
         true
+    }
+
+    /// Others give way to somebody who waits, or do not any more.
+    pub(super) fn set_claim(&mut self, lease: u32, shape: usize, submitted: u64, claims: bool) {
+        let Some(waiting) = self.get_mut(lease, shape, submitted) else { return };
+        waiting.claims = claims;
+        if claims {
+            self.claiming.insert(lease, (shape, submitted));
+        } else {
+            self.claiming.remove(&lease);
+        }
     }
 
     /// What is now known of the length of somebody who waits.

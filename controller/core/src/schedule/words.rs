@@ -76,5 +76,7 @@ fn occupation(node: &Node) -> String {
 }
 
 fn setback(lease: &Lease) -> String {
-    lease.setback.as_ref().map(|s| format!(" (back in the queue: {s})")).unwrap_or_default()
+    let gave_way = || lease.course.interruptions.last().map(|i| format!("it gave way to lease {}", i.to));
+    let why = lease.setback.clone().or_else(gave_way);
+    why.map(|why| format!(" (back in the queue: {why})")).unwrap_or_default()
 }

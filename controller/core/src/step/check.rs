@@ -24,6 +24,9 @@ const MAX_SPAN_MS: u64 = 30 * 24 * 3_600_000;
 /// For how long nobody may have kept a lease alive: less would end it for a moment of bad network.
 const KEEPALIVE_MS: std::ops::RangeInclusive<u64> = 10_000..=24 * 3_600_000;
 
+/// The notice of a lease that gives way: long enough to end something, short enough to be worth waiting for.
+const GRACE_MS: std::ops::RangeInclusive<u64> = 60_000..=3_600_000;
+
 /// The longest time that a lease on which a run failed is held: 7 days.
 const MAX_HOLD_MS: u64 = 7 * 24 * 3_600_000;
 
@@ -101,6 +104,9 @@ pub(super) fn terms(terms: &Terms, now: Timestamp) -> std::result::Result<(), Re
     }
     if terms.hold_ms.is_some_and(|ms| ms == 0 || ms > MAX_HOLD_MS) {
         return invalid("hold: more than nothing and at most 7 days");
+    }
+    if terms.grace_ms.is_some_and(|ms| !GRACE_MS.contains(&ms)) {
+        return invalid("grace: at least a minute and at most an hour");
     }
     Ok(())
 }

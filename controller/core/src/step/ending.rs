@@ -23,6 +23,9 @@ impl World {
         if self.leases.get(id).is_some_and(|l| l.deadline().is_some_and(|at| at <= now)) {
             self.on_lease_deadline(id);
         }
+        if self.leases.get(id).is_some_and(|l| l.course.notice.is_some_and(|notice| notice.at <= now)) {
+            self.give_way(id);
+        }
     }
 
     /// Tells that a lease ends soon. Of several warnings that are due, only the last is of use.
@@ -112,6 +115,7 @@ impl World {
             l.course.warning = Warning::first(hold.since, end);
             l.course.failure.get_or_insert_with(|| failure.to_owned());
             l.course.hold = Some(hold);
+            l.course.notice = None;
         });
         self.tell(Severity::Warning, "lease-held", id, message);
     }

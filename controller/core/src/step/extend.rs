@@ -2,7 +2,7 @@
 
 use super::Result;
 use crate::catalogue::Tenant;
-use crate::course::{Extension, Grant, MoreTime, Warning};
+use crate::course::{Extension, Grant, MoreTime, Notice, Warning};
 use crate::event::Severity;
 use crate::ids::LeaseId;
 use crate::input::{Refusal, Reply};
@@ -64,6 +64,9 @@ fn decide(
     wanted: MoreTime,
 ) -> std::result::Result<(Grant, Vec<Decision>), Refusal> {
     let id = lease.id;
+    if let Some(Notice { at, to }) = lease.course.notice {
+        return Err(Refusal::Conflict(format!("lease {id} gives way to lease {to} at {}", at.utc())));
+    }
     let (since, expires) = match &lease.state {
         LeaseState::Active { since, expires, .. } => (*since, *expires),
         LeaseState::Queued { .. } | LeaseState::Deploying { .. } => {

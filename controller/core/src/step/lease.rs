@@ -140,6 +140,7 @@ impl World {
             l.course.assigned = Some(since);
             l.state = LeaseState::Deploying { group, since };
         });
+        self.drop_claim(id);
         self.grant_time(id);
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
@@ -231,7 +232,7 @@ impl World {
     }
 
     /// Takes a node back from `from` and wipes it; it counts as part of `lease` until then.
-    fn clean(&mut self, node: NodeId, from: LeaseId, lease: Option<LeaseId>) {
+    pub(super) fn clean(&mut self, node: NodeId, from: LeaseId, lease: Option<LeaseId>) {
         let Some(boot) = self.order_boot(node, Purpose::Prepare, Rung::First, None) else { return };
         let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
         let Some(node) = self.nodes.get_mut(node) else { return };
@@ -260,7 +261,11 @@ impl World {
         self.lose_runs(id, "the lease ended");
         self.tell(Severity::Info, "lease-ended", id, format!("lease {id}: {detail}"));
         let ended = Ended { reason, detail, at: now, active, had: group.clone() };
-        self.change_lease(id, |l| l.state = LeaseState::Closing { group, ended });
+        self.change_lease(id, |l| {
+            l.course.notice = None;
+            l.state = LeaseState::Closing { group, ended };
+        });
+        self.drop_claim(id);
         self.close_if_empty(id);
         self.reschedule = true;
     }

@@ -3,7 +3,7 @@
 //! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands;
 //!   [`tenant`]: what tenants may have.
 //! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
-//!   come by themselves, [`run`] about payloads on them.
+//!   come by themselves, [`preempt`] about those that give way, [`run`] about payloads on them.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
@@ -19,6 +19,7 @@ mod extend;
 mod lease;
 mod liveness;
 mod power;
+mod preempt;
 mod prepare;
 mod registration;
 mod run;
@@ -44,6 +45,7 @@ impl World {
         let reply = self.dispatch(input);
         if std::mem::take(&mut self.reschedule) {
             self.start_groups();
+            self.preempt_for_the_urgent();
         }
         Outcome { reply, effects: std::mem::take(&mut self.effects) }
     }

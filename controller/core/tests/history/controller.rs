@@ -6,6 +6,7 @@ use crate::quotas;
 use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome};
+use hostler_core::lease::{Lease, LeaseState};
 use hostler_core::node::{HoldKind, NodeState};
 use hostler_core::time::Timing;
 use hostler_core::world::World;
@@ -34,6 +35,8 @@ impl History {
         self.look(&outcome)?;
         quotas::no_start_exceeds_a_quota(&before, &self.writer)?;
         quotas::what_is_in_use_is_counted(&self.writer)?;
+        quotas::only_the_preemptible_give_way(&self.writer)?;
+        quotas::nobody_else_goes_back(&self.published, &self.writer)?;
         let accepted = outcome.reply.is_ok();
         self.learn(input, accepted);
         self.tail.push(Applied { input: input.clone(), from, accepted, effects: outcome.effects });
@@ -54,6 +57,14 @@ impl History {
         }
         if self.writer.queue().iter().any(|l| explain::lease(&self.writer, l).starts_with("quota: ")) {
             self.coverage.count("kept waiting by a quota");
+        }
+        let has_claim = |l: &&Lease| {
+            matches!(l.state, LeaseState::Deploying { .. }) && l.course.assigned == Some(self.now)
+        };
+        for lease in self.writer.leases.values().filter(has_claim) {
+            if self.published.leases.get(lease.id).is_some_and(|known| known.course.claim.is_some()) {
+                self.coverage.count("started with what others gave up");
+            }
         }
         self.lab.machines.iter_mut().find_map(|m| m.violation.take()).map_or(Ok(()), Err)
     }

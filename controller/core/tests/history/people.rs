@@ -74,6 +74,8 @@ impl People {
     pub(crate) fn found(&mut self, lab: &Lab, random: &mut Random) -> Vec<Input> {
         let mut inputs: Vec<_> =
             ["kernel", "network"].map(|name| Input::AddTenant { name: name.into() }).into();
+        let (author, name) = (ADMIN.to_owned(), "kernel".to_owned());
+        inputs.push(Input::SetTenant { author, name, settings: vec![Setting::Priority(Band::Admin)] });
         for arch in Arch::ALL {
             for name in ["fedora", "debian"] {
                 if name == "fedora" || random.chance(500) {
@@ -246,7 +248,8 @@ fn terms(world: &World, random: &mut Random) -> Terms {
         not_before: random.chance(100).then(|| Timestamp(now.0 + ahead)),
         keepalive_ms: random.chance(300).then_some(60_000),
         hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
-        priority: random.weighted(&[(6, Band::Batch), (2, Band::Gate), (1, Band::Interactive)]),
+        priority: random.weighted(&[(5, Band::Batch), (3, Band::Gate), (2, Band::Interactive)]),
+        grace_ms: random.chance(700).then_some(60_000),
     }
 }
 
@@ -299,7 +302,8 @@ fn allow(world: &World, random: &mut Random) -> Option<Input> {
     let hours = random.chance(600).then_some(NodeHours { node_ms, window_ms: 3_600_000 });
     let setting = match random.below(8) {
         0 => Setting::Share(u32::try_from(random.below(4)).unwrap_or(0)),
-        1 | 2 => Setting::Priority(*random.pick(&Band::ALL)?),
+        1 => Setting::Priority(*random.pick(&Band::ALL)?),
+        2 => Setting::Priority(Band::Admin),
         3 => Setting::MachinesOf(*random.pick(&Arch::ALL)?, few),
         4 | 5 => Setting::Machines(few),
         6 => Setting::NodeHours(hours),

@@ -1,6 +1,7 @@
-//! What quotas promise, counted anew from who has which machines.
+//! What quotas and priorities promise, counted anew from who has which machines.
 
 use crate::invariants::Verdict;
+use hostler_core::course::Interruption;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, TenantId};
 use hostler_core::lease::{Assigned, Lease, LeaseState};
@@ -50,6 +51,42 @@ pub(crate) fn what_is_in_use_is_counted(world: &World) -> Verdict {
 /// Which leases have machines.
 pub(crate) fn with_machines(world: &World) -> BTreeMap<LeaseId, bool> {
     world.leases.values().map(|lease| (lease.id, !lease.group().is_empty())).collect()
+}
+
+/// Only what was asked for as preemptible loses its machines to others, after its notice, and not twice within a day.
+pub(crate) fn only_the_preemptible_give_way(world: &World) -> Verdict {
+    for lease in world.leases.values() {
+        let course = &lease.course;
+        let told = course.notice.is_some() || !course.interruptions.is_empty();
+        if told && lease.spec.terms.grace_ms.is_none() {
+            return Err(format!("{:?} gives way and is not preemptible", lease.id));
+        }
+        let is_again = |pair: &[Interruption]| pair[1].at.0 < pair[0].at.0 + 24 * 3_600_000;
+        if course.interruptions.windows(2).any(is_again) {
+            return Err(format!("{:?} gave way twice within a day", lease.id));
+        }
+        let has_begun = |i: &Interruption| i.at.since(i.active).as_millis() >= 60_000;
+        if !course.interruptions.iter().all(has_begun) {
+            return Err(format!("{:?} gave way without its notice", lease.id));
+        }
+    }
+    Ok(())
+}
+
+/// Active leases that wait again, although none of them gave way.
+pub(crate) fn nobody_else_goes_back(before: &World, world: &World) -> Verdict {
+    let goes_back = |lease: &&Lease| {
+        let known = before.leases.get(lease.id);
+        known.is_some_and(|known| {
+            matches!(known.state, LeaseState::Active { .. })
+                && lease.is_queued()
+                && known.course.interruptions.len() == lease.course.interruptions.len()
+        })
+    };
+    match world.leases.values().find(goes_back) {
+        Some(lease) => Err(format!("{:?} lost its machines", lease.id)),
+        None => Ok(()),
+    }
 }
 
 fn owner(world: &World, node: &Node) -> Option<TenantId> {

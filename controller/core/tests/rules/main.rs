@@ -14,6 +14,7 @@ mod ladder;
 mod language;
 mod leadership;
 mod limits;
+mod preemption;
 mod preview;
 mod quotas;
 mod rack;

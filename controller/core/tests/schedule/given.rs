@@ -20,7 +20,7 @@ impl Job {
     const fn waits(&self, id: u32) -> Waiting {
         let Self { shape, submitted, spans, promise } = *self;
         let cost = Cost { machines: 0, node_ms: 0 };
-        Waiting { id, tenant: 0, shape, submitted, spans, factor: 1.0, promise, cost }
+        Waiting { id, tenant: 0, shape, submitted, spans, factor: 1.0, promise, cost, claims: false }
     }
 }
 

@@ -10,7 +10,6 @@ use hostler_core::lease::{Lease, LeaseState};
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use hostler_proto::lease::v1 as wire;
-use std::collections::HashMap;
 use tonic::Status;
 
 /// Leases that are read at a time.
@@ -98,21 +97,16 @@ impl Wanted {
 }
 
 fn account(world: &World, lease: &Lease) -> wire::LeaseAccount {
-    let mut machines = HashMap::<String, u32>::new();
-    for assigned in lease.group_or_former() {
-        if let Some(node) = world.nodes.get(assigned.node) {
-            *machines.entry(node.spec.arch.to_string()).or_default() += 1;
-        }
-    }
     wire::LeaseAccount {
         id: lease.id.0,
         tenant: world.tenants.get(lease.tenant).map(|t| t.name.clone()).unwrap_or_default(),
         state: lease_view::state(lease).into(),
         close_reason: lease_view::close_reason(lease).into(),
         times: Some(lease_view::times(lease)),
-        machines,
+        machines: lease_view::machines(world, lease.group_or_former()),
         wanted_machines: lease.spec.members.iter().map(|m| m.count).fold(0, u32::saturating_add),
         duration_ms: lease.spec.duration_ms,
         purpose: lease.spec.purpose.clone(),
+        interruptions: lease_view::interruptions(world, lease),
     }
 }

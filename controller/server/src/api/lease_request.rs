@@ -20,6 +20,9 @@ const DEFAULT_DURATION_S: u64 = 3600;
 /// What a request without a bound on waiting gets: longer than what is promised where the queue is short.
 const DEFAULT_MAX_WAIT_S: u64 = 7 * 24 * 3600;
 
+/// The notice of a lease that gives way, unless said otherwise: a CI job ends well within it.
+const DEFAULT_GRACE_MS: u64 = 5 * 60_000;
+
 /// Members and groupings in one request; the core says the same of machines.
 const MAX_PARTS: usize = 1024;
 
@@ -55,6 +58,7 @@ fn terms(request: &RequestLeaseRequest) -> Result<Terms, Status> {
         keepalive_ms: given(request.keepalive_s),
         hold_ms: given(request.hold_s),
         priority: band(&request.priority)?,
+        grace_ms: request.preemptible.then(|| given(request.grace_s).unwrap_or(DEFAULT_GRACE_MS)),
     })
 }
 

@@ -11,7 +11,7 @@ use hostler_core::schedule;
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use hostler_proto::lease::v1 as wire;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// When queued leases will probably start.
 type Forecast = BTreeMap<LeaseId, Timestamp>;
@@ -57,7 +57,32 @@ fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Le
         expected_start_ms: ms(foreseen.get(&lease.id).copied()),
         latest_start_ms: ms(lease.latest_start()),
         priority: terms.priority.to_string(),
+        grace_s: seconds(terms.grace_ms),
+        gives_way_ms: ms(lease.course.notice.map(|notice| notice.at)),
+        gives_way_to: lease.course.notice.map_or(0, |notice| notice.to.0),
+        interruptions: interruptions(world, lease),
     }
+}
+
+/// When it gave way.
+pub(super) fn interruptions(world: &World, lease: &Lease) -> Vec<wire::Interruption> {
+    let shown = lease.course.interruptions.iter().map(|interruption| wire::Interruption {
+        to_lease_id: interruption.to.0,
+        assigned_ms: interruption.assigned.0,
+        active_ms: interruption.active.0,
+        ended_ms: interruption.at.0,
+        machines: machines(world, &interruption.had),
+    });
+    shown.collect()
+}
+
+/// How many machines of each architecture.
+pub(super) fn machines(world: &World, group: &[Assigned]) -> HashMap<String, u32> {
+    let mut machines = HashMap::new();
+    for node in group.iter().filter_map(|assigned| world.nodes.get(assigned.node)) {
+        *machines.entry(node.spec.arch.to_string()).or_default() += 1;
+    }
+    machines
 }
 
 pub(super) const fn state(lease: &Lease) -> wire::LeaseState {

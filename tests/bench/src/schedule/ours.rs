@@ -190,6 +190,7 @@ impl Discipline for Ours {
             factor,
             promise,
             cost: Cost::default(),
+            claims: false,
         });
         self.users.insert(index, job.user);
     }

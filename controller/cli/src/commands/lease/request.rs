@@ -31,6 +31,7 @@ Examples:
   hostler lease request -f lease.toml --idempotency-key 0b1e1b1c
   hostler lease request 1 --image fedora --keepalive 2m --on-failure hold:4h --wait    # in a CI job
   hostler lease request 1 --image fedora --priority interactive --wait
+  hostler lease request 8:x86_64 --image fedora --duration 12h --preemptible --grace 10m
   hostler lease request 8 --image fedora --not-before '2026-03-21T22:00Z'
   hostler lease request '1..4:x86_64|aarch64 where cpu.cores >= 16 and memory >= 64 GiB' --image fedora
   hostler lease request 2 --image fedora --together 'same switch' --together 'different rack' --dry-run
@@ -100,6 +101,12 @@ pub(crate) struct Arguments {
     /// How urgent it is, as far as the tenant may [default: batch]
     #[arg(long, value_name = "PRIORITY", value_parser = PRIORITIES)]
     priority: Option<String>,
+    /// Give way to a more urgent lease that cannot start otherwise; the lease then goes back to its place in the queue
+    #[arg(long)]
+    preemptible: bool,
+    /// With how much notice it gives way, from 1m to 1h [default: 5m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    grace: Option<Duration>,
     /// Public key that may log in to the machines as root, such as ~/.ssh/id_ed25519.pub; may be repeated
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
@@ -249,6 +256,13 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
     });
     let (texts, groupings) = file.together.into_iter().chain(given).unzip();
     let keys = arguments.ssh_keys.iter().map(|path| public_keys(path)).collect::<Result<Vec<_>, _>>()?;
+    let (preemptible, grace) = (arguments.preemptible || file.preemptible, arguments.grace.or(file.grace));
+    if grace.is_some() && !preemptible {
+        return Err(Error::Usage {
+            message: "a grace is for leases that give way".to_owned(),
+            next: "add --preemptible, or leave it out".to_owned(),
+        });
+    }
     let request = RequestLeaseRequest {
         idempotency_key: arguments.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
         members,
@@ -261,6 +275,8 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
         hold_s: arguments.on_failure.or(file.on_failure).map_or(0, OnFailure::hold_s),
         ssh_keys: keys.concat(),
         priority: arguments.priority.or(file.priority).unwrap_or_default(),
+        preemptible,
+        grace_s: seconds(grace),
     };
     Ok(Written { request, constraints, groupings })
 }
@@ -351,6 +367,15 @@ mod tests {
         for text in ["", "keep", "hold:", "hold:soon", "release:1h"] {
             assert!(OnFailure::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn urgency() {
+        let urgent = request("hostler lease request 1 --priority gate --preemptible --grace 10m").unwrap();
+        assert_eq!((&*urgent.priority, urgent.preemptible, urgent.grace_s), ("gate", true, 600));
+        let usual = request("hostler lease request 1 --preemptible").unwrap();
+        assert_eq!((&*usual.priority, usual.preemptible, usual.grace_s), ("", true, 0));
+        assert_eq!(request("hostler lease request 1 --grace 10m").unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]
