@@ -1,6 +1,8 @@
 //! The command line as a whole. The arguments of each command stand beside the command.
 
-use crate::commands::{account, apply, completions, controller, events, image, lease, node, run, tenant};
+use crate::commands::{
+    account, apply, completions, controller, events, image, lease, node, pool, run, tenant,
+};
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -95,6 +97,9 @@ pub(crate) enum Command {
     /// Look at machines and look after them
     #[command(subcommand, visible_alias = "nodes")]
     Node(node::Command),
+    /// How many machines are started at once
+    #[command(subcommand, visible_alias = "pools")]
+    Pool(pool::Command),
     /// What nodes can be provisioned with
     #[command(subcommand, visible_alias = "images")]
     Image(image::Command),

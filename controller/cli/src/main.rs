@@ -34,7 +34,9 @@ mod ui;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
-use commands::{account, apply, completions, controller, events, image, lease, node, run as payload, tenant};
+use commands::{
+    account, apply, completions, controller, events, image, lease, node, pool, run as payload, tenant,
+};
 use error::Error;
 use exit::Exit;
 use session::Session;
@@ -98,6 +100,9 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Node(node::Command::ApproveWipe(arguments)) => {
             node::approve_wipe::run(session, arguments).await
         }
+        Command::Pool(pool::Command::Set(arguments)) => pool::set::run(session, arguments).await,
+        Command::Pool(pool::Command::List(arguments)) => pool::list::run(session, arguments).await,
+        Command::Pool(pool::Command::Show(arguments)) => pool::show::run(session, arguments).await,
         Command::Image(image::Command::Add(arguments)) => image::add::run(session, arguments).await,
         Command::Image(image::Command::List(arguments)) => image::list::run(session, arguments).await,
         Command::Tenant(tenant::Command::Add(arguments)) => tenant::add::run(session, arguments).await,

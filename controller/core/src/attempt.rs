@@ -16,7 +16,7 @@ pub struct Boot {
     pub purpose: Purpose,
     /// How it was ordered.
     pub rung: Rung,
-    /// When.
+    /// When; while it waits to be handed out, since when it waits.
     pub ordered: Timestamp,
     /// What the BMC said.
     pub power: PowerOutcome,
@@ -101,6 +101,8 @@ impl Rung {
 /// What the BMC said to a power attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PowerOutcome {
+    /// The order was not handed out yet: too many machines are starting.
+    Waiting,
     /// No answer yet.
     Outstanding,
     /// It said that it was done; nothing more is known from that.
@@ -253,23 +255,18 @@ pub struct PhaseTime {
 }
 
 impl Boot {
-    pub(crate) fn order(
-        id: BootId,
-        purpose: Purpose,
-        rung: Rung,
-        now: Timestamp,
-        expires: Timestamp,
-    ) -> Self {
+    /// A boot whose power order waits to be handed out.
+    pub(crate) const fn mint(id: BootId, purpose: Purpose, rung: Rung, now: Timestamp) -> Self {
         Self {
             id,
             purpose,
             rung,
             ordered: now,
-            power: PowerOutcome::Outstanding,
+            power: PowerOutcome::Waiting,
             evidence: Vec::new(),
             phases: Vec::new(),
             key: None,
-            token_expires: expires,
+            token_expires: now,
             stage: Stage::Firmware,
             incarnation: 0,
             because: None,
@@ -293,6 +290,12 @@ impl Boot {
     #[must_use]
     pub const fn was_seen(&self) -> bool {
         !self.evidence.is_empty()
+    }
+
+    /// True until anything is known of its power order: the machine may still be running the boot before.
+    #[must_use]
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(self.power, PowerOutcome::Waiting | PowerOutcome::Outstanding)
     }
 
     /// Adds evidence; true if it is the first of its kind.

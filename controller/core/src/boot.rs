@@ -56,6 +56,8 @@ pub fn decide(node: &Node) -> BootPlan {
         | NodeState::Leased { boot, .. } => {
             if boot.stage >= Stage::Start && !boot.is_diskless() {
                 BootPlan::LocalDisk { firmware: node.spec.firmware }
+            } else if boot.power == PowerOutcome::Waiting {
+                wait("this boot waits to be powered on")
             } else if boot.power == PowerOutcome::Outstanding {
                 wait("the power command for this boot is not confirmed yet")
             } else if boot.key.is_some() {

@@ -11,10 +11,17 @@ use crate::world::World;
 
 /// Why `node` is in the state it is in: what it waits for, or what failed. Never empty.
 #[must_use]
-pub fn node(node: &Node) -> String {
+pub fn node(world: &World, node: &Node) -> String {
     let held: Vec<_> = node.holds.iter().map(|(k, h)| format!("{}: {}", k.as_str(), h.reason)).collect();
     let reason = match &node.state {
         NodeState::Registered => "waits for its first boot".to_owned(),
+        NodeState::Inspecting { boot }
+        | NodeState::Cleaning { boot, .. }
+        | NodeState::Deploying { boot, .. }
+            if boot.power == PowerOutcome::Waiting =>
+        {
+            waits_for_its_turn(world, node, boot)
+        }
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
         | NodeState::Deploying { boot, .. } => progress(boot),
@@ -52,13 +59,23 @@ fn held(lease: &Lease, hold: &Hold, until: Timestamp) -> String {
     )
 }
 
+fn waits_for_its_turn(world: &World, node: &Node, boot: &Boot) -> String {
+    let full = world.full_for(node).map(|full| format!(": {full}")).unwrap_or_default();
+    format!("waits to be powered on{full}{}", again(boot))
+}
+
 fn progress(boot: &Boot) -> String {
-    let again = boot.because.as_ref().map(|b| format!(" ({}: {b})", boot.rung.as_str())).unwrap_or_default();
-    format!("waits for {}{again}", awaited(boot))
+    format!("waits for {}{}", awaited(boot), again(boot))
+}
+
+/// Why this is not the first boot of its kind.
+fn again(boot: &Boot) -> String {
+    boot.because.as_ref().map(|b| format!(" ({}: {b})", boot.rung.as_str())).unwrap_or_default()
 }
 
 fn awaited(boot: &Boot) -> String {
     match (boot.stage, &boot.power) {
+        (Stage::Firmware, PowerOutcome::Waiting) => "its power command".to_owned(),
         (Stage::Firmware, PowerOutcome::Outstanding) => "the BMC to answer the power command".to_owned(),
         (Stage::Firmware, PowerOutcome::Unknown { detail, .. }) if !boot.was_seen() => {
             format!("a sign of the machine; the power command's outcome is unknown: {detail}")

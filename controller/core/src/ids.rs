@@ -41,6 +41,9 @@ id!(
     /// An image for one architecture.
     ImageId, "image");
 id!(
+    /// A named set of nodes.
+    PoolId, "pool");
+id!(
     /// One power-on or restart that the controller ordered, with all that follows of it.
     BootId, "boot");
 id!(

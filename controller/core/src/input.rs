@@ -5,9 +5,10 @@ use crate::boot::NetworkEvidence;
 use crate::catalogue::Content;
 use crate::course::{Grant, MoreTime};
 use crate::hardware::{Arch, Mac};
-use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, RunId, TenantId};
+use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, PoolId, RunId, TenantId};
 use crate::lease::LeaseSpec;
 use crate::node::{BmcSpec, DiskWipe, Inventory, NodeSpec};
+use crate::pool::Limits;
 use crate::run::{RunSpec, TaskResult};
 use crate::tenancy::Setting;
 use crate::time::Timestamp;
@@ -56,6 +57,15 @@ pub enum Input {
         name: String,
         /// What is set; the rest stays as it is.
         settings: Vec<Setting>,
+    },
+    /// Something is said about a pool.
+    SetPool {
+        /// For the record.
+        author: String,
+        /// Which pool; it need not have any machine yet.
+        name: String,
+        /// What is to be different about it.
+        limits: Limits,
     },
     /// An image was stored.
     AddImage {
@@ -325,6 +335,8 @@ pub enum Reply {
     Tenant(TenantId),
     /// The image.
     Image(ImageId),
+    /// The pool.
+    Pool(PoolId),
     /// The lease.
     Lease(LeaseId),
     /// More time for a lease.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Table<K, V> {
     rows: BTreeMap<K, V>,
     touched: BTreeSet<K>,
-    news: News<K>,
+    unread: Unread<K>,
 }
 
 /// The rows that were changed or put in place since somebody last looked.
@@ -23,7 +23,25 @@ pub(crate) enum News<K> {
 /// Of more than so many rows it is not remembered which: looking at all is no more work then.
 const MOST_NEWS: usize = 4096;
 
+/// What each of those who follow the rows has not looked at yet.
+#[derive(Clone, Debug)]
+struct Unread<K> {
+    scheduler: News<K>,
+    inrush: News<K>,
+}
+
+impl<K: Ord + Copy> Unread<K> {
+    fn add(&mut self, key: K) {
+        self.scheduler.add(key);
+        self.inrush.add(key);
+    }
+}
+
 impl<K: Ord> News<K> {
+    const fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Of(BTreeSet::new()))
+    }
+
     fn add(&mut self, key: K) {
         if let Self::Of(keys) = self {
             keys.insert(key);
@@ -36,7 +54,11 @@ impl<K: Ord> News<K> {
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), touched: BTreeSet::new(), news: News::All }
+        Self {
+            rows: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            unread: Unread { scheduler: News::All, inrush: News::All },
+        }
     }
 }
 
@@ -69,7 +91,7 @@ impl<K: Ord + Copy, V> Table<K, V> {
         let row = self.rows.get_mut(&key);
         if row.is_some() {
             self.touched.insert(key);
-            self.news.add(key);
+            self.unread.add(key);
         }
         row
     }
@@ -77,14 +99,14 @@ impl<K: Ord + Copy, V> Table<K, V> {
     pub(crate) fn insert(&mut self, key: K, row: V) {
         self.rows.insert(key, row);
         self.touched.insert(key);
-        self.news.add(key);
+        self.unread.add(key);
     }
 
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
         let row = self.rows.remove(&key);
         if row.is_some() {
             self.touched.insert(key);
-            self.news.add(key);
+            self.unread.add(key);
         }
         row
     }
@@ -92,12 +114,12 @@ impl<K: Ord + Copy, V> Table<K, V> {
     /// Puts a stored row in place: it does not count as touched.
     pub(crate) fn restore(&mut self, key: K, row: V) {
         self.rows.insert(key, row);
-        self.news.add(key);
+        self.unread.add(key);
     }
 
     /// Takes away a row that is gone from the store.
     pub(crate) fn forget(&mut self, key: K) -> Option<V> {
-        self.news.add(key);
+        self.unread.add(key);
         self.rows.remove(&key)
     }
 
@@ -106,9 +128,14 @@ impl<K: Ord + Copy, V> Table<K, V> {
         std::mem::take(&mut self.touched)
     }
 
-    /// What is new since the last call.
+    /// What is new since the scheduler asked last.
     pub(crate) const fn take_news(&mut self) -> News<K> {
-        std::mem::replace(&mut self.news, News::Of(BTreeSet::new()))
+        self.unread.scheduler.take()
+    }
+
+    /// What is new since the last look at who is starting.
+    pub(crate) const fn take_inrush_news(&mut self) -> News<K> {
+        self.unread.inrush.take()
     }
 }
 

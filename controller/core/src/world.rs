@@ -3,10 +3,12 @@
 use crate::catalogue::{Image, Tenant};
 use crate::event::{Event, Severity};
 use crate::hardware::{Arch, Mac};
-use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, RunId, TenantId};
+use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, PoolId, RunId, TenantId};
 use crate::index::Index;
+use crate::inrush::Inrush;
 use crate::lease::Lease;
 use crate::node::{Bmc, Node};
+use crate::pool::Pool;
 use crate::run::Run;
 use crate::schedule::{Scene, Stale};
 use crate::table::{News, Table};
@@ -33,10 +35,15 @@ pub struct World {
     pub tenants: Table<TenantId, Tenant>,
     /// What nodes are provisioned with.
     pub images: Table<ImageId, Image>,
+    /// Sets of nodes that something was said about.
+    pub pools: Table<PoolId, Pool>,
     /// Runs of the leases above.
     pub runs: Table<RunId, Run>,
     #[serde(skip)]
     index: Index,
+    /// Who is starting, and who waits to.
+    #[serde(skip)]
+    pub(crate) inrush: Inrush,
     /// What the scheduler was told of all this.
     #[serde(skip)]
     scene: Scene,
@@ -72,6 +79,8 @@ pub struct Counters {
     tenant: u32,
     image: u32,
     run: u32,
+    #[serde(default)]
+    pool: u32,
     pub(crate) boot: u32,
     event: u64,
 }
@@ -80,8 +89,8 @@ impl Meta {
     /// Leaves out so many numbers of each kind. After a backup was restored, those that were given out since it was
     /// made must not come to mean something else.
     pub fn leave_out(&mut self, count: u32) {
-        let Counters { node, bmc, lease, tenant, image, run, boot, event: _ } = &mut self.counters;
-        for counter in [node, bmc, lease, tenant, image, run, boot] {
+        let Counters { node, bmc, lease, tenant, image, run, pool, boot, event: _ } = &mut self.counters;
+        for counter in [node, bmc, lease, tenant, image, run, pool, boot] {
             *counter = counter.saturating_add(count).min(MAX_ID);
         }
     }
@@ -104,6 +113,8 @@ pub enum Change {
     Tenant(Tenant),
     /// An image.
     Image(Image),
+    /// A pool.
+    Pool(Pool),
     /// A run.
     Run(Box<Run>),
     /// A run that leaves memory with its lease; its history stays.
@@ -144,6 +155,7 @@ impl World {
                     self.index.add_image(&row);
                     self.images.restore(row.id, row);
                 }
+                Change::Pool(row) => self.pools.restore(row.id, row),
                 Change::Run(row) => {
                     self.index.add_run(&row);
                     self.runs.restore(row.id, *row);
@@ -156,6 +168,8 @@ impl World {
                 Change::Event(_) => {}
             }
         }
+        // Whose turn it is, is said when something happens.
+        let _ = self.inrush.refresh(&mut self.nodes);
     }
 
     /// What was touched since the last call, each row once, and what happened.
@@ -176,6 +190,8 @@ impl World {
             .extend(tenants.into_iter().filter_map(|id| self.tenants.get(id)).cloned().map(Change::Tenant));
         let images = self.images.take_touched();
         changes.extend(images.into_iter().filter_map(|id| self.images.get(id)).cloned().map(Change::Image));
+        let pools = self.pools.take_touched();
+        changes.extend(pools.into_iter().filter_map(|id| self.pools.get(id)).cloned().map(Change::Pool));
         changes.extend(self.runs.take_touched().into_iter().map(|id| match self.runs.get(id) {
             Some(run) => Change::Run(Box::new(run.clone())),
             None => Change::ForgetRun(id),
@@ -212,6 +228,12 @@ impl World {
     #[must_use]
     pub fn tenant_named(&self, name: &str) -> Option<&Tenant> {
         self.tenants.values().find(|t| t.name == name)
+    }
+
+    /// What was said about the pool of this name, if anything was.
+    #[must_use]
+    pub fn pool_named(&self, name: &str) -> Option<&Pool> {
+        self.pools.values().find(|p| p.name == name)
     }
 
     /// The image of this name that new leases on `arch` get.
@@ -409,5 +431,6 @@ next_id! {
     next_tenant, tenant, TenantId;
     next_image, image, ImageId;
     next_run, run, RunId;
+    next_pool, pool, PoolId;
     next_boot, boot, crate::ids::BootId;
 }

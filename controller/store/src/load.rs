@@ -9,11 +9,12 @@ use hostler_core::world::Change;
 use serde::de::DeserializeOwned;
 
 /// What a world is loaded from besides `meta`, in this order: id and body.
-pub(crate) static QUERIES: [(&Table, &str); 6] = [
+pub(crate) static QUERIES: [(&Table, &str); 7] = [
     (&table::BMC, "SELECT id, body FROM bmc ORDER BY id"),
     (&table::NODE, "SELECT id, body FROM node ORDER BY id"),
     (&table::TENANT, "SELECT id, body FROM tenant ORDER BY id"),
     (&table::IMAGE, "SELECT id, body FROM image ORDER BY id"),
+    (&table::POOL, "SELECT id, body FROM pool ORDER BY id"),
     (&table::LEASE, "SELECT id, body FROM lease WHERE remembered ORDER BY id"),
     (&table::RUN, "SELECT id, body FROM run WHERE remembered ORDER BY id"),
 ];
@@ -26,6 +27,7 @@ pub(crate) fn change(table: &Table, id: i64, body: &str) -> Result<Change, Store
         "node" => parse(table, id, body).map(Change::Node),
         "tenant" => parse(table, id, body).map(Change::Tenant),
         "image" => parse(table, id, body).map(Change::Image),
+        "pool" => parse(table, id, body).map(Change::Pool),
         "lease" => parse(table, id, body).map(Change::Lease),
         _ => parse(table, id, body).map(Change::Run),
     }

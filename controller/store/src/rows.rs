@@ -40,6 +40,7 @@ struct Found<'b> {
     nodes: ById,
     tenants: ById,
     images: ById,
+    pools: ById,
     leases: ById,
     runs: ById,
     forgotten_leases: BTreeSet<i64>,
@@ -76,6 +77,7 @@ impl<'b> Found<'b> {
                 let columns = [text(&row.name), text(row.arch.as_str()), text(&row.content.sha256)];
                 put(&mut self.images, &table::IMAGE, row.id.0, columns, row)?;
             }
+            Change::Pool(row) => put(&mut self.pools, &table::POOL, row.id.0, [text(&row.name)], row)?,
             Change::Lease(row) => {
                 self.groups.insert(row.id.0.into(), row.group());
                 let tenant = Value::Number(row.tenant.0.into());
@@ -111,6 +113,7 @@ impl<'b> Found<'b> {
             (&table::NODE, self.nodes),
             (&table::TENANT, self.tenants),
             (&table::IMAGE, self.images),
+            (&table::POOL, self.pools),
             (&table::LEASE, self.leases),
             (&table::RUN, self.runs),
         ];

@@ -104,6 +104,8 @@ pub(crate) static IMAGE: Table = Table {
     columns: &[number("id"), text("name"), text("arch"), text("sha256"), text("body")],
     updated: &["name", "arch", "sha256", "body"],
 };
+pub(crate) static POOL: Table =
+    Table { name: "pool", columns: &[number("id"), text("name"), text("body")], updated: &["name", "body"] };
 pub(crate) static LEASE: Table = Table {
     name: "lease",
     columns: &[number("id"), number("tenant"), text("key"), text("state"), flag("remembered"), text("body")],
@@ -131,8 +133,8 @@ pub(crate) static EVENT: Table = Table {
 };
 
 /// All of them; what others refer to comes before them.
-pub(crate) static TABLES: [&Table; 9] =
-    [&META, &BMC, &NODE, &TENANT, &IMAGE, &LEASE, &MEMBERSHIP, &RUN, &EVENT];
+pub(crate) static TABLES: [&Table; 10] =
+    [&META, &BMC, &NODE, &TENANT, &IMAGE, &POOL, &LEASE, &MEMBERSHIP, &RUN, &EVENT];
 
 impl Table {
     /// The names of the columns, with commas.

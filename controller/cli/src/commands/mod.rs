@@ -9,5 +9,6 @@ pub(crate) mod events;
 pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod node;
+pub(crate) mod pool;
 pub(crate) mod run;
 pub(crate) mod tenant;

@@ -8,6 +8,7 @@ pub(crate) mod admin;
 pub(crate) mod controller;
 pub(crate) mod lease;
 pub(crate) mod node;
+pub(crate) mod pool;
 pub(crate) mod preview;
 pub(crate) mod run;
 pub(crate) mod tenant;

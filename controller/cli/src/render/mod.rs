@@ -6,6 +6,7 @@ pub(crate) mod live;
 pub(crate) mod look;
 pub(crate) mod node;
 pub(crate) mod phases;
+pub(crate) mod pool;
 pub(crate) mod preview;
 pub(crate) mod run;
 pub(crate) mod swf;

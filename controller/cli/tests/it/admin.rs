@@ -172,3 +172,32 @@ fn all_pages_of_events_are_listed() {
     let some = run(&place.credentials(), &["events", "--limit", "1200", "--after", "100"]);
     assert_eq!((some.code, some.stdout.lines().count()), (0, 1_200));
 }
+
+#[test]
+fn bounds_of_a_pool_are_said_one_by_one() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let set =
+        |words: &[&str]| run(&place.credentials(), &[&["pool", "set", "lab", "-o", "json"], words].concat());
+    for (words, expected) in [
+        (&["--max-booting", "8"][..], [8.into(), 7.into()]),
+        (&["--max-booting", "unlimited", "--max-booting-per-rack", "2"], [serde_json::Value::Null, 2.into()]),
+    ] {
+        let ended = set(words);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(ended.stderr.contains("no machine is in pool lab yet"), "{ended:?}");
+        let pool: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!([&pool["max_booting"], &pool["max_booting_per_rack"]], [&expected[0], &expected[1]]);
+    }
+    for (words, expected) in [
+        (&[][..], "--max-booting"),
+        (&["--max-booting", "0"], "no machine would ever start"),
+        (&["--max-booting", "many"], "expected a number of machines"),
+    ] {
+        let ended = set(words);
+        assert_eq!(ended.code, 2, "{words:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{words:?}: {ended:?}");
+    }
+    let missing = run(&place.credentials(), &["pool", "show", "lab"]);
+    assert!(missing.code != 0 && missing.stderr.contains("there is no pool"), "{missing:?}");
+}

@@ -425,6 +425,24 @@ impl NodeService for World {
         Ok(Response::new(node::ListImagesResponse::default()))
     }
 
+    async fn set_pool(&self, request: Request<node::SetPoolRequest>) -> Answer<node::Pool> {
+        let node::SetPoolRequest { name, max_booting, max_booting_per_rack } = request.into_inner();
+        Ok(Response::new(node::Pool {
+            name,
+            max_booting: max_booting.unwrap_or(7),
+            max_booting_per_rack: max_booting_per_rack.unwrap_or(7),
+            racks: Vec::new(),
+        }))
+    }
+
+    async fn get_pool(&self, request: Request<node::GetPoolRequest>) -> Answer<node::Pool> {
+        Err(Status::not_found(format!("there is no pool {:?}", request.into_inner().name)))
+    }
+
+    async fn list_pools(&self, _: Request<node::ListPoolsRequest>) -> Answer<node::ListPoolsResponse> {
+        Ok(Response::new(node::ListPoolsResponse::default()))
+    }
+
     async fn add_tenant(&self, request: Request<node::AddTenantRequest>) -> Answer<node::Credential> {
         let credential = |text: &str| format!("-----BEGIN {text}-----\nAA==\n-----END {text}-----\n");
         Ok(Response::new(node::Credential {

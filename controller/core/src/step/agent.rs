@@ -1,8 +1,7 @@
 //! Enrolment, and what agents report. Every report is for one boot, and only the present boot's agent is believed.
 
-use super::Result;
-use super::liveness::is_working;
-use crate::attempt::{EvidenceKind, Phase, PowerOutcome, Stage};
+use super::{Result, is_working};
+use crate::attempt::{EvidenceKind, Phase, Stage};
 use crate::catalogue::ImageStatus;
 use crate::event::Severity;
 use crate::hardware::Mac;
@@ -59,7 +58,7 @@ impl World {
         if IpAddr::V4(node.spec.address) != address {
             return Err(format!("it may only be used from {}", node.spec.address));
         }
-        if current.power == PowerOutcome::Outstanding {
+        if current.is_unanswered() {
             return Err("its power attempt is not answered yet".into());
         }
         if current.token_expires < self.meta.now {

@@ -148,12 +148,12 @@ impl World {
     fn deploy(&mut self, assigned: &Assigned, lease: LeaseId) {
         let Some(image) = self.images.get(assigned.image) else { return };
         let purpose = image.content.purpose();
-        let Some(boot) = self.order_boot(assigned.node, purpose, Rung::First, None) else { return };
-        let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
+        let Some(boot) = self.order_boot(purpose, Rung::First, None) else { return };
+        let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(assigned.node) else { return };
         node.agent = Presence::Absent;
         node.unexpected_boot = None;
-        node.enter(NodeState::Deploying { boot, lease }, now, deadline);
+        node.enter(NodeState::Deploying { boot, lease }, now, None);
         self.machine_taken(lease, assigned.node);
     }
 
@@ -233,13 +233,13 @@ impl World {
 
     /// Takes a node back from `from` and wipes it; it counts as part of `lease` until then.
     pub(super) fn clean(&mut self, node: NodeId, from: LeaseId, lease: Option<LeaseId>) {
-        let Some(boot) = self.order_boot(node, Purpose::Prepare, Rung::First, None) else { return };
-        let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
+        let Some(boot) = self.order_boot(Purpose::Prepare, Rung::First, None) else { return };
+        let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(node) else { return };
         node.agent = Presence::Absent;
         node.unexpected_boot = None;
         node.vacated = Some((from, now));
-        node.enter(NodeState::Cleaning { boot, lease }, now, deadline);
+        node.enter(NodeState::Cleaning { boot, lease }, now, None);
     }
 
     /// Ends a lease, whatever it was doing.

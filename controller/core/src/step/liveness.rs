@@ -274,7 +274,7 @@ impl World {
 }
 
 /// True while a node does something that the ladder watches over.
-pub(super) const fn is_working(node: &Node) -> bool {
+pub(crate) const fn is_working(node: &Node) -> bool {
     matches!(
         node.state,
         NodeState::Inspecting { .. } | NodeState::Cleaning { .. } | NodeState::Deploying { .. }

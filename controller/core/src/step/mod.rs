@@ -4,6 +4,7 @@
 //!   [`tenant`]: what tenants may have.
 //! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
 //!   come by themselves, [`preempt`] about those that give way, [`run`] about payloads on them.
+//! * [`inrush`]: whose turn it is to be powered on, and how many may start at once.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
@@ -16,8 +17,10 @@ mod disks;
 pub(crate) use disks::written_disks;
 mod ending;
 mod extend;
+mod inrush;
 mod lease;
 mod liveness;
+pub(crate) use liveness::is_working;
 mod power;
 mod preempt;
 mod prepare;
@@ -47,6 +50,7 @@ impl World {
             self.start_groups();
             self.preempt_for_the_urgent();
         }
+        self.hand_out();
         Outcome { reply, effects: std::mem::take(&mut self.effects) }
     }
 
@@ -59,6 +63,7 @@ impl World {
             Input::Admin { author, node, action } => self.on_admin(&author, &node, action),
             Input::AddTenant { name } => self.on_add_tenant(name),
             Input::SetTenant { author, name, settings } => self.on_set_tenant(&author, &name, &settings),
+            Input::SetPool { author, name, limits } => self.on_set_pool(&author, name, limits),
             Input::AddImage { name, arch, content } => self.on_add_image(name, arch, content),
             Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
             Input::ReleaseLease { lease, author, at_once } => self.on_release(lease, &author, at_once),

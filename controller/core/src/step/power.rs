@@ -1,12 +1,11 @@
 //! Attempts to boot a machine, evidence from the network, and the ladder that missing evidence climbs.
 
-use super::Result;
-use super::liveness::is_working;
+use super::{Result, is_working};
 use crate::attempt::{Boot, EvidenceKind, Phase, PowerOutcome, Purpose, Rung, Stage};
 use crate::boot::NetworkEvidence;
 use crate::event::Severity;
 use crate::ids::{BootId, NodeId};
-use crate::input::{Effect, PowerResult, Refusal, Reply};
+use crate::input::{PowerResult, Refusal, Reply};
 use crate::node::{HoldKind, Node, NodeState, Presence};
 use crate::text::clip;
 use crate::time::Timestamp;
@@ -16,27 +15,23 @@ use std::time::Duration;
 impl World {
     /// Looks at a machine anew: a boot of its own, then `Cleaning`.
     pub(super) fn inspect(&mut self, id: NodeId, because: Option<String>) {
-        let Some(boot) = self.order_boot(id, Purpose::Prepare, Rung::First, because) else { return };
-        let (now, deadline) = (self.meta.now, self.within(self.timing.power_ms));
+        let Some(boot) = self.order_boot(Purpose::Prepare, Rung::First, because) else { return };
+        let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.agent = Presence::Absent;
         node.unexpected_boot = None;
-        node.enter(NodeState::Inspecting { boot }, now, deadline);
+        node.enter(NodeState::Inspecting { boot }, now, None);
     }
 
-    /// Makes a boot and hands out its power attempt. The caller puts it into the node's state.
+    /// Makes a boot, whose power attempt is handed out when its turn comes: most often at the end of this input. The
+    /// caller puts it into the node's state.
     pub(super) fn order_boot(
         &mut self,
-        id: NodeId,
         purpose: Purpose,
         rung: Rung,
         because: Option<String>,
     ) -> Option<Box<Boot>> {
-        let expires = self.token_expiry(self.timing.power_ms);
-        let bmc = self.nodes.get(id)?.bmc;
-        let boot = self.meta.counters.next_boot()?;
-        self.effects.push(Effect::Power { node: id, bmc, boot, rung });
-        let mut boot = Boot::order(boot, purpose, rung, self.meta.now, expires);
+        let mut boot = Boot::mint(self.meta.counters.next_boot()?, purpose, rung, self.meta.now);
         boot.because = because;
         Some(Box::new(boot))
     }
@@ -60,7 +55,7 @@ impl World {
         let Some(attempt) = node.state.boot_mut() else { return Ok(Reply::Done) };
         // One answer counts; a late one only makes known what was unknown.
         let outstanding = attempt.power == PowerOutcome::Outstanding;
-        if matches!(attempt.power, PowerOutcome::Acknowledged { .. }) {
+        if matches!(attempt.power, PowerOutcome::Waiting | PowerOutcome::Acknowledged { .. }) {
             return Ok(Reply::Done);
         }
         match result {
@@ -104,7 +99,7 @@ impl World {
         }
         let Some(boot) = node.state.boot_mut() else { return Ok(Reply::Done) };
         let on_disk = boot.stage >= Stage::Start && !boot.is_diskless();
-        if boot.power == PowerOutcome::Outstanding || on_disk || began < boot.ordered {
+        if boot.is_unanswered() || on_disk || began < boot.ordered {
             // The machine may still be running the boot before this one; or it starts the deployed system.
             return Ok(Reply::Done);
         }
@@ -185,7 +180,8 @@ impl World {
         }
         let (purpose, lease) = (boot.purpose, *lease);
         let Some(fresh) = self.meta.counters.next_boot() else { return };
-        let mut fresh = Boot::order(fresh, purpose, Rung::First, now, expires);
+        let mut fresh = Boot::mint(fresh, purpose, Rung::First, now);
+        fresh.token_expires = expires;
         fresh.power = PowerOutcome::Acknowledged { at: now, guid: None };
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.agent = Presence::Absent;
@@ -233,11 +229,10 @@ impl World {
         let Some(purpose) = self.nodes.get(id).and_then(|n| n.state.boot()).map(|b| b.purpose) else {
             return;
         };
-        let Some(fresh) = self.order_boot(id, purpose, rung, Some(why.to_owned())) else { return };
-        let deadline = self.within(self.timing.power_ms);
+        let Some(fresh) = self.order_boot(purpose, rung, Some(why.to_owned())) else { return };
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.agent = Presence::Absent;
-        node.deadline = deadline;
+        node.deadline = None;
         if let Some(boot) = node.state.boot_mut() {
             *boot = *fresh;
         }
@@ -322,6 +317,7 @@ fn record(boot: &mut Boot, evidence: NetworkEvidence, began: Timestamp, now: Tim
 fn tried(node: &Node) -> String {
     let Some(boot) = node.state.boot() else { return String::new() };
     let power = match &boot.power {
+        PowerOutcome::Waiting => "nobody asked the BMC yet".to_owned(),
         PowerOutcome::Outstanding => "the BMC never answered".to_owned(),
         PowerOutcome::Acknowledged { .. } => "the BMC said OK".to_owned(),
         PowerOutcome::Unknown { detail, .. } => format!("the BMC: {detail}"),

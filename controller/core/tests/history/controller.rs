@@ -1,6 +1,7 @@
 //! The controller of a history: it applies, looks, commits and dies.
 
 use crate::history::{Applied, History};
+use crate::inrush;
 use crate::invariants::{self, Verdict};
 use crate::quotas;
 use hostler_core::explain;
@@ -21,12 +22,14 @@ impl History {
             self.twin = self.memory.load(&self.timing);
         }
         let before = quotas::with_machines(&self.writer);
+        let starting = inrush::starting(&self.writer);
         let outcome = self.writer.apply(self.now, input.clone());
         let mirrored = self.twin.apply(self.now, input.clone());
         invariants::invariant_10_the_same_again(&outcome, &mirrored)?;
         let changes = self.twin.take_changes();
         invariants::invariant_4_the_past_is_silent(silent, &self.memory, &changes, &outcome)?;
         invariants::invariant_6_power_is_an_attempt(&leased, &outcome, &self.writer)?;
+        inrush::nobody_starts_beyond_the_bound(&starting, &outcome, &self.writer)?;
         if again {
             invariants::invariant_6_twice_is_harmless(input, &self.memory, &changes, &outcome)?;
         }
@@ -50,6 +53,7 @@ impl History {
         invariants::nothing_idles_for_whom_it_would_serve(&self.writer)?;
         self.invariant_3_nobody_finds_what_another_left()?;
         invariants::invariant_7_nothing_waits_for_ever(&self.writer, longest(&self.timing))?;
+        inrush::nobody_waits_while_there_is_room(&self.writer)?;
         invariants::no_task_waits_for_an_agent_that_is_there(&self.writer)?;
         self.memory.compare(&self.writer)?;
         for Effect::Power { boot, .. } in &outcome.effects {

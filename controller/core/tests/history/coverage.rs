@@ -1,5 +1,6 @@
 //! What happened in the histories, so that a test that passes cannot have passed for want of anything to see.
 
+use hostler_core::attempt::PowerOutcome;
 use hostler_core::input::{AdminAction, Input, Outcome};
 use hostler_core::lease::LeaseState;
 use hostler_core::node::{StateName, TRANSITIONS};
@@ -36,6 +37,9 @@ impl Coverage {
                     }
                     if let Some(boot) = node.state.boot() {
                         self.count(format!("rung {:?}", boot.rung));
+                        if boot.power == PowerOutcome::Waiting {
+                            self.count("waits to be powered on");
+                        }
                     }
                 }
                 Change::Lease(lease) => {
@@ -98,6 +102,9 @@ const EXPECTED: &[(&str, u64)] = &[
     ("closed WaitedTooLong", 10),
     ("closed Infrastructure", 1),
     ("closed Abandoned", 10),
+    ("accepted pool", 50),
+    ("refused pool", 2),
+    ("waits to be powered on", 200),
     ("accepted extend", 20),
     ("refused extend", 20),
     ("event lease-held", 20),
@@ -166,6 +173,7 @@ fn kind(input: &Input) -> &'static str {
         },
         Input::AddTenant { .. } => "tenant",
         Input::SetTenant { .. } => "set-tenant",
+        Input::SetPool { .. } => "pool",
         Input::AddImage { .. } => "image",
         Input::RequestLease { .. } => "request",
         Input::ReleaseLease { .. } => "release",

@@ -79,7 +79,7 @@ impl History {
             .nodes
             .values()
             .filter(|n| n.in_service() && !n.is_free())
-            .map(|n| format!("{}: {}", n.spec.name, explain::node(n)))
+            .map(|n| format!("{}: {}", n.spec.name, explain::node(&self.writer, n)))
             .collect();
         Err(format!("invariant 7: it never recovers: {stuck:#?}"))
     }

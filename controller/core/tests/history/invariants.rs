@@ -1,5 +1,6 @@
 //! The invariants of the architecture, each as a function that names it and says what broke it.
 
+use crate::inrush;
 use crate::store::Store;
 use hostler_core::attempt::{PowerOutcome, Stage};
 use hostler_core::catalogue::{Image, ImageStatus, Kind};
@@ -320,7 +321,7 @@ pub(crate) fn invariant_6_twice_is_harmless(
 /// that a person can read.
 pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64) -> Verdict {
     for node in world.nodes.values() {
-        if explain::node(node).trim().is_empty() {
+        if explain::node(world, node).trim().is_empty() {
             return Err(format!("{} cannot say why it is {:?}", node.spec.name, node.state.name()));
         }
         let rests = matches!(
@@ -331,6 +332,8 @@ pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64)
                 | NodeState::Retired
         );
         match node.deadline {
+            // Nor does it: those for whom it waits do not.
+            None if inrush::waits(node) => {}
             None if !rests => return Err(format!("{} waits for ever: {:?}", node.spec.name, node.state)),
             Some(at) if at.0 > world.meta.now.0 + longest_ms => {
                 return Err(format!("{} waits for too long, until {at}", node.spec.name));
@@ -342,7 +345,8 @@ pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64)
         if explain::lease(world, lease).trim().is_empty() {
             return Err(format!("{:?} cannot say why it is {:?}", lease.id, lease.state));
         }
-        let waits_for = |a: &Assigned| world.nodes.get(a.node).is_some_and(|n| n.deadline.is_some());
+        let waits_for =
+            |a: &Assigned| world.nodes.get(a.node).is_some_and(|n| n.deadline.is_some() || inrush::waits(n));
         let bounded = match &lease.state {
             LeaseState::Queued { .. } | LeaseState::Active { .. } => lease.deadline().is_some(),
             LeaseState::Deploying { group, .. } => group.iter().any(waits_for),

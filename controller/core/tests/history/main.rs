@@ -11,6 +11,7 @@ mod controller;
 mod coverage;
 mod endings;
 mod history;
+mod inrush;
 mod invariants;
 mod lab;
 mod machine;

@@ -10,6 +10,7 @@ use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input};
 use hostler_core::lease::{LeaseSpec, LeaseState, Member};
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
+use hostler_core::pool::Limits;
 use hostler_core::run::RunSpec;
 use hostler_core::tenancy::{Band, NodeHours, Setting};
 use hostler_core::time::Timestamp;
@@ -46,6 +47,7 @@ enum Wish {
     Tenant,
     Allow,
     Register,
+    Pool,
 }
 
 /// How often each wish comes up.
@@ -67,6 +69,7 @@ const WISHES: &[(u64, Wish)] = &[
     (1, Wish::Tenant),
     (3, Wish::Allow),
     (12, Wish::Register),
+    (2, Wish::Pool),
 ];
 
 impl People {
@@ -132,6 +135,7 @@ impl People {
             },
             Wish::Allow => allow(world, random)?,
             Wish::Register => register(world, lab, random)?,
+            Wish::Pool => bound(random),
         };
         if matches!(
             input,
@@ -269,6 +273,14 @@ fn spoil(spec: &mut LeaseSpec, key: &mut String, random: &mut Random) {
         5 => spec.duration_ms = 0,
         _ => spec.members[0].count = 2000,
     }
+}
+
+/// Most often of one of the pools that there are, and often without a bound: who waits does nothing else.
+fn bound(random: &mut Random) -> Input {
+    let name = random.weighted(&[(6, "lab"), (3, "far"), (1, "annex"), (1, "No Pool")]);
+    let some = |random: &mut Random| random.weighted(&[(2, None), (6, Some(0)), (1, Some(1)), (2, Some(3))]);
+    let limits = Limits { max_booting: some(random), max_booting_per_rack: some(random) };
+    Input::SetPool { author: ADMIN.into(), name: name.into(), limits }
 }
 
 fn admin(node: &Node, action: AdminAction) -> Input {

@@ -1,9 +1,10 @@
 //! What a database would keep: rows by id, as the changes say. It decides nothing.
 
 use hostler_core::catalogue::{Image, Tenant};
-use hostler_core::ids::{BmcId, ImageId, LeaseId, NodeId, RunId, TenantId};
+use hostler_core::ids::{BmcId, ImageId, LeaseId, NodeId, PoolId, RunId, TenantId};
 use hostler_core::lease::Lease;
 use hostler_core::node::{Bmc, Node};
+use hostler_core::pool::Pool;
 use hostler_core::run::Run;
 use hostler_core::table::Table;
 use hostler_core::time::Timing;
@@ -20,6 +21,7 @@ pub(crate) struct Store {
     leases: BTreeMap<LeaseId, Lease>,
     tenants: BTreeMap<TenantId, Tenant>,
     images: BTreeMap<ImageId, Image>,
+    pools: BTreeMap<PoolId, Pool>,
     runs: BTreeMap<RunId, Run>,
     last_event: u64,
 }
@@ -36,6 +38,7 @@ impl Store {
                 Change::ForgetLease(id) => drop(self.leases.remove(&id)),
                 Change::Tenant(row) => drop(self.tenants.insert(row.id, row)),
                 Change::Image(row) => drop(self.images.insert(row.id, row)),
+                Change::Pool(row) => drop(self.pools.insert(row.id, row)),
                 Change::Run(row) => drop(self.runs.insert(row.id, *row)),
                 Change::ForgetRun(id) => drop(self.runs.remove(&id)),
                 Change::Event(event) => {
@@ -65,6 +68,7 @@ impl Store {
         rows.extend(self.nodes.values().cloned().map(Box::new).map(Change::Node));
         rows.extend(self.tenants.values().cloned().map(Change::Tenant));
         rows.extend(self.images.values().cloned().map(Change::Image));
+        rows.extend(self.pools.values().cloned().map(Change::Pool));
         rows.extend(self.leases.values().cloned().map(Box::new).map(Change::Lease));
         rows.extend(self.runs.values().cloned().map(Box::new).map(Change::Run));
         rows
@@ -77,6 +81,7 @@ impl Store {
         same("leases", &self.leases, &world.leases)?;
         same("tenants", &self.tenants, &world.tenants)?;
         same("images", &self.images, &world.images)?;
+        same("pools", &self.pools, &world.pools)?;
         same("runs", &self.runs, &world.runs)?;
         if self.meta == world.meta {
             Ok(())
@@ -96,6 +101,7 @@ impl Store {
                 Change::ForgetLease(id) => !self.leases.contains_key(id),
                 Change::Tenant(row) => self.tenants.get(&row.id) == Some(row),
                 Change::Image(row) => self.images.get(&row.id) == Some(row),
+                Change::Pool(row) => self.pools.get(&row.id) == Some(row),
                 Change::Run(row) => self.runs.get(&row.id) == Some(&**row),
                 Change::ForgetRun(id) => !self.runs.contains_key(id),
                 Change::Event(_) => true,

@@ -45,7 +45,7 @@ fn it_is_deployed_as_a_disk_image_is_and_started_by_kexec() {
     rack.lease("1 x86_64 with live");
     assert_eq!(rack.boot("a").purpose, Purpose::DeployDiskless);
     rack.work_to("a", Stage::Deploy);
-    assert_eq!(explain::node(rack.node("a")), "waits for kernel and ramdisk of the image");
+    assert_eq!(explain::node(&rack.world, rack.node("a")), "waits for kernel and ramdisk of the image");
     let Some((_, Order::Deploy { image, .. })) = order::for_ramdisk(&rack.world, rack.id("a")) else {
         panic!("nothing is to be deployed")
     };
@@ -85,7 +85,7 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     assert_ne!(boot.id, before);
     assert_eq!(plan(&rack), BootPlan::Ramdisk { boot: boot.id, arch: Arch::X86_64 });
     assert_eq!(
-        explain::node(rack.node("a")),
+        explain::node(&rack.world, rack.node("a")),
         format!(
             "in the hands of lease {lease}; it restarted, and its system was in memory and is deployed again: waits for \
              its agent to enrol"
@@ -118,7 +118,7 @@ fn a_restart_in_the_lease_deploys_it_again_in_a_boot_of_its_own() {
     rack.word("a");
     assert_eq!(rack.stage("a"), Stage::Deployed);
     assert_eq!(state(&rack), TaskState::Pending { incarnation: Some(1) });
-    assert_eq!(explain::node(rack.node("a")), format!("in the hands of lease {lease}"));
+    assert_eq!(explain::node(&rack.world, rack.node("a")), format!("in the hands of lease {lease}"));
     assert_eq!(*rack.lease_state(lease), expires, "the lease goes on as it was");
     assert_eq!(rack.node("a").deadline, None);
     let due = rack.world.leases.get(lease).unwrap().due();
@@ -160,7 +160,7 @@ fn what_does_not_come_back_stays_the_tenants_and_says_why() {
     rack.accept(failed);
     assert!(rack.heard().contains(&"redeploy-failed".to_owned()));
     assert!(is_leased(rack.node("a")));
-    let why = explain::node(rack.node("a"));
+    let why = explain::node(&rack.world, rack.node("a"));
     assert!(why.ends_with("was in memory and cannot be deployed again: out of memory"), "{why}");
     assert_eq!(rack.powered(), []);
     rack.release(lease);

@@ -18,6 +18,7 @@ pub(crate) fn rows(world: &World) -> Vec<Change> {
     rows.extend(world.nodes.values().cloned().map(Box::new).map(Change::Node));
     rows.extend(world.tenants.values().cloned().map(Change::Tenant));
     rows.extend(world.images.values().cloned().map(Change::Image));
+    rows.extend(world.pools.values().cloned().map(Change::Pool));
     rows.extend(world.leases.values().cloned().map(Box::new).map(Change::Lease));
     rows.extend(world.runs.values().cloned().map(Box::new).map(Change::Run));
     rows

@@ -227,7 +227,7 @@ fn invariant_7_nothing_waits_for_ever_and_everything_has_a_reason() {
     rack.register(spec("c"));
     for _ in 0..1000 {
         for node in rack.world.nodes.values() {
-            assert!(!explain::node(node).is_empty());
+            assert!(!explain::node(&rack.world, node).is_empty());
         }
         for lease in rack.world.leases.values() {
             assert!(!explain::lease(&rack.world, lease).is_empty());

@@ -202,7 +202,7 @@ fn firmware_that_runs_again_before_the_agent_does_is_told() {
     let last = |rack: &mut Rack, kind| {
         let seen = rack.network("a", kind);
         rack.accept(seen);
-        (explain::node(rack.node("a")), rack.boot("a").id)
+        (explain::node(&rack.world, rack.node("a")), rack.boot("a").id)
     };
     rack.word("a");
     for kind in [NetworkEvidence::Dhcp, NetworkEvidence::Dhcp, NetworkEvidence::Script, NetworkEvidence::Http]

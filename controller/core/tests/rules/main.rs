@@ -9,6 +9,7 @@ mod first_wipe;
 mod given;
 mod groups;
 mod hardware;
+mod inrush;
 mod invariants;
 mod ladder;
 mod language;

@@ -202,6 +202,7 @@ impl Rack {
         let task = order::task_id(boot);
         let ramdisk = |report| self.agent(name, Profile::Ramdisk, report);
         match (&boot.power, boot.stage) {
+            (PowerOutcome::Waiting, _) => panic!("{name} waits to be powered on"),
             (PowerOutcome::Outstanding, _) => self.ack(name),
             (_, Stage::Firmware) if boot.seen(EvidenceKind::Dhcp).is_none() => {
                 self.network(name, NetworkEvidence::Dhcp)

@@ -164,7 +164,7 @@ fn leased_node(world: &World, lease: &Lease, assigned: &Assigned) -> Option<wire
         address: node.spec.address.to_string(),
         image: member.image.clone(),
         up: mine && node.state.boot().is_some_and(|boot| boot.stage == Stage::Deployed),
-        status: if mine { explain::node(node) } else { "given back".into() },
+        status: if mine { explain::node(world, node) } else { "given back".into() },
         phases: if mine { phases(node).chain(payloads(world, lease, node)).collect() } else { Vec::new() },
         ssh_host_keys: node.state.boot().filter(|_| mine).map(|b| b.host_keys.clone()).unwrap_or_default(),
     })

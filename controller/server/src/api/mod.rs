@@ -10,6 +10,7 @@ mod lease_request;
 mod lease_view;
 mod node;
 mod node_view;
+mod pool_view;
 mod run;
 pub(crate) mod status;
 mod streams;

@@ -3,7 +3,7 @@
 use super::caller::User;
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
-use super::{Api, apply, node_view, tenant};
+use super::{Api, apply, node_view, pool_view, tenant};
 use crate::image::{self, Form};
 use crate::init::Credential;
 use crate::pki::Identity;
@@ -14,6 +14,7 @@ use hostler_core::catalogue::Content;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Applied, Input, Reply};
+use hostler_core::pool::Limits;
 use hostler_core::step::preview_apply;
 use hostler_proto::node::v1 as wire;
 use hostler_proto::node::v1::node_service_server::NodeService;
@@ -198,6 +199,29 @@ impl NodeService for Api {
         Ok(Response::new(wire::ListImagesResponse { images }))
     }
 
+    async fn set_pool(&self, request: Request<wire::SetPoolRequest>) -> Result<Response<wire::Pool>, Status> {
+        let author = User::admin(&request)?;
+        let wire::SetPoolRequest { name, max_booting, max_booting_per_rack } = request.into_inner();
+        let limits = Limits { max_booting, max_booting_per_rack };
+        let input = Input::SetPool { author, name: name.clone(), limits };
+        self.0.submit(input).await.map_err(|e| refused(&e))?;
+        self.pool(&name).map(Response::new)
+    }
+
+    async fn get_pool(&self, request: Request<wire::GetPoolRequest>) -> Result<Response<wire::Pool>, Status> {
+        User::admin(&request)?;
+        self.pool(&request.into_inner().name).map(Response::new)
+    }
+
+    async fn list_pools(
+        &self,
+        request: Request<wire::ListPoolsRequest>,
+    ) -> Result<Response<wire::ListPoolsResponse>, Status> {
+        User::admin(&request)?;
+        let pools = self.0.published.read(pool_view::pools);
+        Ok(Response::new(wire::ListPoolsResponse { pools }))
+    }
+
     async fn add_tenant(
         &self,
         request: Request<wire::AddTenantRequest>,
@@ -272,6 +296,13 @@ impl Api {
         self.0.submit(input).await.map_err(|e| refused(&e))?;
         let id = self.0.published.read(|w| w.node_named(&node).map(|n| n.id));
         id.and_then(|id| self.visible_node(&User::Admin(author), id)).ok_or_else(|| no_node(&node))
+    }
+
+    fn pool(&self, name: &str) -> Result<wire::Pool, Status> {
+        let mut pools = self.0.published.read(pool_view::pools).into_iter();
+        pools.find(|pool| pool.name == name).ok_or_else(|| {
+            Status::not_found(format!("there is no pool {name:?}; `hostler pool list` shows them"))
+        })
     }
 
     /// An administrator sees every node, a tenant those of its leases.

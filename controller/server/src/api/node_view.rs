@@ -16,7 +16,7 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         id: node.id.0,
         spec: Some(spec(world, node)),
         state: node.state.name().as_str().to_owned(),
-        reason: explain::node(node),
+        reason: explain::node(world, node),
         since_ms: node.since.0,
         deadline_ms: node.deadline.map_or(0, |d| d.0),
         holds: node
@@ -73,6 +73,7 @@ fn boot(boot: &Boot) -> wire::Boot {
         purpose: boot.purpose.as_str().to_owned(),
         ordered_ms: boot.ordered.0,
         power: match &boot.power {
+            PowerOutcome::Waiting => "waits to be powered on".to_owned(),
             PowerOutcome::Outstanding => "no answer yet".to_owned(),
             PowerOutcome::Acknowledged { .. } => "the BMC said OK".to_owned(),
             PowerOutcome::Unknown { detail, .. } => format!("unknown: {detail}"),

@@ -1,7 +1,7 @@
 //! A backup: text, one JSON value a line. It is the same for both engines, and can be read without either.
 //!
 //! ```text
-//! {"hostler_backup":1,"schema":1}
+//! {"hostler_backup":1,"schema":2}
 //! ["meta",1,17,4,"{...}"]
 //! ["node",1,"n1","ready","{...}"]
 //! {"rows":2,"sha256":"..."}
@@ -26,7 +26,7 @@ use tempfile::NamedTempFile;
 const FORMAT: u32 = 1;
 
 /// The version of the schema whose rows are written: the number of migrations of either engine.
-pub(crate) const SCHEMA: i64 = 1;
+pub(crate) const SCHEMA: i64 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 /// Each step brings a database from one version to the next; `hostler_schema` counts those that were taken. The steps
 /// of both engines have the same numbers and the same tables, but for those that several controllers agree by.
-const MIGRATIONS: &[&str] = &[include_str!("0001_first.sql"), include_str!("0004_leader.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("0001_first.sql"), include_str!("0002_pools.sql"), include_str!("0003_leader.sql")];
 
 /// How long one step may take.
 const STEP: Duration = Duration::from_secs(600);

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 
 /// Each step brings a database from one version to the next; `user_version` counts those that were taken. The steps of
 /// both engines have the same numbers and the same tables, but for those that several controllers agree by.
-const MIGRATIONS: &[&str] = &[include_str!("0001_first.sql"), include_str!("0004_leader.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("0001_first.sql"), include_str!("0002_pools.sql"), include_str!("0003_leader.sql")];
 
 /// The newest version.
 pub(super) fn known() -> i64 {

@@ -161,7 +161,7 @@ fn what_was_restored_holds_machines_and_leaves_numbers_out() {
         assert!(world.nodes.values().all(|n| n.holds.contains_key(&HoldKind::Quarantine)));
         let counters: serde_json::Value = serde_json::from_str(&json(&world)).unwrap();
         let counters = &counters["meta"]["counters"];
-        for kind in ["node", "bmc", "lease", "tenant", "image", "run", "boot"] {
+        for kind in ["node", "bmc", "lease", "tenant", "image", "run", "pool", "boot"] {
             assert!(counters[kind].as_u64().unwrap() >= 10_000_000, "{kind}: {counters}");
         }
         assert_eq!(history.events(ALL).unwrap().len(), source.open().1.events(ALL).unwrap().len());
@@ -183,7 +183,7 @@ fn a_backup_that_is_not_whole_is_refused() {
         (whole[..end + 1].to_owned(), "its end is missing"),
         (String::from_utf8_lossy(&whole.as_bytes()[..end / 2]).into_owned(), "its end is missing"),
         (whole.replacen("quoted", "quotes", 1), "the digest differs"),
-        (whole.replacen("\"schema\":1", "\"schema\":7", 1), "use the newer hostlerd"),
+        (whole.replacen("\"schema\":", "\"schema\":7", 1), "use the newer hostlerd"),
     ];
     for (text, words) in damaged {
         let (path, target) = (dir.path().join("damaged"), Place::sqlite());

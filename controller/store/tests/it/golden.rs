@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The version that is written now.
-const PRESENT: u32 = 1;
+const PRESENT: u32 = 2;
 
 fn directory(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/v{version}"))
@@ -31,6 +31,10 @@ fn check(place: &Place, version: u32) {
     assert_eq!(names, ["n1", "n2"], "version {version}");
     assert_eq!(world.tenant_named("ci").unwrap().id.0, 1);
     assert_eq!(world.images.values().next().unwrap().name, "demo");
+    // Pools came with the second version.
+    let bounds = world.pool_named("default").map(|pool| pool.bounds.to_string());
+    let expected = "8 of its machines may be starting at once, 4 in each rack";
+    assert_eq!(bounds.as_deref(), (version > 1).then_some(expected));
     let lease = world.leases.get(LeaseId(7)).unwrap();
     assert!(matches!(lease.state, LeaseState::Deploying { .. }), "{lease:?}");
     assert_eq!(lease.group().iter().map(|a| a.node).collect::<Vec<_>>(), [NodeId(1)]);

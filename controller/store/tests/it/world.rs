@@ -8,6 +8,7 @@ use hostler_core::ids::{ImageId, LeaseId, NodeId, TenantId};
 use hostler_core::input::Input;
 use hostler_core::lease::{Assigned, Lease, LeaseSpec, LeaseState, Member};
 use hostler_core::node::{BmcSpec, NodeSpec, Sealed, Start};
+use hostler_core::pool::Limits;
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::{Change, World};
 use hostler_store::{Batch, BatchNumber};
@@ -40,13 +41,14 @@ pub(crate) fn node(number: u8) -> (NodeSpec, BmcSpec) {
     (spec, BmcSpec { address, user: "admin".into(), password, cipher_suite: 17, shared: false })
 }
 
-/// A world with nodes, an image, a tenant and a queued lease.
+/// A world with nodes, an image, a tenant, a pool and a queued lease.
 pub(crate) fn world() -> World {
     let mut world = World::new(Timing::default());
     let inputs = [
         Input::Apply { author: "ada".into(), nodes: vec![node(1), node(2)] },
         Input::AddImage { name: "demo".into(), arch: Arch::X86_64, content: Content::raw("ab".into(), 1) },
         Input::AddTenant { name: "ci".into() },
+        Input::SetPool { author: "ada".into(), name: "default".into(), limits: limits() },
         Input::RequestLease { tenant: TenantId(1), key: "k".into(), spec: request() },
     ];
     for input in inputs {
@@ -54,6 +56,11 @@ pub(crate) fn world() -> World {
         assert!(outcome.reply.is_ok(), "{:?}", outcome.reply);
     }
     world
+}
+
+/// Enough for all machines to start at once.
+fn limits() -> Limits {
+    Limits { max_booting: Some(8), max_booting_per_rack: Some(4) }
 }
 
 pub(crate) fn request() -> LeaseSpec {

@@ -9,6 +9,7 @@ mod first_wipe;
 mod leases;
 mod network;
 mod next_tenant;
+mod pools;
 mod requests;
 mod restarts;
 mod secrets;

@@ -1,0 +1,18 @@
+//! `hostler pool …`
+
+pub(crate) mod list;
+pub(crate) mod set;
+pub(crate) mod show;
+
+use clap::Subcommand;
+
+/// What to do with pools.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bound how many machines of a pool are started at once
+    Set(set::Arguments),
+    /// List the pools
+    List(list::Arguments),
+    /// Show a pool, rack by rack
+    Show(show::Arguments),
+}
