@@ -9,7 +9,7 @@ use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome};
 use hostler_core::lease::{Lease, LeaseState};
 use hostler_core::node::{HoldKind, NodeState};
-use hostler_core::time::Timing;
+use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::World;
 use std::collections::BTreeMap;
 
@@ -178,7 +178,16 @@ impl History {
         self.last_boot = self.attempts.last().copied().unwrap_or(BootId(0));
         self.in_hand = self.leased();
         self.lab.controller_died(&mut self.random);
+        self.now = self.first_moment();
         self.deliver(Input::Started, None)
+    }
+
+    /// A controller that starts takes the wall clock's time, but not one before what it has stored.
+    fn first_moment(&mut self) -> Timestamp {
+        let wall = Timestamp(self.now.0.saturating_add_signed(self.wall_lead_ms));
+        let first = wall.max(self.disk.now());
+        self.wall_lead_ms = wall.0.cast_signed() - first.0.cast_signed();
+        first
     }
 }
 

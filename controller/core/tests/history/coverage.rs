@@ -152,6 +152,8 @@ const EXPECTED: &[(&str, u64)] = &[
     ("refused agent", 200),
     ("refused apply", 5),
     ("crash", 100),
+    ("clock set ahead", 20),
+    ("clock set back", 20),
     ("inputs lost in a crash", 50),
     ("delivered twice", 2_000),
     ("delivered late", 200),

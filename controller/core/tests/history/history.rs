@@ -40,6 +40,8 @@ pub(crate) struct History {
     pub(crate) last_boot: BootId,
     /// Which nodes are in whose hands, as last looked at.
     pub(crate) in_hand: BTreeMap<NodeId, LeaseId>,
+    /// By how much the wall clock is ahead of the controller's, in milliseconds.
+    pub(crate) wall_lead_ms: i64,
     /// How often a batch goes on, in a thousand.
     pub(crate) batching: u64,
 }
@@ -52,6 +54,9 @@ pub(crate) struct Applied {
     pub(crate) accepted: bool,
     pub(crate) effects: Vec<Effect>,
 }
+
+/// By how much the wall clock is set at most, ahead or back: mostly by seconds, now and then by a day.
+const CLOCK_STEPS_MS: &[(u64, u64)] = &[(4, 10_000), (3, 300_000), (1, 24 * 3_600_000)];
 
 #[derive(Clone, Copy)]
 pub(crate) enum Turn {
@@ -68,6 +73,7 @@ pub(crate) enum Turn {
     Storm,
     Mend,
     Started,
+    ClockStep,
     Crash,
 }
 
@@ -93,6 +99,7 @@ impl History {
             attempts: BTreeSet::new(),
             last_boot: BootId(0),
             in_hand: BTreeMap::new(),
+            wall_lead_ms: 0,
             batching: random.below(600),
             timing,
             random,
@@ -142,6 +149,7 @@ impl History {
             Turn::Storm => self.storm(),
             Turn::Mend => self.mend(),
             Turn::Started => self.deliver(Input::Started, None),
+            Turn::ClockStep => self.set_the_wall_clock(),
             Turn::Crash => self.crash(),
             turn => self.wait(turn),
         }
@@ -163,6 +171,15 @@ impl History {
         };
         self.now = Timestamp(self.now.0 + ms);
         self.deliver(Input::Tick, None)
+    }
+
+    /// The controller's own clock goes on as before, and only a restart looks at the wall clock: see `crash`.
+    fn set_the_wall_clock(&mut self) -> Verdict {
+        let far = self.random.weighted(CLOCK_STEPS_MS);
+        let by = self.random.below(2 * far).cast_signed() - far.cast_signed();
+        self.wall_lead_ms += by;
+        self.coverage.count(if by < 0 { "clock set back" } else { "clock set ahead" });
+        self.deliver(Input::ClockStepped { by_ms: by }, None)
     }
 
     /// Evidence that was heard before.
@@ -237,6 +254,7 @@ const TURNS: &[(u64, Turn)] = &[
     (3, Turn::Storm),
     (4, Turn::Mend),
     (2, Turn::Started),
+    (2, Turn::ClockStep),
     (4, Turn::Crash),
 ];
 
@@ -248,6 +266,7 @@ const CALM_TURNS: &[(u64, Turn)] = &[
     (50, Turn::Tick),
     (3, Turn::Deadline),
     (2, Turn::Started),
+    (1, Turn::ClockStep),
     (3, Turn::Crash),
 ];
 

@@ -7,7 +7,7 @@ use hostler_core::node::{Bmc, Node};
 use hostler_core::pool::Pool;
 use hostler_core::run::Run;
 use hostler_core::table::Table;
-use hostler_core::time::Timing;
+use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::{Change, Meta, World};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -60,6 +60,11 @@ impl Store {
         let mut world = World::new(timing.clone());
         world.restore(self.rows());
         world
+    }
+
+    /// The last moment that was stored.
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.meta.now
     }
 
     fn rows(&self) -> Vec<Change> {

@@ -28,15 +28,19 @@ pub(super) enum Kind {
 /// All steps.
 pub(super) fn all(full: bool) -> Vec<Step> {
     let step = |name, about, kind| Step { name, about, kind };
+    let elsewhere = ["hostler-e2e", "hostler-lab", "hostler-store"];
+    let exclude = elsewhere.map(|package| ["--exclude", package]).concat();
+    let mut unit = with(cargo(&["test", "--locked", "--no-fail-fast", "--workspace"]), &exclude);
+    let database = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-store"]);
     let mut fleet = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-e2e"]);
     let mut lab = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-lab"]);
     if full {
-        fleet.env("HOSTLER_FULL", "true");
-        lab.env("HOSTLER_FULL", "true");
+        for command in [&mut unit, &mut fleet, &mut lab] {
+            command.env("HOSTLER_FULL", "true");
+        }
+        // What takes minutes tells how far it is.
+        unit.args(["--", "--nocapture"]);
     }
-    let elsewhere = ["hostler-e2e", "hostler-lab", "hostler-store"];
-    let exclude = elsewhere.map(|package| ["--exclude", package]).concat();
-    let database = cargo(&["test", "--locked", "--no-fail-fast", "-p", "hostler-store"]);
     vec![
         step("format", "rustfmt", Kind::Command(cargo(&["fmt", "--all", "--check"]))),
         step(
@@ -67,11 +71,7 @@ pub(super) fn all(full: bool) -> Vec<Step> {
             "programs and tests",
             Kind::Command(cargo(&["test", "--locked", "--workspace", "--no-run"])),
         ),
-        step(
-            "unit",
-            "unit and property tests",
-            Kind::Tests(with(cargo(&["test", "--locked", "--no-fail-fast", "--workspace"]), &exclude)),
-        ),
+        step("unit", "unit and property tests", Kind::Tests(unit)),
         step("database", "the store, on SQLite and PostgreSQL", Kind::Tests(database)),
         step("fleet", "end to end, on simulated machines and beside real peers", Kind::Tests(fleet)),
         step(

@@ -1,0 +1,158 @@
+//! What administrators want.
+
+use super::{ADMIN, Scene, image_of, some_node};
+use crate::random::Random;
+use hostler_core::hardware::Arch;
+use hostler_core::input::{AdminAction, Input};
+use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
+use hostler_core::pool::Limits;
+use hostler_core::tenancy::{Band, NodeHours, Setting};
+use hostler_core::world::World;
+
+pub(super) fn approve(scene: &mut Scene<'_>) -> Option<Input> {
+    let node = held(scene.world, HoldKind::AwaitingFirstWipe, scene.random)
+        .filter(|_| scene.random.chance(900))
+        .or_else(|| some_node(scene.world, scene.random))?;
+    Some(admin(node, AdminAction::ApproveWipe))
+}
+
+/// Looks what is wrong with a node, mends it and says so; or only says so.
+pub(super) fn repair(scene: &mut Scene<'_>) -> Option<Input> {
+    let is_broken =
+        |n: &&Node| matches!(n.state, NodeState::Failed { .. }) || n.holds.contains_key(&HoldKind::Miswired);
+    let broken: Vec<_> = scene.world.nodes.values().filter(is_broken).collect();
+    let node = match scene.random.pick(&broken) {
+        Some(node) => node,
+        None if scene.random.chance(30) => some_node(scene.world, scene.random)?,
+        None => return None,
+    };
+    let name = node.spec.name.as_str();
+    scene.lab.crossed.retain(|from, to| from != name && to != name);
+    scene.lab.denied.remove(name);
+    if let Some(machine) = scene.lab.machine_of(node) {
+        machine.dead = false;
+    }
+    Some(admin(node, AdminAction::Repair))
+}
+
+pub(super) fn drain(scene: &mut Scene<'_>) -> Option<Input> {
+    let reason = "new cables".into();
+    Some(admin(some_node(scene.world, scene.random)?, AdminAction::Drain { reason }))
+}
+
+pub(super) fn resume(scene: &mut Scene<'_>) -> Option<Input> {
+    let held = held(scene.world, HoldKind::Drain, scene.random);
+    Some(admin(held.or_else(|| some_node(scene.world, scene.random))?, AdminAction::Resume))
+}
+
+pub(super) fn retire(scene: &mut Scene<'_>) -> Option<Input> {
+    Some(admin(some_node(scene.world, scene.random)?, AdminAction::Retire))
+}
+
+pub(super) fn power(scene: &mut Scene<'_>) -> Option<Input> {
+    let force = scene.random.chance(500);
+    let action = AdminAction::Power { action: "cycle".into(), force };
+    Some(admin(some_node(scene.world, scene.random)?, action))
+}
+
+pub(super) fn image(scene: &mut Scene<'_>) -> Option<Input> {
+    let arch = *scene.random.pick(&Arch::ALL)?;
+    let name = scene.random.weighted(&[(1, "fedora"), (1, "debian")]);
+    Some(image_of(scene.serial(), name, arch, scene.random))
+}
+
+pub(super) fn tenant(scene: &mut Scene<'_>) -> Option<Input> {
+    let name = scene.random.weighted(&[(1, "kernel"), (1, "storage"), (1, "No Name")]);
+    Some(Input::AddTenant { name: name.into() })
+}
+
+/// What a tenant may have is changed; now and then to what makes no sense.
+pub(super) fn allow(scene: &mut Scene<'_>) -> Option<Input> {
+    let random = &mut *scene.random;
+    let tenants: Vec<_> = scene.world.tenants.values().map(|tenant| tenant.name.clone()).collect();
+    let few = random.chance(600).then(|| u32::try_from(random.below(6)).unwrap_or(0));
+    let node_ms = random.below(3_000_000);
+    let hours = random.chance(600).then_some(NodeHours { node_ms, window_ms: 3_600_000 });
+    let setting = match random.below(8) {
+        0 => Setting::Share(u32::try_from(random.below(4)).unwrap_or(0)),
+        1 => Setting::Priority(*random.pick(&Band::ALL)?),
+        2 => Setting::Priority(Band::Admin),
+        3 => Setting::MachinesOf(*random.pick(&Arch::ALL)?, few),
+        4 | 5 => Setting::Machines(few),
+        6 => Setting::NodeHours(hours),
+        _ => Setting::Extension(few.map(u64::from)),
+    };
+    let name = random.pick(&tenants)?.clone();
+    Some(Input::SetTenant { author: ADMIN.into(), name, settings: vec![setting] })
+}
+
+/// Applies machines again: as they are, with a mistake, or with something new about them.
+pub(super) fn register(scene: &mut Scene<'_>) -> Option<Input> {
+    let (world, lab, random) = (scene.world, &mut *scene.lab, &mut *scene.random);
+    let index = random.index(lab.machines.len());
+    let mut nodes = vec![mistaken(lab.registration(index), random)];
+    match random.below(8) {
+        0 => nodes[0].0.pool = "annex".into(),
+        1 => nodes[0].1.password = Sealed("another".into()),
+        2 => {
+            let node = some_node(world, random)?;
+            let (from, to) = (nodes[0].0.name.clone(), node.spec.name.clone());
+            lab.crossed.insert(from, to);
+        }
+        3 => drop(lab.denied.insert(nodes[0].0.name.clone())),
+        4 => lab.machines[index].dead = random.chance(500),
+        5 => {
+            let other = random.index(lab.machines.len());
+            if other != index {
+                nodes = exchanged(lab.registration(index), lab.registration(other));
+            }
+        }
+        _ => {}
+    }
+    Some(Input::Apply { author: ADMIN.into(), nodes })
+}
+
+/// Puts right what is wrong with a node, if anything is.
+pub(super) fn tidying(node: &Node) -> Option<Input> {
+    if node.holds.contains_key(&HoldKind::Drain) {
+        return Some(admin(node, AdminAction::Resume));
+    }
+    if node.holds.contains_key(&HoldKind::AwaitingFirstWipe) {
+        return Some(admin(node, AdminAction::ApproveWipe));
+    }
+    let held = !node.holds.is_empty() && matches!(node.state, NodeState::Ready { .. });
+    (held || matches!(node.state, NodeState::Failed { .. })).then(|| admin(node, AdminAction::Repair))
+}
+
+/// Most often of one of the pools that there are, and often without a bound: who waits does nothing else.
+pub(super) fn bound(scene: &mut Scene<'_>) -> Option<Input> {
+    let name = scene.random.weighted(&[(6, "lab"), (3, "far"), (1, "annex"), (1, "No Pool")]);
+    let mut some = || scene.random.weighted(&[(2, None), (6, Some(0)), (1, Some(1)), (2, Some(3))]);
+    let limits = Limits { max_booting: some(), max_booting_per_rack: some() };
+    Some(Input::SetPool { author: ADMIN.into(), name: name.into(), limits })
+}
+
+fn admin(node: &Node, action: AdminAction) -> Input {
+    Input::Admin { author: ADMIN.into(), node: node.spec.name.clone(), action }
+}
+
+fn held<'a>(world: &'a World, kind: HoldKind, random: &mut Random) -> Option<&'a Node> {
+    let nodes: Vec<_> = world.nodes.values().filter(|n| n.holds.contains_key(&kind)).collect();
+    random.pick(&nodes).copied()
+}
+
+/// Two machines get each other's name.
+fn exchanged(mut a: (NodeSpec, BmcSpec), mut b: (NodeSpec, BmcSpec)) -> Vec<(NodeSpec, BmcSpec)> {
+    std::mem::swap(&mut a.0.name, &mut b.0.name);
+    vec![a, b]
+}
+
+/// Now and then a digit of the serial number is wrong, or it is left out.
+pub(super) fn mistaken((mut spec, bmc): (NodeSpec, BmcSpec), random: &mut Random) -> (NodeSpec, BmcSpec) {
+    match random.below(40) {
+        0 => spec.serial = Some("S0".into()),
+        1 => spec.serial = None,
+        _ => {}
+    }
+    (spec, bmc)
+}
