@@ -43,7 +43,9 @@ impl Scheduler {
 
     /// Those who fit what is free at present, in the order in which the policy asks them.
     pub(super) fn candidates(&self, now: u64) -> Vec<&Waiting> {
-        let fitting = self.queues.iter().filter(|queue| queue.shape.fits(&self.counts));
+        // What an empty queue would take is as old as the classes were when it became empty.
+        let waiting = self.queues.iter().filter(|queue| !queue.waiting.is_empty());
+        let fitting = waiting.filter(|queue| queue.shape.fits(&self.counts));
         in_order(self, fitting, now)
     }
 

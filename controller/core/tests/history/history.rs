@@ -55,8 +55,9 @@ pub(crate) struct Applied {
     pub(crate) effects: Vec<Effect>,
 }
 
-/// By how much the wall clock is set at most, ahead or back: mostly by seconds, now and then by a day.
-const CLOCK_STEPS_MS: &[(u64, u64)] = &[(4, 10_000), (3, 300_000), (1, 24 * 3_600_000)];
+/// By how much the wall clock is set at most, ahead or back: mostly by seconds, now and then by an hour. What was under
+/// way then counts as that long when starts are promised; after a day, machines would rightly be kept for a promise.
+const CLOCK_STEPS_MS: &[(u64, u64)] = &[(4, 10_000), (3, 300_000), (1, 3_600_000)];
 
 #[derive(Clone, Copy)]
 pub(crate) enum Turn {

@@ -26,8 +26,8 @@ use coverage::Coverage;
 use history::History;
 use std::ops::RangeInclusive;
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Histories in an ordinary run and in a full one, and inputs in each of them.
@@ -84,17 +84,17 @@ impl Told {
                             return;
                         }
                         match tell(seed, steps) {
-                            Ok(history) => told.lock().unwrap().add(&history, began),
+                            Ok(history) => lock(&told).add(&history, began),
                             Err(failure) => {
                                 next.store(u64::MAX, Ordering::Relaxed);
-                                told.lock().unwrap().failure = Some(failure);
+                                lock(&told).failure = Some(failure);
                             }
                         }
                     }
                 });
             }
         });
-        told.into_inner().unwrap()
+        told.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&mut self, history: &History, began: Instant) {
@@ -105,6 +105,10 @@ impl Told {
             eprintln!("{} histories, {} inputs, {:.0?}", self.histories, self.inputs, began.elapsed());
         }
     }
+}
+
+fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One history; or what is wrong with it, and how to repeat it.

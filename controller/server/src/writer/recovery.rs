@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use hostler_core::input::Input;
 use hostler_core::world::{Change, World};
 use hostler_store::{Loaded, StoreError};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -38,6 +39,20 @@ enum LookedUp {
     NotWritten,
     /// The store is away.
     Unknown,
+}
+
+/// The offender is answered. Returns what records which input it was, to be stored in its place: but if that cannot be
+/// stored either, it is let go.
+fn reject(submission: Submission, error: &StoreError) -> Option<Submission> {
+    const KIND: &str = "not-stored";
+    let is_a_record = matches!(&submission.input, Input::Refused { kind, .. } if kind == KIND);
+    let mut text = format!("{:?}", submission.input);
+    text.truncate(text.floor_char_boundary(200));
+    let message = format!("an input could not be stored ({}): {text}", crate::chain(error));
+    tracing::error!("{message}");
+    submission.refuse(SubmitError::NotStored);
+    let told = Input::Refused { node: None, kind: KIND.to_owned(), message };
+    (!is_a_record).then(|| Submission::of_our_own(told))
 }
 
 impl Writer {
@@ -77,8 +92,8 @@ impl Writer {
 
     /// So that one that cannot be stored takes no other with it.
     fn one_at_a_time(&mut self, batch: Vec<Submission>) -> anyhow::Result<()> {
-        let mut rest = batch.into_iter();
-        while let Some(submission) = rest.next() {
+        let mut rest = VecDeque::from(batch);
+        while let Some(submission) = rest.pop_front() {
             let applied = self.apply(submission.input.clone());
             let mut changes = self.world.take_changes();
             let Err(error) = self.store(&mut changes) else {
@@ -92,7 +107,11 @@ impl Writer {
                     std::iter::once(submission).chain(rest).for_each(|s| s.refuse(SubmitError::Unavailable));
                     return Ok(());
                 }
-                LookedUp::NotWritten => self.reject(submission, &error),
+                LookedUp::NotWritten => {
+                    if let Some(told) = reject(submission, &error) {
+                        rest.push_front(told);
+                    }
+                }
                 LookedUp::Unknown => {
                     let batch = std::iter::once(submission).chain(rest).collect();
                     return self.wait_for_store(batch, vec![applied], changes);
@@ -100,23 +119,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-
-    /// The offender is answered, and what it was is recorded, if that can be stored.
-    fn reject(&mut self, submission: Submission, error: &StoreError) {
-        let kind = "not-stored".to_owned();
-        let mut text = format!("{:?}", submission.input);
-        text.truncate(text.floor_char_boundary(200));
-        let message = format!("an input could not be stored ({}): {text}", crate::chain(error));
-        tracing::error!("{message}");
-        let input = Input::Refused { node: None, kind, message };
-        let at = self.apply(input.clone()).at;
-        let mut changes = self.world.take_changes();
-        if self.store(&mut changes).is_ok() {
-            self.record(at, &input);
-            self.published.publish(changes, self.world.next_deadline());
-        }
-        submission.refuse(SubmitError::NotStored);
     }
 
     /// Until the store is back nobody is answered but with that. Of the batch, `outcomes` and `changes` are of a commit
