@@ -80,6 +80,23 @@ fn one_bad_input_does_not_take_others_with_it() {
 }
 
 #[test]
+fn what_cannot_even_be_recorded_leaves_nothing_in_what_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let poison = "CREATE TRIGGER poison BEFORE INSERT ON tenant BEGIN SELECT RAISE(ABORT, 'poisoned'); END;
+                  CREATE TRIGGER silence BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'silenced'); END";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(poison).unwrap();
+    with_writer(Box::new(store), None, |inbox, published| async move {
+        let before = published.read(|w| serde_json::to_value(w.meta.counters).unwrap());
+        assert!(matches!(inbox.submit(add("a")).await, Err(SubmitError::NotStored)));
+        // It changes nothing but the time, so that no transaction would correct what is in memory.
+        assert!(inbox.submit(Input::Tick).await.is_ok());
+        assert_eq!(published.read(|w| serde_json::to_value(w.meta.counters).unwrap()), before);
+    });
+}
+
+#[test]
 fn a_commit_of_unknown_outcome_is_looked_up() {
     let dir = tempfile::tempdir().unwrap();
     let lie = Arc::new(AtomicBool::new(true));
