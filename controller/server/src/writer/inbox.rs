@@ -77,7 +77,13 @@ impl Inbox {
     pub(crate) async fn submit(&self, input: Input) -> Result<Reply, SubmitError> {
         let (answer, answered) = oneshot::channel();
         self.0.send(Submission { input, answer }).await.map_err(|_| SubmitError::Closed)?;
-        answered.await.map_err(|_| SubmitError::Closed)?
+        tokio::select! {
+            // What was answered counts, also if the writer has ended since.
+            biased;
+            answer = answered => answer.map_err(|_| SubmitError::Closed)?,
+            // A submission that arrives while the writer ends may stay in the channel: nobody will answer it.
+            () = self.0.closed() => Err(SubmitError::Closed),
+        }
     }
 
     /// Hands an input to the writer and does not wait for what comes of it.
