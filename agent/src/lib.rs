@@ -34,7 +34,9 @@ pub use enrol::EnrolError;
 pub use error::{Error, Exit};
 pub use http::HttpError;
 pub use identity::{DeployedIdentity, Secret};
-pub use machine::{BoxedStream, DisklessSystem, Installed, Inventory, Load, Machine, Nic, Stream, dial_tcp};
+pub use machine::{
+    BoxedStream, BurnIn, DisklessSystem, Installed, Inventory, Load, Machine, Nic, Stream, dial_tcp,
+};
 pub use params::{BootParams, Network, ParamError};
 pub use ramdisk::run_ramdisk;
 pub use tls::TlsError;

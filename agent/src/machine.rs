@@ -38,6 +38,9 @@ pub trait Machine: Send + Sync + 'static {
     /// How busy the machine is now.
     fn load(&self) -> Load;
 
+    /// How much a burn-in takes of the machine.
+    fn burn_in(&self) -> BurnIn;
+
     /// Unix time in milliseconds by the machine's own clock, which may be wrong.
     fn now_ms(&self) -> u64;
 
@@ -179,6 +182,17 @@ pub struct Nic {
     pub link: bool,
     /// Zero if unknown.
     pub speed_mbps: u32,
+}
+
+/// How much a burn-in takes of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BurnIn {
+    /// So much memory is written and read.
+    pub memory_bytes: u64,
+    /// So many processors compute at once.
+    pub processors: u32,
+    /// So often each of them does what takes some milliseconds.
+    pub rounds: u32,
 }
 
 /// How busy a machine is.

@@ -5,7 +5,7 @@ use super::init::Search;
 use super::{boot_order, deploy, disks, inventory, passthrough, users};
 use crate::disk::{Disk, DiskInfo, FileDisk};
 use crate::identity::DeployedIdentity;
-use crate::machine::{BoxedStream, DisklessSystem, Installed, Inventory, Load, Machine, dial_tcp};
+use crate::machine::{BoxedStream, BurnIn, DisklessSystem, Installed, Inventory, Load, Machine, dial_tcp};
 use crate::params::Mac;
 use async_trait::async_trait;
 use rustix::fs::OFlags;
@@ -19,6 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+/// Memory that a burn-in writes and reads at most: some seconds of it.
+const MOST_MEMORY: u64 = 1 << 30;
+
+/// What takes a processor half a minute or so.
+const ROUNDS: u32 = 5_000;
 
 /// How long it is waited for drivers when disks are asked for; less than the controller waits for an inspection, so that
 /// it hears what is the matter.
@@ -136,6 +142,15 @@ impl Machine for LinuxMachine {
 
     fn load(&self) -> Load {
         inventory::load(&self.root)
+    }
+
+    fn burn_in(&self) -> BurnIn {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        BurnIn {
+            memory_bytes: (self.load().memory_available_bytes / 2).min(MOST_MEMORY),
+            processors: u32::try_from(processors).unwrap_or(1),
+            rounds: ROUNDS,
+        }
     }
 
     fn now_ms(&self) -> u64 {

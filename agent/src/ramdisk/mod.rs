@@ -1,4 +1,4 @@
-//! The profile "ramdisk": inspect, wipe, deploy, start what was deployed.
+//! The profile "ramdisk": inspect, wipe, prove, deploy, start what was deployed.
 //!
 //! ```text
 //!             Task                    Task, same id
@@ -12,7 +12,7 @@
 //!
 //! * [`profile`]: this state machine.
 //! * [`task`]: what a task is done with, and how it ends.
-//! * [`inspect`], [`wipe`], [`deploy`]: the tasks; [`image`], [`decode`], [`memory`] and [`sign`] are parts of the last.
+//! * [`inspect`], [`wipe`], [`prove`], [`deploy`]: the tasks; [`image`], [`decode`], [`memory`] and [`sign`] are parts of the last.
 //! * [`erase`]: one disk is erased, by one method after the other until one was seen to work.
 //! * [`readback`]: where a disk is looked at, to call it blank or wiped.
 
@@ -23,6 +23,7 @@ mod image;
 mod inspect;
 mod memory;
 mod profile;
+mod prove;
 mod readback;
 mod sign;
 mod task;

@@ -2,7 +2,7 @@
 
 use super::image::ImageError;
 use super::sign::Signer;
-use super::{deploy, inspect, wipe};
+use super::{deploy, inspect, prove, wipe};
 use crate::clock::Clock;
 use crate::controllers::Controllers;
 use crate::disk::DiskInfo;
@@ -156,6 +156,9 @@ pub(crate) async fn perform(
         }
         Some(Kind::Wipe(task)) => {
             wipe::wipe(&workshop, id, task, &watch).await.map(Up::Wiped).map(Outcome::Report)
+        }
+        Some(Kind::Prove(task)) => {
+            prove::prove(&workshop, id, task, &watch).await.map(Up::Proved).map(Outcome::Report)
         }
         Some(Kind::Deploy(task)) => {
             deploy::deploy(&workshop, id, epoch, task, &watch).await.map(Up::Deployed).map(Outcome::Deployed)

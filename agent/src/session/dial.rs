@@ -203,6 +203,7 @@ impl Dialler {
             arch: self.machine.arch().to_owned(),
             incarnation: self.incarnation,
             runs: runs.to_vec(),
+            proves: true,
         }
     }
 }

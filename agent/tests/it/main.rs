@@ -9,6 +9,7 @@ mod enrol;
 mod files;
 mod output;
 mod processes;
+mod prove;
 mod session;
 mod support;
 mod wipe;

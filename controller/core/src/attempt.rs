@@ -36,6 +36,9 @@ pub struct Boot {
     pub because: Option<String>,
     /// Public ssh host keys of the deployed system, one "TYPE BASE64" each.
     pub host_keys: Vec<String>,
+    /// Its ramdisk agent knows how to burn a machine in.
+    #[serde(default)]
+    pub proves: bool,
 }
 
 /// What a boot is for.
@@ -134,6 +137,8 @@ pub enum Stage {
     Idle,
     /// It is told to wipe.
     Wipe,
+    /// It is told to burn the machine in.
+    Prove,
     /// It is told to write the image.
     Deploy,
     /// It is told to start the deployed system.
@@ -172,6 +177,8 @@ pub enum EvidenceKind {
     Identity,
     /// Every disk was wiped and read back.
     Wiped,
+    /// The burn-in was reported.
+    Proved,
     /// The image was written and its digest agreed.
     Deployed,
     /// The agent of the deployed system said hello.
@@ -194,6 +201,7 @@ impl EvidenceKind {
             Self::Hello => "hello",
             Self::Identity => "identity",
             Self::Wiped => "wiped",
+            Self::Proved => "proved",
             Self::Deployed => "deployed",
             Self::DeployedHello => "deployed hello",
             Self::UnexpectedRestart => "unexpected restart",
@@ -219,6 +227,8 @@ pub enum Phase {
     Inspect,
     /// Wipe and read-back.
     Wipe,
+    /// Burn-in.
+    Prove,
     /// Image written and verified.
     Image,
     /// From the order to start the deployed system to its agent's hello.
@@ -237,6 +247,7 @@ impl Phase {
             Self::Agent => "agent",
             Self::Inspect => "inspect",
             Self::Wipe => "wipe",
+            Self::Prove => "prove",
             Self::Image => "image",
             Self::Deployed => "deployed",
         }
@@ -271,6 +282,7 @@ impl Boot {
             incarnation: 0,
             because: None,
             host_keys: Vec::new(),
+            proves: false,
         }
     }
 

@@ -6,6 +6,7 @@ use crate::ids::{ImageId, TenantId};
 use crate::schedule::Past;
 use crate::tenancy::{Allowance, Usage};
 use crate::time::Timestamp;
+use crate::trust::Trust;
 use serde::{Deserialize, Serialize};
 
 /// A project that leases.
@@ -43,6 +44,9 @@ pub struct Image {
     pub status: ImageStatus,
     /// Since when.
     pub added: Timestamp,
+    /// What speaks for it, and against it.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 /// The bytes of an image, as they are stored and served.
@@ -124,10 +128,12 @@ impl Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageStatus {
-    /// Catalogued, not yet booted by anyone.
+    /// Catalogued, and not yet deployed often enough to be trusted.
     Candidate,
-    /// A node has booted it.
+    /// Machines have run it.
     Good,
+    /// It failed on several good machines: nobody gets it until it is cleared or replaced.
+    Suspect,
     /// Replaced by a newer one of its name.
     Retired,
 }
@@ -139,6 +145,7 @@ impl ImageStatus {
         match self {
             Self::Candidate => "candidate",
             Self::Good => "good",
+            Self::Suspect => "suspect",
             Self::Retired => "retired",
         }
     }

@@ -15,6 +15,9 @@ pub fn node(world: &World, node: &Node) -> String {
     let held: Vec<_> = node.holds.iter().map(|(k, h)| format!("{}: {}", k.as_str(), h.reason)).collect();
     let reason = match &node.state {
         NodeState::Registered => "waits for its first boot".to_owned(),
+        NodeState::Inspecting { boot } | NodeState::Cleaning { boot, .. } if node.record.due => {
+            format!("{}; it proves itself before anybody gets it", progress(boot))
+        }
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
         | NodeState::Deploying { boot, .. }
@@ -85,6 +88,7 @@ fn awaited(boot: &Boot) -> String {
         (Stage::Inspect, _) => "the inspection".to_owned(),
         (Stage::Idle, _) => "its next order".to_owned(),
         (Stage::Wipe, _) => "the wipe and its read-back".to_owned(),
+        (Stage::Prove, _) => "the burn-in of its memory, processors and disks".to_owned(),
         (Stage::Deploy, _) if boot.is_diskless() => "kernel and ramdisk of the image".to_owned(),
         (Stage::Deploy, _) => "the image to be written".to_owned(),
         (Stage::Start | Stage::Deployed, _) => "the deployed system's agent".to_owned(),

@@ -9,6 +9,7 @@ use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, PoolId, RunId, TenantI
 use crate::lease::LeaseSpec;
 use crate::node::{BmcSpec, DiskWipe, Inventory, NodeSpec};
 use crate::pool::Limits;
+use crate::record::Check;
 use crate::run::{RunSpec, TaskResult};
 use crate::tenancy::Setting;
 use crate::time::Timestamp;
@@ -75,6 +76,16 @@ pub enum Input {
         arch: Arch,
         /// Its bytes.
         content: Content,
+    },
+
+    /// An administrator takes the suspicion away from an image.
+    ClearImage {
+        /// Who.
+        author: String,
+        /// Name.
+        name: String,
+        /// For which machines; none for all for which it is suspect.
+        arch: Option<Arch>,
     },
 
     /// A tenant asks for a group.
@@ -194,7 +205,7 @@ pub enum AdminAction {
     },
     /// End the drain.
     Resume,
-    /// Lift quarantine and miswiring, inspect anew.
+    /// Lift quarantine and miswiring, and have the machine prove itself: inspection, wipe, burn-in.
     Repair,
     /// Out of service for good.
     Retire,
@@ -261,6 +272,9 @@ pub enum Report {
         incarnation: u32,
         /// Runs that it knows.
         runs: Vec<RunId>,
+        /// It knows how to burn a machine in.
+        #[serde(default)]
+        proves: bool,
     },
     /// It was silent for longer than the bound.
     Lost,
@@ -279,6 +293,15 @@ pub enum Report {
         task: u64,
         /// One for each disk.
         disks: Vec<DiskWipe>,
+    },
+    /// The machine was burnt in.
+    Proved {
+        /// Which order this answers.
+        task: u64,
+        /// How long that took, in milliseconds.
+        took_ms: u64,
+        /// What was checked.
+        checks: Vec<Check>,
     },
     /// It wants a certificate for the deployed agent.
     SignRequest,

@@ -4,9 +4,10 @@
 #![doc = include_str!("node_life_cycle.txt")]
 //! ```
 
-use crate::attempt::{Boot, Stage};
+use crate::attempt::{Boot, EvidenceKind, Stage};
 use crate::hardware::{Arch, Firmware, Mac};
 use crate::ids::{BmcId, LeaseId, NodeId};
+use crate::record::Record;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +140,9 @@ pub struct Node {
     /// How long its last deployments and cleanings took.
     #[serde(default)]
     pub took: Took,
+    /// What its failures and proofs say of it.
+    #[serde(default)]
+    pub record: Record,
 }
 
 /// How long a machine's last deployments and cleanings took, in milliseconds, the latest last.
@@ -378,8 +382,10 @@ impl Node {
         let took_ms = now.0.saturating_sub(self.since.0);
         match (&self.state, &state) {
             (NodeState::Deploying { .. }, NodeState::Leased { .. }) => self.took.deployed(took_ms),
-            // A first wipe may have waited for somebody's approval.
-            (NodeState::Cleaning { .. }, NodeState::Ready { .. }) if self.was_vacated_at(self.since) => {
+            // A first wipe may have waited for somebody's approval, and a proof is no part of cleaning.
+            (NodeState::Cleaning { boot, .. }, NodeState::Ready { .. })
+                if self.was_vacated_at(self.since) && boot.seen(EvidenceKind::Proved).is_none() =>
+            {
                 self.took.cleaned(took_ms);
             }
             _ => {}

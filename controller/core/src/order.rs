@@ -18,6 +18,11 @@ pub enum Order<'a> {
         /// Serial numbers.
         keep: Vec<String>,
     },
+    /// Burn the machine in: memory, processors, and its disks but these.
+    Prove {
+        /// Serial numbers.
+        keep: Vec<String>,
+    },
     /// Make this image the machine's system.
     Deploy {
         /// Which.
@@ -48,6 +53,7 @@ pub fn for_ramdisk(world: &World, node: NodeId) -> Option<(u64, Order<'_>)> {
     let order = match boot.stage {
         Stage::Inspect => Order::Inspect,
         Stage::Wipe => Order::Wipe { keep },
+        Stage::Prove => Order::Prove { keep },
         Stage::Deploy => Order::Deploy {
             image: image_of(world, node.id)?,
             hostname: &node.spec.name,

@@ -54,6 +54,8 @@ pub struct Timing {
     pub inspect_ms: u64,
     /// For one wipe of all disks, besides the time that it takes to write them from beginning to end.
     pub wipe_ms: u64,
+    /// For one burn-in.
+    pub prove_ms: u64,
     /// For writing one image.
     pub deploy_ms: u64,
     /// From the order to start the deployed system to its agent's hello.
@@ -77,6 +79,7 @@ impl Default for Timing {
             enrol_ms: 600 * S,
             inspect_ms: 300 * S,
             wipe_ms: 24 * 3600 * S,
+            prove_ms: 900 * S,
             deploy_ms: 2 * 3600 * S,
             deployed_ms: 900 * S,
             approval_ms: 14 * 24 * 3600 * S,

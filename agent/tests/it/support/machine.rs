@@ -4,8 +4,8 @@ use super::faulty::{Behaviour, FaultyDisk};
 use super::recorded::{Effect, Recorded};
 use async_trait::async_trait;
 use hostler_agent::{
-    BoxedStream, DeployedIdentity, Disk, DiskInfo, DisklessSystem, FileDisk, Installed, Inventory, Load,
-    Machine, Nic, dial_tcp,
+    BoxedStream, BurnIn, DeployedIdentity, Disk, DiskInfo, DisklessSystem, FileDisk, Installed, Inventory,
+    Load, Machine, Nic, dial_tcp,
 };
 use hostler_proto::agent::v1::{InspectedDisk, WipeTask};
 use std::collections::BTreeMap;
@@ -174,6 +174,10 @@ impl Machine for TestMachine {
             memory_available_bytes: self.memory_available_bytes.load(Ordering::Relaxed),
             uptime_s: 60,
         }
+    }
+
+    fn burn_in(&self) -> BurnIn {
+        BurnIn { memory_bytes: 1 << 20, processors: 2, rounds: 1 }
     }
 
     fn now_ms(&self) -> u64 {

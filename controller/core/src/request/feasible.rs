@@ -2,6 +2,7 @@
 
 use super::describe::describe;
 use super::fit::Request;
+use super::suspect::suspicion;
 use super::want::Want;
 use crate::constraint::{Comparison, Constraint, Grouping, Likeness, Operator};
 use crate::lease::LeaseSpec;
@@ -57,6 +58,8 @@ fn why_not(world: &World, want: &Want<'_>, nodes: &[&Node]) -> Option<String> {
     Some(if with_image > usable {
         let (needs, have) = want.needs();
         format!("{described}: image {:?} {needs}, and {usable} of such machines {have}", want.member.image)
+    } else if let Some(suspicion) = suspicion(world, want).filter(|_| machines > usable) {
+        format!("{described}: {suspicion}")
     } else if machines > usable {
         format!(
             "{described} needs an image {:?} for the architecture of its machines; there is {}",

@@ -9,6 +9,7 @@ mod preview;
 mod relax;
 mod scope;
 mod search;
+mod suspect;
 mod want;
 
 pub(crate) use describe::describe;
@@ -18,4 +19,5 @@ pub use preview::{Preview, RolePreview, preview};
 pub use relax::Relaxation;
 pub(crate) use scope::admits;
 pub(crate) use search::Search;
+pub(crate) use suspect::suspicion;
 pub(crate) use want::{Want, can_hold};

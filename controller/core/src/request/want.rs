@@ -20,7 +20,8 @@ pub(crate) struct Want<'a> {
 
 impl<'a> Want<'a> {
     pub(crate) fn new(world: &'a World, member: &'a Member) -> Self {
-        let images = Arch::ALL.map(|arch| world.image_for(&member.image, arch));
+        let images =
+            Arch::ALL.map(|arch| world.image_for(&member.image, arch).filter(|i| i.may_be_asked_for()));
         Self { member, images, counts_unseen: false }
     }
 

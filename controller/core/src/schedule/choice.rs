@@ -1,6 +1,6 @@
 //! Which machines, where it does not matter to anybody else.
 
-use crate::catalogue::Image;
+use crate::catalogue::{Image, ImageStatus};
 use crate::hardware::Arch;
 use crate::lease::{Assigned, Lease};
 use crate::node::Node;
@@ -13,7 +13,7 @@ use crate::world::World;
 #[must_use]
 pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
-    let image = world.images.get(failed.image);
+    let image = world.images.get(failed.image).filter(|image| image.status != ImageStatus::Suspect);
     let allowed = allowed_architectures(world, lease, failed);
     world.by_last_use(Node::is_free).into_iter().find_map(|node| {
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);

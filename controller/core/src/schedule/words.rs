@@ -2,7 +2,7 @@
 
 use crate::lease::Lease;
 use crate::node::Node;
-use crate::request::{Request, Want, describe};
+use crate::request::{Request, Want, describe, suspicion};
 use crate::tenancy::{Count, Demand, Standing};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -56,6 +56,9 @@ fn shortage(world: &World, want: &Want<'_>) -> Option<String> {
     let free = usable().filter(|n| n.is_free()).count();
     if free >= want.member.count as usize {
         return None;
+    }
+    if let Some(suspicion) = suspicion(world, want) {
+        return Some(format!("{}: {suspicion}", describe(want.member)));
     }
     let mut busy = BTreeMap::<String, usize>::new();
     for node in usable().filter(|n| !n.is_free()) {

@@ -9,6 +9,7 @@ use crate::hardware::Arch;
 use crate::ids::NodeId;
 use crate::input::{AdminAction, Refusal, Reply};
 use crate::node::{FirstWipe, Hold, HoldKind, NodeState};
+use crate::trust::Trust;
 use crate::world::World;
 
 /// What kernels take at least, with room for the consoles of a machine.
@@ -62,7 +63,7 @@ impl World {
             format!("image {name} for {arch} added, sha256 {}", content.sha256),
         );
         let (status, added) = (ImageStatus::Candidate, self.meta.now);
-        self.put_image(Image { id, name, arch, content, status, added });
+        self.put_image(Image { id, name, arch, content, status, added, trust: Trust::default() });
         self.reschedule = true;
         Ok(Reply::Image(id))
     }
@@ -101,8 +102,9 @@ impl World {
         // Whoever repairs a machine may have taken a disk out of it.
         if let Some(node) = self.nodes.get_mut(id) {
             node.inventory = None;
+            node.record.forgive(|_| true);
         }
-        self.inspect(id, Some(format!("repaired by {author}")));
+        self.inspect_to_prove(id, format!("repaired by {author}"));
         Ok(Reply::Done)
     }
 

@@ -2,7 +2,6 @@
 
 use super::{Result, is_working};
 use crate::attempt::{EvidenceKind, Phase, Stage};
-use crate::catalogue::ImageStatus;
 use crate::event::Severity;
 use crate::hardware::Mac;
 use crate::ids::{BootId, NodeId};
@@ -92,11 +91,14 @@ impl World {
             (Profile::Ramdisk, Report::Lost) if stage == Stage::Start => self.on_left_ramdisk(id),
             (_, Report::Lost) => self.on_lost(id),
             (_, Report::Back) => self.on_back(id),
-            (Profile::Ramdisk, Report::Hello { .. }) => self.on_ramdisk_hello(id),
+            (Profile::Ramdisk, Report::Hello { proves, .. }) => self.on_ramdisk_hello(id, proves),
             (Profile::Ramdisk, Report::Inspected { task, inventory }) => {
                 self.on_inspected(id, task, inventory)
             }
             (Profile::Ramdisk, Report::Wiped { task, disks }) => self.on_wiped(id, task, disks),
+            (Profile::Ramdisk, Report::Proved { task, took_ms, checks }) => {
+                self.on_proved(id, task, took_ms, checks)
+            }
             (Profile::Ramdisk, Report::SignRequest) => self.on_sign_request(id),
             (Profile::Ramdisk, Report::Deployed { task, sha256, host_keys }) => {
                 self.on_deployed(id, task, &sha256, host_keys)
@@ -104,7 +106,7 @@ impl World {
             (Profile::Ramdisk, Report::Failed { task, reason, blame }) => {
                 self.on_step_failed(id, task, &reason, blame)
             }
-            (Profile::Tenant, Report::Hello { incarnation, runs }) => {
+            (Profile::Tenant, Report::Hello { incarnation, runs, .. }) => {
                 self.on_tenant_hello(id, boot, incarnation, &runs)
             }
             (Profile::Tenant, Report::RunStarted { run }) => self.on_run_started(id, run),
@@ -116,7 +118,7 @@ impl World {
         }
     }
 
-    fn on_ramdisk_hello(&mut self, id: NodeId) -> Result {
+    fn on_ramdisk_hello(&mut self, id: NodeId, proves: bool) -> Result {
         let now = self.meta.now;
         self.on_heard(id)?;
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
@@ -126,6 +128,7 @@ impl World {
             let from = boot.last_end();
             boot.spend(Phase::Agent, from, now);
             boot.witness(EvidenceKind::Hello, "ramdisk agent", now);
+            boot.proves = proves;
             if leased {
                 // A system in memory is brought back. No disk is touched, and a tenant could be speaking: nothing that
                 // it says of the machine is wanted.
@@ -201,8 +204,7 @@ impl World {
             return Ok(Reply::Done);
         }
         let lease = self.nodes.get(id).and_then(|n| n.state.lease());
-        let untried =
-            order::image_of(self, id).filter(|i| i.status != ImageStatus::Good).map(|i| i.name.clone());
+        let untried = order::image_of(self, id).filter(|i| !i.was_ever_booted()).map(|i| i.name.clone());
         match (blame, untried, lease) {
             (Blame::Image, Some(image), Some(lease)) => {
                 let text = format!("image {image} cannot be deployed: {}", clip(reason));
@@ -249,12 +251,7 @@ impl World {
         }
         if let NodeState::Deploying { boot, lease } = node.state.clone() {
             node.enter(NodeState::Leased { boot, lease }, now, None);
-            if let Some(image) = image.and_then(|i| self.images.get_mut(i)) {
-                image.status = match image.status {
-                    ImageStatus::Candidate => ImageStatus::Good,
-                    other => other,
-                };
-            }
+            self.deployment_succeeded(id, image);
             self.member_is_up(lease);
         } else if up {
             let (lease, message) =

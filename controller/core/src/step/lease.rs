@@ -319,7 +319,7 @@ impl World {
         }
     }
 
-    fn names(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {
+    pub(super) fn names(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {
         let names: Vec<_> =
             nodes.into_iter().filter_map(|id| self.nodes.get(id)).map(|n| n.spec.name.as_str()).collect();
         names.join(", ")

@@ -260,6 +260,7 @@ impl World {
             Stage::Inspect => t.inspect_ms,
             Stage::Idle => t.approval_ms,
             Stage::Wipe => t.wipe_ms,
+            Stage::Prove => t.prove_ms,
             Stage::Deploy => t.deploy_ms,
             Stage::Start | Stage::Deployed => t.deployed_ms,
         })
@@ -314,6 +315,7 @@ const fn stage_word(stage: Stage) -> &'static str {
         Stage::Inspect => "inspection",
         Stage::Idle => "approval",
         Stage::Wipe => "wipe",
+        Stage::Prove => "burn-in",
         Stage::Deploy => "image write",
         Stage::Start => "start of the deployed system",
         Stage::Deployed => "deployed system",

@@ -8,6 +8,7 @@
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
+//! * [`trust`]: failures of deployments, and what they say of machines and images; proofs of machines.
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
 
 mod admin;
@@ -27,6 +28,7 @@ mod prepare;
 mod registration;
 mod run;
 mod tenant;
+mod trust;
 
 pub use lease::preview as preview_request;
 pub use registration::preview as preview_apply;
@@ -65,6 +67,7 @@ impl World {
             Input::SetTenant { author, name, settings } => self.on_set_tenant(&author, &name, &settings),
             Input::SetPool { author, name, limits } => self.on_set_pool(&author, name, limits),
             Input::AddImage { name, arch, content } => self.on_add_image(name, arch, content),
+            Input::ClearImage { author, name, arch } => self.on_clear_image(&author, &name, arch),
             Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
             Input::ReleaseLease { lease, author, at_once } => self.on_release(lease, &author, at_once),
             Input::ExtendLease { lease, key, wanted, author } => self.on_extend(lease, key, wanted, author),

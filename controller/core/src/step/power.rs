@@ -7,6 +7,8 @@ use crate::event::Severity;
 use crate::ids::{BootId, NodeId};
 use crate::input::{PowerResult, Refusal, Reply};
 use crate::node::{HoldKind, Node, NodeState, Presence};
+use crate::order;
+use crate::record::Failure;
 use crate::text::clip;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -207,7 +209,16 @@ impl World {
         }
         match self.next_rung(node) {
             Some(rung) => self.climb(id, rung, why),
-            None => self.fail(id, "boot", format!("{why}; {}", tried(node)), HoldKind::Quarantine),
+            None => self.ladder_is_exhausted(id, why),
+        }
+    }
+
+    fn ladder_is_exhausted(&mut self, id: NodeId, why: &str) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let evidence = format!("{why}; {}", tried(node));
+        match node.state {
+            NodeState::Deploying { lease, .. } => self.deployment_failed(id, lease, evidence),
+            _ => self.fail(id, "boot", evidence, HoldKind::Quarantine),
         }
     }
 
@@ -241,8 +252,18 @@ impl World {
         self.tell(Severity::Warning, "ladder", (id, lease), message);
     }
 
-    /// Gives a node up, with a hold and the evidence. A group that it was to be part of gets another or is dissolved.
+    /// Gives a node up for something that no further try would help.
     pub(super) fn fail(&mut self, id: NodeId, step: &str, evidence: String, kind: HoldKind) {
+        let (at, image) = (self.meta.now, order::image_of(self, id).map(|image| image.id));
+        if let Some(node) = self.nodes.get_mut(id) {
+            let (step, evidence) = (step.to_owned(), evidence.clone());
+            node.record.note(Failure { at, step, evidence, image, counts: false });
+        }
+        self.give_up(id, step, evidence, kind);
+    }
+
+    /// Gives a node up, with a hold and the evidence. A group that it was to be part of gets another or is dissolved.
+    pub(super) fn give_up(&mut self, id: NodeId, step: &str, evidence: String, kind: HoldKind) {
         let now = self.meta.now;
         let Some(node) = self.nodes.get_mut(id) else { return };
         let lease = node.state.lease();

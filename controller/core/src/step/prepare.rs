@@ -129,10 +129,19 @@ impl World {
         node.first_wipe = FirstWipe::Done;
         node.wiped = written_disks(node).map(|d| key(d).to_owned()).collect();
         node.holds.remove(&HoldKind::AwaitingFirstWipe);
-        let NodeState::Cleaning { boot, lease } = &mut node.state else { return Ok(Reply::Done) };
+        let NodeState::Cleaning { boot, .. } = &mut node.state else { return Ok(Reply::Done) };
         let from = boot.last_end();
         boot.spend(Phase::Wipe, from, now);
         boot.witness(EvidenceKind::Wiped, &clip(&methods.join(", ")), now);
+        self.prove_or_finish(id);
+        Ok(Reply::Done)
+    }
+
+    /// The machine is wiped, and whatever else had to be done is done: whoever asks gets it.
+    pub(super) fn is_clean(&mut self, id: NodeId) {
+        let now = self.meta.now;
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        let NodeState::Cleaning { boot, lease } = &mut node.state else { return };
         boot.stage = Stage::Idle;
         let (boot, lease) = (boot.clone(), *lease);
         node.enter(NodeState::Ready { boot }, now, None);
@@ -140,7 +149,6 @@ impl World {
             self.member_is_clean(lease, id);
         }
         self.reschedule = true;
-        Ok(Reply::Done)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::event::Severity;
 use crate::ids::BmcId;
 use crate::input::{Applied, ApplyAction, Refusal, Reply};
 use crate::node::{Bmc, BmcSpec, FirstWipe, Node, NodeSpec, NodeState, Presence, Took};
+use crate::record::Record;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,7 @@ impl World {
             unexpected_boot: None,
             vacated: None,
             took: Took::default(),
+            record: Record::default(),
         });
         self.tell(Severity::Info, "node-registered", id, format!("{} registered by {author}", spec.name));
         self.inspect(id, None);

@@ -55,6 +55,7 @@ impl History {
         invariants::invariant_7_nothing_waits_for_ever(&self.writer, longest(&self.timing))?;
         inrush::nobody_waits_while_there_is_room(&self.writer)?;
         invariants::no_task_waits_for_an_agent_that_is_there(&self.writer)?;
+        invariants::whoever_failed_is_proved_first(&self.writer)?;
         self.memory.compare(&self.writer)?;
         for Effect::Power { boot, .. } in &outcome.effects {
             self.last_boot = self.last_boot.max(*boot);

@@ -4,6 +4,7 @@ use hostler_core::attempt::PowerOutcome;
 use hostler_core::input::{AdminAction, Input, Outcome};
 use hostler_core::lease::LeaseState;
 use hostler_core::node::{StateName, TRANSITIONS};
+use hostler_core::record::Proof;
 use hostler_core::run::TaskState;
 use hostler_core::world::{Change, World};
 use std::collections::BTreeMap;
@@ -30,6 +31,10 @@ impl Coverage {
                 Change::Event(event) => self.count(format!("event {}", event.kind)),
                 Change::Node(node) => {
                     if let Some(known) = before.nodes.get(node.id) {
+                        if known.record.proof != node.record.proof {
+                            let problem = node.record.proof.as_ref().and_then(Proof::problem);
+                            self.count(problem.map_or("node proved", |_| "node failed its proof"));
+                        }
                         let (from, to) = (known.state.name(), node.state.name());
                         if from != to || known.state.boot().map(|b| b.id) != node.state.boot().map(|b| b.id) {
                             *self.transitions.entry((from, to)).or_default() += 1;
@@ -141,6 +146,11 @@ const EXPECTED: &[(&str, u64)] = &[
     ("event token-refused", 50),
     ("event hold", 50),
     ("event hold-lifted", 20),
+    ("event image-good", 5),
+    ("event image-suspect", 1),
+    ("event image-cleared", 1),
+    ("node proved", 20),
+    ("node failed its proof", 1),
     ("event member-replaced", 10),
     ("held awaiting first wipe", 10),
     ("held miswired", 10),
@@ -177,6 +187,7 @@ fn kind(input: &Input) -> &'static str {
         Input::SetTenant { .. } => "set-tenant",
         Input::SetPool { .. } => "pool",
         Input::AddImage { .. } => "image",
+        Input::ClearImage { .. } => "clear-image",
         Input::RequestLease { .. } => "request",
         Input::ReleaseLease { .. } => "release",
         Input::ExtendLease { .. } => "extend",

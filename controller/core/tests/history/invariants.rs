@@ -11,6 +11,7 @@ use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
 use hostler_core::lease::{Assigned, Lease, LeaseState, Member};
 use hostler_core::node::{Disk, Node, NodeState, Presence, Start};
 use hostler_core::order;
+use hostler_core::record::STRIKES;
 use hostler_core::request::preview;
 use hostler_core::schedule::{self, Decision};
 use hostler_core::world::{Change, World};
@@ -355,6 +356,20 @@ pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64)
         };
         if !bounded {
             return Err(format!("{:?} waits for ever: {:?}", lease.id, lease.state));
+        }
+    }
+    Ok(())
+}
+
+/// A machine that has to prove itself is nobody's before, and one that failed too often is held.
+pub(crate) fn whoever_failed_is_proved_first(world: &World) -> Verdict {
+    for node in world.nodes.values() {
+        let (state, record) = (&node.state, &node.record);
+        let free =
+            matches!(state, NodeState::Ready { .. } | NodeState::Deploying { .. } | NodeState::Leased { .. });
+        let held = matches!(state, NodeState::Failed { .. } | NodeState::Retired);
+        if record.due && free || record.strikes() >= STRIKES && !held {
+            return Err(format!("{} is {:?} with {record:?}", node.spec.name, state.name()));
         }
     }
     Ok(())

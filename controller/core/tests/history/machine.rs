@@ -10,6 +10,7 @@ use hostler_core::ids::{BootId, LeaseId, NodeId, RunId};
 use hostler_core::input::{Blame, Input, Profile, Report};
 use hostler_core::node::{Disk, DiskWipe, Inventory, Node, NodeSpec, NodeState, Presence};
 use hostler_core::order::{self, Order, RunOrder};
+use hostler_core::record::Check;
 use hostler_core::run::TaskResult;
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
@@ -308,6 +309,9 @@ impl Machine {
                 let sloppy = random.chance(see.faults / 4);
                 vec![say(Report::Wiped { task, disks: self.wipe(&keep, boot, sloppy) })]
             }
+            Order::Prove { .. } => {
+                vec![say(Report::Proved { task, took_ms: 1, checks: burn_in(see, random) })]
+            }
             Order::Deploy { image, .. } => {
                 self.write_image(node, boot, world, is_diskless(image));
                 let wrong = random.chance(see.faults / 4);
@@ -428,7 +432,13 @@ pub(crate) fn says(node: NodeId, boot: BootId, profile: Profile, report: Report)
 }
 
 fn hello(incarnation: u32, runs: impl IntoIterator<Item = RunId>) -> Report {
-    Report::Hello { incarnation, runs: runs.into_iter().collect() }
+    Report::Hello { incarnation, runs: runs.into_iter().collect(), proves: true }
+}
+
+/// What a burn-in finds, now and then.
+fn burn_in(see: &Surroundings<'_>, random: &mut Random) -> Vec<Check> {
+    let passed = !random.chance(see.faults);
+    vec![Check { part: "memory".into(), passed, detail: "a pattern was written and read".into() }]
 }
 
 const fn is_diskless(image: &Image) -> bool {

@@ -46,7 +46,7 @@ fn stale_report(node: &Node, random: &mut Random) -> Input {
 
 /// The number of any order of this boot.
 fn order_number(node: &Node, boot: BootId, random: &mut Random) -> u64 {
-    let stages = [Stage::Inspect, Stage::Idle, Stage::Wipe, Stage::Deploy, Stage::Start];
+    let stages = [Stage::Inspect, Stage::Idle, Stage::Wipe, Stage::Prove, Stage::Deploy, Stage::Start];
     let stage = *random.pick(&stages).unwrap_or(&Stage::Wipe);
     match node.state.boot().cloned() {
         Some(mut known) => {
@@ -59,15 +59,16 @@ fn order_number(node: &Node, boot: BootId, random: &mut Random) -> u64 {
 
 fn any_report(node: &Node, task: u64, random: &mut Random) -> Report {
     let run = RunId(u32::try_from(1 + random.below(50)).unwrap_or(1));
-    match random.below(9) {
-        0 => Report::Hello { incarnation: 1, runs: vec![run] },
+    match random.below(10) {
+        0 => Report::Hello { incarnation: 1, runs: vec![run], proves: true },
         1 => Report::Lost,
         2 => Report::Back,
         3 => Report::Inspected { task, inventory: node.inventory.clone().unwrap_or_default() },
         4 => Report::Wiped { task, disks: all_wiped(node) },
         5 => Report::SignRequest,
         6 => Report::Deployed { task, sha256: "00".into(), host_keys: Vec::new() },
-        7 => Report::Failed { task, reason: "no reason".into(), blame: Blame::Machine },
+        7 => Report::Proved { task, took_ms: 1, checks: Vec::new() },
+        8 => Report::Failed { task, reason: "no reason".into(), blame: Blame::Machine },
         _ => Report::RunFinished { run, result: TaskResult::default() },
     }
 }

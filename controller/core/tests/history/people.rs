@@ -53,6 +53,7 @@ const WISHES: &[(u64, Wish)] = &[
     (1, administrators::retire),
     (1, administrators::power),
     (2, administrators::image),
+    (2, administrators::clear),
     (1, administrators::tenant),
     (3, administrators::allow),
     (12, administrators::register),
@@ -104,7 +105,7 @@ impl People {
     /// An administrator who puts right what is wrong, one node at a time.
     pub(crate) fn tidy(world: &World, random: &mut Random) -> Option<Input> {
         let waiting: Vec<_> = world.nodes.values().filter_map(administrators::tidying).collect();
-        random.pick(&waiting).cloned()
+        random.pick(&waiting).cloned().or_else(|| administrators::cleared(world, random))
     }
 
     /// The registration as it should be.

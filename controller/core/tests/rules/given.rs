@@ -7,6 +7,7 @@ use hostler_core::ids::{BootId, RunId};
 use hostler_core::input::{Input, Report};
 use hostler_core::lease::Member;
 use hostler_core::node::{BmcSpec, Disk, DiskWipe, Node, NodeSpec, NodeState, Sealed, Start};
+use hostler_core::record::Check;
 use hostler_core::world::{Change, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -135,7 +136,7 @@ pub(crate) fn wiped(node: &Node) -> Vec<DiskWipe> {
 }
 
 pub(crate) fn hello(incarnation: u32, runs: &[RunId]) -> Report {
-    Report::Hello { incarnation, runs: runs.to_vec() }
+    Report::Hello { incarnation, runs: runs.to_vec(), proves: true }
 }
 
 /// A boot that is not the present one.
@@ -145,4 +146,10 @@ pub(crate) const fn before(boot: BootId) -> BootId {
 
 pub(crate) const fn is_leased(node: &Node) -> bool {
     matches!(node.state, NodeState::Leased { .. })
+}
+
+/// The check of a machine's memory, and what is wrong with that.
+pub(crate) fn proved(problem: Option<&str>) -> Check {
+    let detail = problem.unwrap_or("256 MiB").to_owned();
+    Check { part: "memory".into(), passed: problem.is_none(), detail }
 }

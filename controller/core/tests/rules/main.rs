@@ -26,4 +26,5 @@ mod scheduling;
 mod shares;
 mod silence;
 mod together;
+mod trust;
 mod wiring;

@@ -1,7 +1,7 @@
 //! A small rack whose machines do as they are told, one word at a time, for telling what should happen when they do
 //! not.
 
-use crate::given::{bmc, disk, groupings, hello, image, members, name_of, rows, spec, wiped};
+use crate::given::{bmc, disk, groupings, hello, image, members, name_of, proved, rows, spec, wiped};
 use hostler_core::attempt::{Boot, EvidenceKind, PowerOutcome, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::course::Terms;
@@ -214,6 +214,9 @@ impl Rack {
             (_, Stage::Enrolled) => ramdisk(hello(0, &[])),
             (_, Stage::Inspect) => ramdisk(Report::Inspected { task, inventory: self.inventory(name) }),
             (_, Stage::Wipe) => ramdisk(Report::Wiped { task, disks: wiped(node) }),
+            (_, Stage::Prove) => {
+                ramdisk(Report::Proved { task, took_ms: 60_000, checks: vec![proved(None)] })
+            }
             (_, Stage::Deploy) => {
                 let sha256 = order::image_of(&self.world, node.id)
                     .map(|i| i.content.sha256.clone())

@@ -1,6 +1,7 @@
 //! From the agents' messages to the core's words. Everything in them is hostile: lists and texts are bounded.
 
 use hostler_core::node::{Disk, DiskWipe, Inventory, Nic};
+use hostler_core::record::Check;
 use hostler_core::run::{File, TaskResult};
 use hostler_core::ssh;
 use hostler_proto::agent::v1 as wire;
@@ -70,6 +71,10 @@ pub(super) fn disk_wipe(wipe: wire::DiskWipe) -> DiskWipe {
         problem: text(wipe.problem),
         notes: text(wipe.notes),
     }
+}
+
+pub(super) fn check(check: wire::ProofCheck) -> Check {
+    Check { part: text(check.part), passed: check.passed, detail: text(check.detail) }
 }
 
 /// Host keys that a deployed system reports. It may have one of each kind; what is no key is dropped, since a client

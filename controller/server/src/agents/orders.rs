@@ -14,8 +14,8 @@ use hostler_core::world::World;
 use hostler_proto::agent::v1::controller_message::Message as ToAgent;
 use hostler_proto::agent::v1::task::Task as Work;
 use hostler_proto::agent::v1::{
-    BootDeployedTask, DeployDisklessTask, DeployTask, Hello, InspectTask, InspectedDisk, StartRun, StopRun,
-    Task, WipeTask,
+    BootDeployedTask, DeployDisklessTask, DeployTask, Hello, InspectTask, InspectedDisk, ProveTask, StartRun,
+    StopRun, Task, WipeTask,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tonic::Status;
@@ -85,6 +85,7 @@ impl Told {
             Order::Wipe { keep } => {
                 Work::Wipe(WipeTask { keep_disks: keep, inspected: inspected()?, ..WipeTask::default() })
             }
+            Order::Prove { keep } => Work::Prove(ProveTask { keep_disks: keep }),
             Order::Deploy { image, hostname, keep, ssh_keys } => {
                 let url = controller.boot_url(&format!("images/{}", image.content.sha256));
                 deployment(url, &image.content, hostname, ssh_keys, Target { keep, inspected: inspected()? })

@@ -46,6 +46,11 @@ pub(super) async fn receive(
             let disks = m.disks.into_iter().take(convert::MAX_LIST).map(convert::disk_wipe).collect();
             speaker.report(controller, Report::Wiped { task: m.task_id, disks }).await.map(|()| None)
         }
+        FromAgent::Proved(m) => {
+            let checks = m.checks.into_iter().take(convert::MAX_LIST).map(convert::check).collect();
+            let report = Report::Proved { task: m.task_id, took_ms: m.duration_ms, checks };
+            speaker.report(controller, report).await.map(|()| None)
+        }
         FromAgent::Deployed(m) => {
             let (sha256, host_keys) = (convert::text(m.sha256), convert::host_keys(m.ssh_host_keys));
             let report = Report::Deployed { task: m.task_id, sha256, host_keys };

@@ -96,7 +96,8 @@ impl Speaker {
 
     async fn greet(&self, controller: &Controller, hello: &Hello) -> Result<(), Status> {
         let runs = hello.runs.iter().take(1024).map(|r| RunId(r.run_id)).collect();
-        self.report(controller, Report::Hello { incarnation: hello.incarnation, runs }).await
+        let (incarnation, proves) = (hello.incarnation, hello.proves);
+        self.report(controller, Report::Hello { incarnation, runs, proves }).await
     }
 
     async fn record_fenced(&self, controller: &Controller, status: &Status) {

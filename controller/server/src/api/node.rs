@@ -183,7 +183,7 @@ impl NodeService for Api {
         let input = Input::AddImage { name: header.name, arch, content };
         match self.0.submit(input).await.map_err(|e| refused(&e))? {
             Reply::Image(id) => {
-                let image = self.0.published.read(|w| w.images.get(id).map(node_view::image));
+                let image = self.0.published.read(|w| w.images.get(id).map(|i| node_view::image(w, i)));
                 image.map(Response::new).ok_or_else(|| Status::internal("no image"))
             }
             _ => Err(Status::internal("no image")),
@@ -195,7 +195,24 @@ impl NodeService for Api {
         request: Request<wire::ListImagesRequest>,
     ) -> Result<Response<wire::ListImagesResponse>, Status> {
         User::of(&request)?;
-        let images = self.0.published.read(|w| w.images.values().map(node_view::image).collect());
+        let images = self.0.published.read(|w| w.images.values().map(|i| node_view::image(w, i)).collect());
+        Ok(Response::new(wire::ListImagesResponse { images }))
+    }
+
+    async fn clear_image(
+        &self,
+        request: Request<wire::ClearImageRequest>,
+    ) -> Result<Response<wire::ListImagesResponse>, Status> {
+        let author = User::admin(&request)?;
+        let wire::ClearImageRequest { name, arch } = request.into_inner();
+        let arch = Some(arch).filter(|arch| !arch.is_empty()).map(|arch| arch.parse::<Arch>()).transpose();
+        let arch = arch.map_err(|e| Status::invalid_argument(format!("arch: {e}")))?;
+        let input = Input::ClearImage { author, name: name.clone(), arch };
+        self.0.submit(input).await.map_err(|e| refused(&e))?;
+        let images = self.0.published.read(|w| {
+            let named = Arch::ALL.into_iter().filter(|a| arch.is_none_or(|wanted| wanted == *a));
+            named.filter_map(|a| w.image_for(&name, a)).map(|i| node_view::image(w, i)).collect()
+        });
         Ok(Response::new(wire::ListImagesResponse { images }))
     }
 

@@ -7,6 +7,8 @@ use hostler_core::catalogue::{Image, Kind};
 use hostler_core::event::Event;
 use hostler_core::explain;
 use hostler_core::node::{DiskWipe, Inventory, Node, Presence};
+use hostler_core::record::{Check, Failure, Proof};
+use hostler_core::trust::FailedOn;
 use hostler_core::world::World;
 use hostler_proto::node::v1 as wire;
 
@@ -37,6 +39,32 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         phases: phases(node).collect(),
         power_on: None,
         last_wipe: node.last_wipe.iter().map(disk_wipe).collect(),
+        failures: node.record.failures.iter().map(|f| failure(world, f)).collect(),
+        proof: node.record.proof.as_ref().map(proof),
+    }
+}
+
+fn failure(world: &World, failure: &Failure) -> wire::Failure {
+    let image = failure.image.and_then(|image| world.images.get(image));
+    wire::Failure {
+        at_ms: failure.at.0,
+        step: failure.step.clone(),
+        evidence: failure.evidence.clone(),
+        image: image.map(|image| image.name.clone()).unwrap_or_default(),
+        counts: failure.counts,
+    }
+}
+
+fn proof(proof: &Proof) -> wire::Proof {
+    let check = |check: &Check| wire::Check {
+        part: check.part.clone(),
+        passed: check.passed,
+        detail: check.detail.clone(),
+    };
+    wire::Proof {
+        at_ms: proof.at.0,
+        duration_ms: proof.took_ms,
+        checks: proof.checks.iter().map(check).collect(),
     }
 }
 
@@ -145,7 +173,7 @@ fn disk_wipe(wipe: &DiskWipe) -> wire::DiskWipe {
 }
 
 /// An image.
-pub(super) fn image(image: &Image) -> wire::Image {
+pub(super) fn image(world: &World, image: &Image) -> wire::Image {
     let (encoding, disk_bytes, diskless) = match &image.content.kind {
         Kind::Disk { encoding, disk_bytes } => (encoding.as_str().to_owned(), *disk_bytes, None),
         Kind::Diskless { kernel_bytes, arguments } => {
@@ -164,7 +192,14 @@ pub(super) fn image(image: &Image) -> wire::Image {
         encoding,
         disk_bytes,
         diskless,
+        deployed: image.trust.deployed,
+        failed_on: image.trust.failed_on.iter().map(|f| failed_on(world, f)).collect(),
     }
+}
+
+fn failed_on(world: &World, failed: &FailedOn) -> wire::FailedOn {
+    let node = world.nodes.get(failed.node).map(|node| node.spec.name.clone());
+    wire::FailedOn { node: node.unwrap_or_default(), at_ms: failed.at.0, evidence: failed.evidence.clone() }
 }
 
 /// An event, with the name of its node.

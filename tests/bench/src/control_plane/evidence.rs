@@ -104,7 +104,7 @@ pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> 
     let task = |stage| order::task_id(&Boot { stage, ..boot.clone() });
     let says = |profile, report| Input::Agent { node: node.id, boot: boot.id, profile, report };
     let ramdisk = |report| says(Profile::Ramdisk, report);
-    inputs.push(ramdisk(Report::Hello { incarnation: 0, runs: Vec::new() }));
+    inputs.push(ramdisk(Report::Hello { incarnation: 0, runs: Vec::new(), proves: true }));
     inputs.push(ramdisk(Report::Inspected { task: task(Stage::Inspect), inventory: inventory(node) }));
     match boot.purpose {
         Purpose::Prepare => {
@@ -118,7 +118,10 @@ pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> 
                 sha256,
                 host_keys: Vec::new(),
             }));
-            inputs.push(says(Profile::Tenant, Report::Hello { incarnation: 1, runs: Vec::new() }));
+            inputs.push(says(
+                Profile::Tenant,
+                Report::Hello { incarnation: 1, runs: Vec::new(), proves: true },
+            ));
         }
     }
     Some(inputs)

@@ -7,7 +7,8 @@ use super::system::System;
 use crate::network::Cable;
 use async_trait::async_trait;
 use hostler_agent::{
-    BoxedStream, DeployedIdentity, Disk, DiskInfo, DisklessSystem, Installed, Inventory, Load, Machine, Nic,
+    BoxedStream, BurnIn, DeployedIdentity, Disk, DiskInfo, DisklessSystem, Installed, Inventory, Load,
+    Machine, Nic,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
@@ -162,6 +163,11 @@ impl Machine for SimHost {
             memory_available_bytes: self.spec.memory_bytes / 2,
             uptime_s: self.started.lock().unwrap_or_else(PoisonError::into_inner).elapsed().as_secs(),
         }
+    }
+
+    /// Little: hundreds of machines share one host.
+    fn burn_in(&self) -> BurnIn {
+        BurnIn { memory_bytes: 1 << 16, processors: 1, rounds: 1 }
     }
 
     fn now_ms(&self) -> u64 {

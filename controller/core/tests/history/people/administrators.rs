@@ -2,6 +2,7 @@
 
 use super::{ADMIN, Scene, image_of, some_node};
 use crate::random::Random;
+use hostler_core::catalogue::{Image, ImageStatus};
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Input};
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
@@ -122,6 +123,18 @@ pub(super) fn tidying(node: &Node) -> Option<Input> {
     }
     let held = !node.holds.is_empty() && matches!(node.state, NodeState::Ready { .. });
     (held || matches!(node.state, NodeState::Failed { .. })).then(|| admin(node, AdminAction::Repair))
+}
+
+/// Finds that an image was not at fault.
+pub(super) fn clear(scene: &mut Scene<'_>) -> Option<Input> {
+    cleared(scene.world, scene.random)
+}
+
+pub(super) fn cleared(world: &World, random: &mut Random) -> Option<Input> {
+    let suspect = |i: &&Image| i.status == ImageStatus::Suspect;
+    let suspects: Vec<_> = world.images.values().filter(suspect).collect();
+    let image = random.pick(&suspects)?;
+    Some(Input::ClearImage { author: ADMIN.into(), name: image.name.clone(), arch: Some(image.arch) })
 }
 
 /// Most often of one of the pools that there are, and often without a bound: who waits does nothing else.
