@@ -124,7 +124,8 @@ fn compute(rounds: u32, watch: &Watch) -> Result<Result<(), String>, StepError> 
 fn digest_chain() -> [u8; 32] {
     let mut value = [0; 32];
     for _ in 0..CHAIN {
-        value.copy_from_slice(digest(&SHA256, &value).as_ref());
+        let next = digest(&SHA256, &value);
+        value.copy_from_slice(next.as_ref());
     }
     value
 }

@@ -105,6 +105,8 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Pool(pool::Command::Show(arguments)) => pool::show::run(session, arguments).await,
         Command::Image(image::Command::Add(arguments)) => image::add::run(session, arguments).await,
         Command::Image(image::Command::List(arguments)) => image::list::run(session, arguments).await,
+        Command::Image(image::Command::Show(arguments)) => image::show::run(session, arguments).await,
+        Command::Image(image::Command::Clear(arguments)) => image::clear::run(session, arguments).await,
         Command::Tenant(tenant::Command::Add(arguments)) => tenant::add::run(session, arguments).await,
         Command::Tenant(tenant::Command::List(arguments)) => tenant::list::run(session, arguments).await,
         Command::Tenant(tenant::Command::Show(arguments)) => tenant::show::run(session, arguments).await,

@@ -1,5 +1,6 @@
 //! Images, events, applied changes.
 
+use super::record::FailedOn;
 use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::node::v1 as pb;
@@ -25,6 +26,10 @@ pub(crate) struct Image {
     pub(crate) arguments: Option<String>,
     pub(crate) status: String,
     pub(crate) added_ms: Option<u64>,
+    /// How often it was deployed, up to as often as makes a candidate good.
+    pub(crate) deployed: u32,
+    /// Good machines on which it failed since it last succeeded.
+    pub(crate) failed_on: Vec<FailedOn>,
 }
 
 /// Something that happened.
@@ -76,6 +81,8 @@ impl From<pb::Image> for Image {
             arguments: image.diskless.as_ref().map(|diskless| clean(&diskless.arguments)),
             status: clean(&image.status),
             added_ms: time(image.added_ms),
+            deployed: image.deployed,
+            failed_on: all(image.failed_on),
         }
     }
 }
@@ -131,7 +138,9 @@ mod tests {
             "kernel_bytes": null,
             "arguments": null,
             "status": "",
-            "added_ms": null
+            "added_ms": null,
+            "deployed": 0,
+            "failed_on": []
           },
           {
             "id": 0,

@@ -10,6 +10,7 @@ pub(crate) mod lease;
 pub(crate) mod node;
 pub(crate) mod pool;
 pub(crate) mod preview;
+pub(crate) mod record;
 pub(crate) mod run;
 pub(crate) mod tenant;
 

@@ -1,6 +1,7 @@
 //! Nodes.
 
 use super::lease::Phase;
+use super::record::{Failure, Proof};
 use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::node::v1 as pb;
@@ -47,6 +48,10 @@ pub(crate) struct Node {
     /// How its disks fared in its last wipe.
     pub(crate) last_wipe: Vec<DiskWipe>,
     pub(crate) phases: Vec<Phase>,
+    /// What did not succeed, the latest last.
+    pub(crate) failures: Vec<Failure>,
+    /// Its last burn-in.
+    pub(crate) proof: Option<Proof>,
 }
 
 /// A management controller as it is registered; the password never leaves the controller.
@@ -189,6 +194,8 @@ impl From<pb::Node> for Node {
             inventory: node.inventory.map(Inventory::from),
             last_wipe: all(node.last_wipe),
             phases: all(node.phases),
+            failures: all(node.failures),
+            proof: node.proof.map(Proof::from),
         }
     }
 }
@@ -421,7 +428,9 @@ mod tests {
               "start_ms": 0,
               "end_ms": null
             }
-          ]
+          ],
+          "failures": [],
+          "proof": null
         }
         "#);
     }

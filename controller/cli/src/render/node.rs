@@ -2,9 +2,10 @@
 
 use super::look::{Look, Tone};
 use super::phases;
+use super::record;
 use super::table::{Table, or_dash, plain};
 use super::time::{age, between, bytes, span, stamp};
-use crate::model::node::{Boot, Disk, DiskWipe, Health, Inventory, Node};
+use crate::model::node::{Boot, Disk, Health, Inventory, Node};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -50,12 +51,9 @@ pub(crate) fn show(node: &Node, now_ms: u64, look: &Look) -> String {
     if let Some(inventory) = &node.inventory {
         hardware(&mut sheet, node, inventory);
     }
-    if !node.last_wipe.is_empty() {
-        sheet.section("Last wipe");
-        for wipe in &node.last_wipe {
-            sheet.line(&wipe_line(wipe, look));
-        }
-    }
+    sheet.list("Last wipe", node.last_wipe.iter().map(|wipe| record::wipe(wipe, look)));
+    sheet.list("Failures", node.failures.iter().rev().map(|failure| record::failure(failure, now_ms, look)));
+    sheet.list("Last proof", node.proof.iter().flat_map(|proof| record::proof(proof, now_ms, look)));
     if let Some(boot) = &node.boot {
         timeline(&mut sheet, boot, now_ms);
     }
@@ -88,6 +86,15 @@ impl Sheet<'_> {
     fn line(&mut self, line: &str) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "  {line}");
+    }
+
+    /// Lines under a heading, if there are any.
+    fn list(&mut self, title: &str, lines: impl IntoIterator<Item = String>) {
+        let mut lines = lines.into_iter().peekable();
+        if lines.peek().is_some() {
+            self.section(title);
+        }
+        lines.for_each(|line| self.line(&line));
     }
 
     fn fact(&mut self, name: &str, value: Option<&str>) {
@@ -205,25 +212,6 @@ fn disk_line(node: &Node, disk: &Disk) -> String {
     format!("{path} {}, {kind}{model}, serial {serial}{health}, {content}{spared}", bytes(*size_bytes))
 }
 
-/// "/dev/vda by discard in 0.4s, 68.0 MiB read back, all zero".
-fn wipe_line(wipe: &DiskWipe, look: &Look) -> String {
-    if wipe.method == "kept" {
-        return format!("{} left alone: {}", wipe.path, wipe.problem.as_deref().unwrap_or("kept"));
-    }
-    let took = span(Duration::from_millis(wipe.duration_ms));
-    let head = format!("{} by {} in {took}", wipe.path, wipe.method);
-    match (&wipe.problem, wipe.verified) {
-        (None, true) => {
-            let notes = wipe.notes.as_ref().map_or(String::new(), |notes| format!("; note: {notes}"));
-            format!("{head}, {} read back, all zero{notes}", bytes(wipe.verified_bytes))
-        }
-        (problem, _) => {
-            let problem = problem.as_deref().unwrap_or("nothing was read back");
-            look.paint(Tone::Warn, &format!("{head}: {problem}"))
-        }
-    }
-}
-
 fn is_spared(node: &Node, disk: &Disk) -> bool {
     disk.remote || node.keep_disks.contains(&disk.serial)
 }
@@ -267,7 +255,7 @@ fn tone(node: &Node) -> Tone {
 mod tests {
     use super::*;
     use crate::model::lease::Phase;
-    use crate::model::node::{Bmc, Evidence, Hold, Nic};
+    use crate::model::node::{Bmc, DiskWipe, Evidence, Hold, Nic};
 
     const T: u64 = 1_774_087_953_000;
 
@@ -311,6 +299,8 @@ mod tests {
             inventory: None,
             last_wipe: Vec::new(),
             phases: Vec::new(),
+            failures: Vec::new(),
+            proof: None,
         }
     }
 

@@ -149,6 +149,21 @@ fn kernel_and_ramdisk_are_sent_one_behind_the_other() {
 }
 
 #[test]
+fn suspicion_is_taken_from_an_image() {
+    let mut place = Place::new();
+    place.live(World::default());
+    let cleared = run(&place.credentials(), &["image", "clear", "fedora", "--arch", "aarch64", "-o", "json"]);
+    assert_eq!(cleared.code, 0, "{cleared:?}");
+    let images: serde_json::Value = serde_json::from_str(&cleared.stdout).unwrap();
+    assert_eq!((&images[0]["arch"], &images[0]["status"]), (&"aarch64".into(), &"candidate".into()));
+    for arguments in [["image", "clear", "none"], ["image", "show", "none"]] {
+        let ended = run(&place.credentials(), &arguments);
+        assert_eq!(ended.code, 3, "{ended:?}");
+        assert!(ended.stderr.contains("there is no image \"none\"; see `hostler image list`"), "{ended:?}");
+    }
+}
+
+#[test]
 fn credentials_are_written_for_their_owner_only() {
     let mut place = Place::new();
     place.live(World::default());

@@ -279,6 +279,7 @@ fn timing() -> Timing {
         enrol_ms: 120_000,
         inspect_ms: 60_000,
         wipe_ms: 300_000,
+        prove_ms: 300_000,
         deploy_ms: 300_000,
         deployed_ms: 120_000,
         approval_ms: 3_600_000,

@@ -17,6 +17,9 @@ use hostler_core::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+/// What the digest of an image begins with that hardly ever can be deployed.
+pub(crate) const BROKEN: &str = "b";
+
 /// A machine as it really is.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -311,6 +314,12 @@ impl Machine {
             }
             Order::Prove { .. } => {
                 vec![say(Report::Proved { task, took_ms: 1, checks: burn_in(see, random) })]
+            }
+            Order::Deploy { image, .. }
+                if image.content.sha256.starts_with(BROKEN) && random.chance(see.faults * 20) =>
+            {
+                let reason = "the image does not fit".into();
+                vec![say(Report::Failed { task, reason, blame: Blame::Machine })]
             }
             Order::Deploy { image, .. } => {
                 self.write_image(node, boot, world, is_diskless(image));

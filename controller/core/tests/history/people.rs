@@ -7,6 +7,7 @@ mod administrators;
 mod tenants;
 
 use crate::lab::Lab;
+use crate::machine::BROKEN;
 use crate::random::Random;
 use hostler_core::catalogue::{Content as ImageContent, Kind};
 use hostler_core::hardware::Arch;
@@ -121,7 +122,8 @@ impl People {
 }
 
 fn image_of(serial: u64, name: &str, arch: Arch, random: &mut Random) -> Input {
-    let mut content = ImageContent::raw(format!("{serial:064x}"), 2);
+    let mark = if random.chance(200) { BROKEN } else { "0" };
+    let mut content = ImageContent::raw(format!("{mark}{serial:063x}"), 2);
     if random.chance(300) {
         content.kind = Kind::Diskless { kernel_bytes: 1, arguments: String::new() };
     }

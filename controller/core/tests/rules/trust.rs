@@ -12,7 +12,7 @@ use hostler_core::node::{HoldKind, StateName};
 use hostler_core::order;
 
 fn image<'a>(rack: &'a Rack, name: &str) -> &'a Image {
-    rack.world.image_for(name, Arch::X86_64).unwrap()
+    rack.world.image_for(name, Arch::X86_64).expect("an image of that name")
 }
 
 fn status(rack: &Rack, name: &str) -> ImageStatus {

@@ -40,6 +40,7 @@ pub(super) fn table(images: &[Image], now_ms: u64, look: &Look) -> String {
         let tone = match image.status.as_str() {
             "good" => Tone::Good,
             "retired" => Tone::Faint,
+            "suspect" => Tone::Bad,
             _ => Tone::Warn,
         };
         table.row([
@@ -77,6 +78,8 @@ mod tests {
             arguments: None,
             status: "good".to_owned(),
             added_ms: Some(1),
+            deployed: 2,
+            failed_on: Vec::new(),
         };
         let live = Image {
             name: "live".to_owned(),

@@ -1,7 +1,9 @@
 //! `hostler image …`
 
 pub(crate) mod add;
+pub(crate) mod clear;
 pub(crate) mod list;
+pub(crate) mod show;
 
 use clap::Subcommand;
 
@@ -12,4 +14,8 @@ pub(crate) enum Command {
     Add(add::Arguments),
     /// List the images
     List(list::Arguments),
+    /// Show what speaks for an image and against it
+    Show(show::Arguments),
+    /// Have an image that is suspect tried again
+    Clear(clear::Arguments),
 }

@@ -11,7 +11,9 @@ const EXAMPLES: &str = "\
 Examples:
   hostler node repair r1-n01
 
-Lifts the holds quarantine and miswired, and inspects the node as if it were new.";
+Lifts the holds quarantine and miswired, inspects the node as if it were new, wipes it, and has it prove itself: its
+memory is written and read, its processors compute what is known, its disks are read. `hostler node show` tells what
+came of it. A node that fails is held again.";
 
 /// Arguments of `hostler node repair`.
 #[derive(Debug, Args)]
