@@ -38,7 +38,8 @@ async fn a_system_in_memory_runs_payloads_and_is_deployed_again_after_a_restart(
     let images = stage.ci.json("image list").await?;
     let live = images.as_array().into_iter().flatten().find(|image| image["name"] == "live").cloned();
     let live = live.unwrap_or_default();
-    assert_eq!((&live["kind"], &live["status"]), (&"diskless".into(), &"good".into()), "{live}");
+    assert_eq!((&live["kind"], &live["status"]), (&"diskless".into(), &"candidate".into()), "{live}");
+    assert_eq!(live["deployed"], 1, "once more, and it is good");
 
     // What the tenant leaves on a disk stays there over the restart, what is in memory does not.
     let script = stage.directory().join("soil.sh");
