@@ -131,7 +131,9 @@ fn could_have(world: &World, member: &Member, node: &Node) -> bool {
             .constraint
             .as_ref()
             .is_none_or(|c| c.verdict(node) == hostler_core::constraint::Verdict::Yes)
-        && world.image_for(&member.image, node.spec.arch).is_some_and(|image| fits(image, node))
+        && world
+            .image_for(&member.image, node.spec.arch)
+            .is_some_and(|image| image.status != ImageStatus::Suspect && fits(image, node))
 }
 
 /// A machine that has to be restarted keeps nothing in memory, and not every one has a disk that may be written.
