@@ -228,6 +228,10 @@ impl World {
             l.setback = Some(setback);
             l.state = LeaseState::Queued { reason: schedule::asks_for(l) };
         });
+        // Its tenant's quota may be less than it was when this was promised.
+        if let Some(tenant) = self.leases.get(id).map(|lease| lease.tenant) {
+            self.withdraw_promises(tenant);
+        }
         self.reschedule = true;
     }
 

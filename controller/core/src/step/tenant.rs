@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Nobody is promised what the quota does not allow any more: the later a request came, the sooner.
-    fn withdraw_promises(&mut self, id: TenantId) {
+    pub(super) fn withdraw_promises(&mut self, id: TenantId) {
         let Some(tenant) = self.tenants.get(id) else { return };
         let mut standing = Standing::of(self, tenant, self.meta.now).without_promises();
         let promised = self.queue().into_iter().filter(|l| l.tenant == id && l.promise.is_some());
