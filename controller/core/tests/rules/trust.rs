@@ -84,7 +84,11 @@ fn a_machine_that_failed_once_proves_itself_and_is_back() {
     rack.lease("1 any");
     fail_to_deploy(&mut rack, "a");
     assert_eq!((rack.state("a"), rack.holds("a")), (StateName::Cleaning, vec![]));
-    assert!(explain::node(rack.node("a")).contains("proves itself"), "{}", explain::node(rack.node("a")));
+    assert!(
+        explain::node(&rack.world, rack.node("a")).contains("proves itself"),
+        "{}",
+        explain::node(&rack.world, rack.node("a"))
+    );
     rack.work_to("a", Stage::Prove);
     assert!(!rack.node("a").is_free(), "nobody gets it before");
     rack.clean("a");
@@ -138,7 +142,7 @@ fn a_machine_with_a_bad_part_does_not_come_back() {
     let report = rack.agent("a", Profile::Ramdisk, Report::Proved { task, took_ms: 5, checks });
     rack.accept(report);
     assert_eq!((rack.state("a"), rack.holds("a")), (StateName::Failed, vec![HoldKind::Quarantine]));
-    assert_eq!(explain::node(rack.node("a")), "proof: memory: wrong at byte 4096");
+    assert_eq!(explain::node(&rack.world, rack.node("a")), "proof: memory: wrong at byte 4096");
 }
 
 /// A ramdisk that was built before there were burn-ins.
