@@ -16,18 +16,11 @@ pub fn node(world: &World, node: &Node) -> String {
     let reason = match &node.state {
         NodeState::Registered => "waits for its first boot".to_owned(),
         NodeState::Inspecting { boot } | NodeState::Cleaning { boot, .. } if node.record.due => {
-            format!("{}; it proves itself before anybody gets it", progress(boot))
+            format!("{}; it proves itself before anybody gets it", coming(world, node, boot))
         }
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
-        | NodeState::Deploying { boot, .. }
-            if boot.power == PowerOutcome::Waiting =>
-        {
-            waits_for_its_turn(world, node, boot)
-        }
-        NodeState::Inspecting { boot }
-        | NodeState::Cleaning { boot, .. }
-        | NodeState::Deploying { boot, .. } => progress(boot),
+        | NodeState::Deploying { boot, .. } => coming(world, node, boot),
         NodeState::Ready { .. } => "wiped and free".to_owned(),
         NodeState::Leased { boot, lease } if boot.stage < Stage::Deployed => brought_back(boot, *lease),
         NodeState::Leased { lease, .. } => format!("in the hands of lease {lease}"),
@@ -60,6 +53,11 @@ fn held(lease: &Lease, hold: &Hold, until: Timestamp) -> String {
         until.utc(),
         lease.id
     )
+}
+
+/// What a machine waits for that is being prepared.
+fn coming(world: &World, node: &Node, boot: &Boot) -> String {
+    if boot.power == PowerOutcome::Waiting { waits_for_its_turn(world, node, boot) } else { progress(boot) }
 }
 
 fn waits_for_its_turn(world: &World, node: &Node, boot: &Boot) -> String {

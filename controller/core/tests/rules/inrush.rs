@@ -159,7 +159,8 @@ fn a_machine_that_is_tried_again_later_waits_its_turn() {
     assert_eq!(rack.powered(), []);
     assert_eq!(
         why(&rack, "a"),
-        "waits to be powered on: 1 of 1 machines of pool lab are starting (second try: inspection took too long)"
+        "waits to be powered on: 1 of 1 machines of pool lab are starting (second try: inspection took too long); \
+         it proves itself before anybody gets it"
     );
     rack.work_to("b", Stage::Enrolled);
     assert_eq!(rack.powered(), [("a".to_owned(), Rung::Repeat)]);
