@@ -83,6 +83,9 @@ async fn a_second_process_of_one_controller_and_one_with_other_keys_are_refused(
         block_in_place(|| stage.replica()?.hostlerd("serve").output().map_err(anyhow::Error::from))?;
     let told = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
-    assert!(told.contains("other keys than at-127.0.0.1") && told.contains("hostlerd join"), "{told}");
+    assert!(
+        told.contains("other keys than at-127.0.0.1") && told.contains("give it those of that one"),
+        "{told}"
+    );
     stage.end().await
 }
