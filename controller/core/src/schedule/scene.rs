@@ -24,7 +24,7 @@ use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The scheduler, and what it was last told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Scene {
     pub(super) scheduler: Scheduler,
     kinds: Kinds,
@@ -94,22 +94,6 @@ struct Work {
     lengths: BTreeSet<LeaseId>,
     /// Whose leases came or went, and how many more wait than before.
     ranks: BTreeMap<TenantId, usize>,
-}
-
-impl Default for Scene {
-    fn default() -> Self {
-        Self {
-            scheduler: Scheduler::new(Policy::default()),
-            kinds: Kinds::default(),
-            machines: Machines::default(),
-            open: BTreeMap::new(),
-            tenants: BTreeMap::new(),
-            usual: Usual::default(),
-            paces: Vec::new(),
-            coming: None,
-            started: <(BTreeSet<LeaseId>, BTreeSet<NodeId>)>::default(),
-        }
-    }
 }
 
 impl Scene {

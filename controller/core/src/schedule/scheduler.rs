@@ -151,6 +151,12 @@ pub struct Scheduler {
     pub(super) budgets: Budgets,
 }
 
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self::new(Policy::default())
+    }
+}
+
 impl Scheduler {
     /// Nobody waits, and there is no machine.
     #[must_use]
