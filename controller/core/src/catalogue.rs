@@ -1,6 +1,7 @@
 //! What leases refer to: tenants and images.
 
 use crate::attempt::Purpose;
+use crate::calendar::Reservation;
 use crate::hardware::Arch;
 use crate::ids::{ImageId, TenantId};
 use crate::schedule::Past;
@@ -27,6 +28,9 @@ pub struct Tenant {
     /// What it had.
     #[serde(default)]
     pub usage: Usage,
+    /// Machines that are set aside for it.
+    #[serde(default)]
+    pub reservations: Vec<Reservation>,
 }
 
 /// What nodes of one architecture are provisioned with.

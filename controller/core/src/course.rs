@@ -1,7 +1,7 @@
 //! The course of a lease: on what terms it was asked for, and what happened to it on its way that its state does not
 //! tell.
 
-use crate::ids::LeaseId;
+use crate::ids::{LeaseId, ReservationId};
 use crate::lease::{Assigned, CloseReason};
 use crate::tenancy::Band;
 use crate::time::Timestamp;
@@ -21,6 +21,8 @@ pub struct Terms {
     pub priority: Band,
     /// If set, it gives way to a more urgent one, after a notice of so many milliseconds.
     pub grace_ms: Option<u64>,
+    /// If set, it gets the machines of this reservation of its tenant, and no others.
+    pub reservation: Option<String>,
 }
 
 /// What happened to a lease on its way.
@@ -29,6 +31,8 @@ pub struct Terms {
 pub struct Course {
     /// Its earliest start, until that has come.
     pub early: Option<Timestamp>,
+    /// The reservation whose machines it gets.
+    pub reservation: Option<ReservationId>,
     /// When its last group was assigned.
     pub assigned: Option<Timestamp>,
     /// The next warning of its end.

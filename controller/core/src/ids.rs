@@ -49,6 +49,9 @@ id!(
 id!(
     /// One execution of a payload on members of a lease.
     RunId, "run");
+id!(
+    /// Machines that are set aside for a tenant.
+    ReservationId, "reservation");
 
 /// The largest id that is given out, so that ids fit the signed 32-bit integers of other people's clients.
 pub const MAX_ID: u32 = i32::MAX as u32;

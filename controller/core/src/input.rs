@@ -2,6 +2,7 @@
 
 use crate::attempt::Rung;
 use crate::boot::NetworkEvidence;
+use crate::calendar::{Times, Wanted};
 use crate::catalogue::Content;
 use crate::course::{Grant, MoreTime};
 use crate::hardware::{Arch, Mac};
@@ -58,6 +59,26 @@ pub enum Input {
         name: String,
         /// What is set; the rest stays as it is.
         settings: Vec<Setting>,
+    },
+    /// Machines are set aside for a tenant.
+    Reserve {
+        /// Who.
+        author: String,
+        /// For which tenant.
+        tenant: String,
+        /// Which machines, and when.
+        wanted: Wanted,
+        /// Even if that breaks what was promised.
+        anyway: bool,
+    },
+    /// They are not any more.
+    EndReservation {
+        /// Who.
+        author: String,
+        /// Of which tenant.
+        tenant: String,
+        /// Which.
+        name: String,
     },
     /// Something is said about a pool.
     SetPool {
@@ -202,6 +223,12 @@ pub enum AdminAction {
     Drain {
         /// Why.
         reason: String,
+        /// When.
+        #[serde(default)]
+        times: Times,
+        /// Even if that breaks what was promised.
+        #[serde(default)]
+        anyway: bool,
     },
     /// End the drain.
     Resume,
@@ -218,6 +245,14 @@ pub enum AdminAction {
         /// Even if leased.
         force: bool,
     },
+}
+
+impl AdminAction {
+    /// A drain that begins now and ends when somebody says so, if that breaks nothing.
+    #[must_use]
+    pub fn drain(reason: impl Into<String>) -> Self {
+        Self::Drain { reason: reason.into(), times: Times::default(), anyway: false }
+    }
 }
 
 /// The two kinds of certificate that an agent may have.

@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod boot;
+pub mod calendar;
 pub mod catalogue;
 pub mod constraint;
 pub mod course;

@@ -5,6 +5,7 @@
 //! ```
 
 use crate::attempt::{Boot, EvidenceKind, Stage};
+use crate::calendar::Outage;
 use crate::hardware::{Arch, Firmware, Mac};
 use crate::ids::{BmcId, LeaseId, NodeId};
 use crate::record::Record;
@@ -143,6 +144,9 @@ pub struct Node {
     /// What its failures and proofs say of it.
     #[serde(default)]
     pub record: Record,
+    /// A drain with times, announced or in force.
+    #[serde(default)]
+    pub outage: Option<Outage>,
 }
 
 /// How long a machine's last deployments and cleanings took, in milliseconds, the latest last.

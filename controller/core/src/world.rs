@@ -3,7 +3,7 @@
 use crate::catalogue::{Image, Tenant};
 use crate::event::{Event, Severity};
 use crate::hardware::{Arch, Mac};
-use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, PoolId, RunId, TenantId};
+use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, PoolId, ReservationId, RunId, TenantId};
 use crate::index::Index;
 use crate::inrush::Inrush;
 use crate::lease::Lease;
@@ -81,6 +81,8 @@ pub struct Counters {
     run: u32,
     #[serde(default)]
     pool: u32,
+    #[serde(default)]
+    reservation: u32,
     pub(crate) boot: u32,
     event: u64,
 }
@@ -89,8 +91,9 @@ impl Meta {
     /// Leaves out so many numbers of each kind. After a backup was restored, those that were given out since it was
     /// made must not come to mean something else.
     pub fn leave_out(&mut self, count: u32) {
-        let Counters { node, bmc, lease, tenant, image, run, pool, boot, event: _ } = &mut self.counters;
-        for counter in [node, bmc, lease, tenant, image, run, pool, boot] {
+        let Counters { node, bmc, lease, tenant, image, run, pool, reservation, boot, event: _ } =
+            &mut self.counters;
+        for counter in [node, bmc, lease, tenant, image, run, pool, reservation, boot] {
             *counter = counter.saturating_add(count).min(MAX_ID);
         }
     }
@@ -432,5 +435,6 @@ next_id! {
     next_image, image, ImageId;
     next_run, run, RunId;
     next_pool, pool, PoolId;
+    next_reservation, reservation, ReservationId;
     next_boot, boot, crate::ids::BootId;
 }

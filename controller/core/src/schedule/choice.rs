@@ -1,5 +1,6 @@
 //! Which machines, where it does not matter to anybody else.
 
+use crate::calendar::Reserved;
 use crate::catalogue::{Image, ImageStatus};
 use crate::hardware::Arch;
 use crate::lease::{Assigned, Lease};
@@ -15,9 +16,15 @@ pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Ass
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
     let image = world.images.get(failed.image).filter(|image| image.status != ImageStatus::Suspect);
     let allowed = allowed_architectures(world, lease, failed);
+    let (reserved, now) = (Reserved::of(world), world.meta.now.0);
+    let end = lease.gives_back().map_or(now + lease.spec.duration_ms, |end| end.0);
+    let closed = |node: &Node| reserved.bar(node, lease.course.reservation, now, end).is_some();
     world.by_last_use(Node::is_free).into_iter().find_map(|node| {
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
-        if !allowed.contains(&node.spec.arch) || !admits(world, &lease.spec, lease.group(), failed, node) {
+        if closed(node)
+            || !allowed.contains(&node.spec.arch)
+            || !admits(world, &lease.spec, lease.group(), failed, node)
+        {
             return None;
         }
         let same = image.filter(usable).map(|image| image.id);

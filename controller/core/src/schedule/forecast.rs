@@ -9,7 +9,7 @@ impl Scheduler {
     /// done early. Whoever is kept waiting by a quota, or by machines that do not come back, is left out.
     #[must_use]
     pub fn forecast(&self, now: u64, most: usize) -> BTreeMap<u32, u64> {
-        let mut profile = super::profile::Profile::new(now, &self.counts, self.likely_returns(now));
+        let mut profile = self.likely_profile(now);
         let mut starts = BTreeMap::new();
         let returning = self.returning();
         for waiting in self.all_in_order(now).into_iter().take(most) {
@@ -17,7 +17,7 @@ impl Scheduler {
             if !self.budgets.allow(waiting, shape, &returning) {
                 continue;
             }
-            if let Some((start, shares)) = profile.earliest(shape, waiting.spans.guard, now) {
+            if let Some((start, shares)) = profile.earliest(shape, waiting.spans.likely(), now) {
                 profile.book(&shares, start, start.saturating_add(waiting.spans.guard));
                 starts.insert(waiting.id, start);
             }

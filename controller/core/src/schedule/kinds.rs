@@ -1,7 +1,9 @@
 //! What those who wait ask for. Many ask for the same: each kind of request is one queue of the scheduler.
 
+use crate::calendar::{Reserved, Window};
 use crate::constraint::{Attribute, Fact, Grouping};
 use crate::hardware::Arch;
+use crate::ids::ReservationId;
 use crate::lease::{LeaseSpec, Member};
 use crate::node::Node;
 use crate::request::Want;
@@ -14,11 +16,13 @@ use std::hash::Hash;
 pub(super) struct Asked {
     pub(super) members: Vec<Member>,
     pub(super) groupings: Vec<Grouping>,
+    /// Whose machines; none for those that are anybody's.
+    pub(super) reservation: Option<ReservationId>,
 }
 
 impl Asked {
-    pub(super) fn of(spec: &LeaseSpec) -> Self {
-        Self { members: spec.members.clone(), groupings: spec.groupings.clone() }
+    pub(super) fn of(spec: &LeaseSpec, reservation: Option<ReservationId>) -> Self {
+        Self { members: spec.members.clone(), groupings: spec.groupings.clone(), reservation }
     }
 }
 
@@ -43,9 +47,8 @@ pub(super) struct News {
 
 impl Kinds {
     /// One more waits with this request: the number of its kind.
-    pub(super) fn add(&mut self, spec: &LeaseSpec) -> (usize, News) {
-        let asked = Asked::of(spec);
-        let (number, kind) = self.kinds.add(&asked);
+    pub(super) fn add(&mut self, asked: &Asked) -> (usize, News) {
+        let (number, kind) = self.kinds.add(asked);
         let mut marks = false;
         if kind {
             for member in &asked.members {
@@ -80,8 +83,9 @@ impl Kinds {
     }
 
     /// With the images that its names mean at present.
-    pub(super) fn wants<'a>(&'a self, world: &'a World) -> Wants<'a> {
-        Wants { kinds: self, wants: self.wanted.iter().map(|(n, m)| (n, Want::new(world, m))).collect() }
+    pub(super) fn wants<'a>(&'a self, world: &'a World, reserved: &'a Reserved) -> Wants<'a> {
+        let wants = self.wanted.iter().map(|(n, m)| (n, Want::new(world, m))).collect();
+        Wants { kinds: self, wants, reserved }
     }
 }
 
@@ -154,6 +158,7 @@ impl<T: Clone + Eq + Hash> Numbered<T> {
 pub(super) struct Wants<'a> {
     kinds: &'a Kinds,
     wants: Vec<(usize, Want<'a>)>,
+    reserved: &'a Reserved,
 }
 
 /// What tells machines apart.
@@ -165,6 +170,8 @@ pub(super) struct Mark {
     members: Vec<u64>,
     /// What they are compared by.
     compared: Vec<Option<Known>>,
+    /// When they are not to be had.
+    pub(super) windows: Vec<Window>,
 }
 
 /// A fact of its own.
@@ -193,7 +200,7 @@ impl Wants<'_> {
         }
         let compared = self.kinds.compared.iter();
         let compared = compared.map(|(_, by)| by.value(node).map(Known::from)).collect();
-        Mark { arch: node.spec.arch, members, compared }
+        Mark { arch: node.spec.arch, members, compared, windows: self.reserved.windows(node) }
     }
 
     /// True if the member could have machines of this mark.
@@ -204,6 +211,11 @@ impl Wants<'_> {
 }
 
 impl Mark {
+    /// True if they are of this reservation, or none is asked for.
+    pub(super) fn is_of(&self, reservation: Option<ReservationId>) -> bool {
+        reservation.is_none() || self.windows.iter().any(|window| window.reserved == reservation)
+    }
+
     /// How many different members could have them.
     pub(super) fn wanted(&self) -> u32 {
         self.members.iter().map(|bits| bits.count_ones()).sum()

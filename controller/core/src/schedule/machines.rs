@@ -4,6 +4,8 @@ use super::kinds::{Asked, Kinds, Mark, Wants};
 use super::pace::{Pace, Paces};
 use super::shape::{Class, Shape, Slot};
 use super::tenants::{Capacity, capacity};
+use super::windows::Windows;
+use crate::calendar::Reserved;
 use crate::hardware::Arch;
 use crate::ids::NodeId;
 use crate::node::{Node, Took};
@@ -52,8 +54,8 @@ pub(super) enum Update {
 impl Machines {
     /// Sorts all machines anew. Classes are in the order of their first machines, so that the same machines and requests
     /// make the same classes, whatever was before.
-    pub(super) fn sorted(world: &World, kinds: &Kinds) -> Self {
-        let wants = kinds.wants(world);
+    pub(super) fn sorted(world: &World, kinds: &Kinds, reserved: &Reserved) -> Self {
+        let wants = kinds.wants(world, reserved);
         let mut known: HashMap<Mark, Class> = HashMap::new();
         let mut sorted = Self { capacity: capacity(world), ..Self::default() };
         for node in world.nodes.values().filter(|n| n.in_service()) {
@@ -76,6 +78,11 @@ impl Machines {
         }
         sorted.classes.iter_mut().for_each(|alike| alike.pace = alike.paces.pace());
         sorted
+    }
+
+    /// When those of each class are not to be had.
+    pub(super) fn windows(&self) -> Windows {
+        Windows::new(self.classes.iter().map(|alike| alike.mark.windows.clone()).collect())
     }
 
     /// How many classes there are.
@@ -125,19 +132,21 @@ impl Machines {
     /// What a kind of request takes.
     pub(super) fn shape(&self, world: &World, wants: &Wants<'_>, asked: &Asked) -> Shape {
         let slots = asked.members.iter().map(|member| {
-            let suits = |class: &Class| wants.suits(member, &self.classes[*class].mark);
+            let mark = |class: Class| &self.classes[class].mark;
+            let suits =
+                |class: &Class| wants.suits(member, mark(*class)) && mark(*class).is_of(asked.reservation);
             let mut classes: Vec<_> = (0..self.classes.len()).filter(suits).collect();
-            // First those that the fewest others could use.
-            classes.sort_by_key(|class| (self.classes[*class].mark.wanted(), *class));
+            // First those that the fewest others could use, and those that are open for some time only.
+            classes.sort_by_key(|class| (mark(*class).wanted(), mark(*class).windows.is_empty(), *class));
             Slot { count: member.count, most: member.most(), classes }
         });
         let slots = slots.collect();
         if asked.groupings.is_empty() {
-            return Shape::new(slots);
+            return Shape::new(slots).of_reservation(asked.reservation);
         }
         let examples: Vec<_> = self.classes.iter().filter_map(|c| world.nodes.get(c.example)).collect();
         let request = Request::of(world, &asked.members, &asked.groupings);
-        Shape::together(slots, Search::new(&request, &examples))
+        Shape::together(slots, Search::new(&request, &examples)).of_reservation(asked.reservation)
     }
 
     /// What is usual on the machines that a group of this shape could have, where that takes longest.

@@ -7,7 +7,8 @@
 //!
 //! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `preempt` who gives way to
 //!   whom, `promise` what was promised,
-//!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Past`]
+//!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Windows`] when machines are
+//!   not to be had, [`Past`]
 //!   how long a tenant's leases took, [`Budget`] what its quota leaves.
 //! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, how
 //!   `tenants` stand to each other. `choice` is about nodes, `words` about what people are told.
@@ -32,6 +33,7 @@ mod scene;
 mod scheduler;
 mod shape;
 mod tenants;
+mod windows;
 mod words;
 
 pub use crate::request::satisfiable;
@@ -43,10 +45,12 @@ pub use plan::{Decision, forecast, plan};
 pub(crate) use plan::{decide, lasting, promise};
 pub(crate) use power::exp2;
 pub(crate) use preempt::{Preemption, notice_ends, preemption};
-pub use profile::Profile;
+pub use profile::{Need, Profile};
+pub(crate) use promise::Lost;
 pub use promise::{Planned, Promise};
 pub(crate) use scene::{Scene, Stale};
 pub use scheduler::{Passed, Policy, Scheduler, Spans, Standing, Start, Waiting};
 pub use shape::{Class, Shape, Share, Slot};
 pub use tenants::dominant_share;
+pub use windows::Windows;
 pub(crate) use words::{asks_for, why_waiting};

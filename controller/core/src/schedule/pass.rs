@@ -4,7 +4,7 @@ use super::budget::Budgets;
 use super::profile::Profile;
 use super::promise::Settled;
 use super::scheduler::{Passed, Queue, Scheduler, Waiting};
-use super::shape::Share;
+use super::shape::{Shape, Share};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -47,6 +47,16 @@ impl Scheduler {
         let waiting = self.queues.iter().filter(|queue| !queue.waiting.is_empty());
         let fitting = waiting.filter(|queue| queue.shape.fits(&self.counts));
         in_order(self, fitting, now)
+    }
+
+    /// True if a group can be made up of what is `free` of each class, as far as that is open now.
+    fn fits(&self, shape: &Shape, free: &[u32], now: u64) -> bool {
+        if !self.windows.any() {
+            return shape.fits(free);
+        }
+        let mut open = free.to_vec();
+        self.windows.restrict(shape, &mut open, now, now + 1);
+        shape.fits(&open)
     }
 
     /// All who wait, in the order in which the policy asks them.
@@ -129,8 +139,8 @@ struct Selection<'a> {
 impl<'a> Selection<'a> {
     fn new(scheduler: &'a Scheduler, now: u64) -> Self {
         let free = scheduler.counts.clone();
-        let fits: Vec<_> =
-            scheduler.queues.iter().map(|q| !q.waiting.is_empty() && q.shape.fits(&free)).collect();
+        let fits = |q: &Queue| !q.waiting.is_empty() && scheduler.fits(&q.shape, &free, now);
+        let fits: Vec<_> = scheduler.queues.iter().map(fits).collect();
         let open = fits.iter().filter(|fits| **fits).count();
         let budgets = scheduler.budgets.clone();
         let (wanted, reserved) = (Vec::new(), Vec::new());
@@ -213,20 +223,22 @@ impl<'a> Selection<'a> {
         if !self.fits[waiting.shape] {
             return false;
         }
-        let shape = &self.scheduler.queues[waiting.shape].shape;
-        let until = self.now + waiting.spans.guard;
-        let free = self.left_over(until);
+        let (scheduler, now) = (self.scheduler, self.now);
+        let shape = &scheduler.queues[waiting.shape].shape;
+        let until = now + waiting.spans.guard;
+        let mut free = self.left_over(until);
+        scheduler.windows.restrict(shape, &mut free, now, now + waiting.spans.limit);
         let Some(shares) = self.budgets.take(waiting, shape, &free) else { return false };
         self.budgets.spend(waiting, &shares);
         for (class, count) in &shares {
             self.free[*class] -= count;
         }
         if let Some(profile) = &mut self.profile {
-            profile.book(&shares, self.now, until);
+            profile.book(&shares, now, until);
         }
         self.wanted.push(Wanted { waiting: waiting.clone(), shares });
-        for (fits, queue) in self.fits.iter_mut().zip(&self.scheduler.queues).filter(|(fits, _)| **fits) {
-            *fits = queue.shape.fits(&self.free);
+        for (fits, queue) in self.fits.iter_mut().zip(&scheduler.queues).filter(|(fits, _)| **fits) {
+            *fits = scheduler.fits(&queue.shape, &self.free, now);
         }
         self.open = self.fits.iter().filter(|fits| **fits).count();
         true
@@ -254,13 +266,13 @@ impl<'a> Selection<'a> {
             return;
         }
         let mut profile = self.profile.take().unwrap_or_else(|| {
-            let mut profile = Profile::new(now, &scheduler.counts, scheduler.likely_returns(now));
+            let mut profile = scheduler.likely_profile(now);
             for wanted in &self.wanted {
                 profile.book(&wanted.shares, now, now + wanted.waiting.spans.guard);
             }
             profile
         });
-        if let Some((start, shares)) = profile.earliest(shape, waiting.spans.guard, now) {
+        if let Some((start, shares)) = profile.earliest(shape, waiting.spans.likely(), now) {
             profile.book(&shares, start, start + waiting.spans.guard);
             self.reserved.push(start);
         }

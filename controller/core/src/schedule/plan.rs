@@ -3,7 +3,7 @@
 use super::promise::Promise;
 use super::scene::Scene;
 use super::scheduler::Policy;
-use crate::ids::{LeaseId, NodeId, TenantId};
+use crate::ids::{LeaseId, NodeId, ReservationId, TenantId};
 use crate::lease::{Assigned, Lease, LeaseSpec, LeaseState};
 use crate::request::Request;
 use crate::tenancy::{Demand, Standing};
@@ -63,13 +63,14 @@ pub(crate) fn promise(
     world: &World,
     tenant: TenantId,
     spec: &LeaseSpec,
+    reservation: Option<ReservationId>,
     now: Timestamp,
 ) -> (Option<Promise>, Vec<Decision>) {
     if world.index().promised().len() >= Policy::default().promises || exceeds_quota(world, tenant, spec, now)
     {
         return (None, Vec::new());
     }
-    let (promise, others) = scene.promise(world, tenant, spec, now);
+    let (promise, others) = scene.promise(world, tenant, spec, reservation, now);
     (promise, replanned(others).collect())
 }
 

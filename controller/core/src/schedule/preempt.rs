@@ -3,7 +3,6 @@
 //! Only what was asked for as preemptible gives way, and only to a lease of a more urgent band that starts with the machines
 //! of those who do and would not start by then without. Whether it does is not guessed: the pass that would be is made.
 
-use super::profile::Profile;
 use super::scene::Scene;
 use super::scheduler::{Scheduler, Standing, Waiting};
 use super::shape::Class;
@@ -128,9 +127,10 @@ fn choose<'v, 'w>(
 /// True if the group will probably start by the time that the others had given way.
 fn starts_anyway(scheduler: &Scheduler, waiting: &Waiting, chosen: &[&Victim<'_>], now: Timestamp) -> bool {
     let by = chosen.iter().map(|victim| victim.free_at).max().unwrap_or(now.0);
-    let profile = Profile::new(now.0, &scheduler.counts, scheduler.likely_returns(now.0));
+    let profile = scheduler.likely_profile(now.0);
     let shape = scheduler.shape(waiting.shape);
-    profile.earliest(shape, waiting.spans.guard, now.0).is_some_and(|(start, _)| now.0 < start && start <= by)
+    let start = profile.earliest(shape, waiting.spans.likely(), now.0);
+    start.is_some_and(|(start, _)| now.0 < start && start <= by)
 }
 
 /// True if the group starts once the others have given way: nobody goes before it, and nobody's promise or reservation

@@ -1,6 +1,11 @@
 //! What is free of each class from now on, as far as anybody knows.
 
 use super::shape::{Class, Shape, Share};
+use super::windows::Windows;
+
+/// Of windows that come back, so many are looked at after everything else is over: who fits between none of those never
+/// will.
+const MOST_OPENINGS: usize = 128;
 
 /// What is free of each class, as steps in time. The last step lasts for ever.
 #[derive(Clone, Debug)]
@@ -9,6 +14,32 @@ pub struct Profile {
     /// One row of counts for each step.
     free: Vec<u32>,
     classes: usize,
+    windows: Windows,
+}
+
+/// For how long a group has its machines, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// So long they are counted as taken.
+    pub span: u64,
+    /// So long they must not be anybody else's by a window.
+    pub limit: u64,
+}
+
+impl Need {
+    /// The same for both.
+    #[must_use]
+    pub const fn of(span: u64) -> Self {
+        Self { span, limit: span }
+    }
+}
+
+/// Why a group does not start with a step.
+enum Unfit {
+    /// Too few are free, also later until this step.
+    Until(usize),
+    /// Windows are in its way.
+    Closed,
 }
 
 impl Profile {
@@ -17,7 +48,8 @@ impl Profile {
     #[must_use]
     pub fn new(now: u64, free: &[u32], mut returns: Vec<(u64, Class)>) -> Self {
         returns.sort_unstable();
-        let mut profile = Self { starts: vec![now], free: free.to_vec(), classes: free.len() };
+        let windows = Windows::default();
+        let mut profile = Self { starts: vec![now], free: free.to_vec(), classes: free.len(), windows };
         for (at, class) in returns {
             if profile.starts.last().is_some_and(|last| *last < at) {
                 profile.starts.push(at);
@@ -30,30 +62,47 @@ impl Profile {
         profile
     }
 
+    /// The same, with windows in which what is free is not to be had.
+    #[must_use]
+    pub(super) fn with(mut self, windows: &Windows) -> Self {
+        self.windows = windows.clone();
+        self
+    }
+
     /// What is free at this moment.
     #[must_use]
     pub fn at(&self, moment: u64) -> &[u32] {
         self.row(self.step_at(moment))
     }
 
-    /// When a group can first have its machines for `span`, not before `from`, and which it then takes.
+    /// When a group can first have its machines for as long as it needs them, not before `from`, and which it then takes.
     #[must_use]
-    pub fn earliest(&self, shape: &Shape, span: u64, from: u64) -> Option<(u64, Vec<Share>)> {
+    pub fn earliest(&self, shape: &Shape, need: Need, from: u64) -> Option<(u64, Vec<Share>)> {
         let mut step = self.step_at(from);
-        while step < self.starts.len() {
-            let start = self.starts[step].max(from);
-            match self.whole(shape, step, start.saturating_add(span)) {
+        let mut start = self.starts[step].max(from);
+        let mut openings = 0;
+        loop {
+            let next = match self.whole(shape, step, start, need) {
                 Ok(shares) => return Some((start, shares)),
-                Err(next) => step = next,
+                Err(Unfit::Until(next)) => self.starts.get(next).copied(),
+                Err(Unfit::Closed) => {
+                    let edge = self.windows.next_edge(shape, start);
+                    self.starts.get(step + 1).copied().into_iter().chain(edge).min()
+                }
+            };
+            start = next.filter(|next| *next < u64::MAX)?;
+            step = self.step_at(start);
+            openings += usize::from(step + 1 == self.starts.len());
+            if openings > MOST_OPENINGS {
+                return None;
             }
         }
-        None
     }
 
-    /// What a group would take from `from` on for `span`.
+    /// What a group would take from `from` on for as long as it needs it.
     #[must_use]
-    pub fn take(&self, shape: &Shape, span: u64, from: u64) -> Option<Vec<Share>> {
-        self.whole(shape, self.step_at(from), from.saturating_add(span)).ok()
+    pub fn take(&self, shape: &Shape, need: Need, from: u64) -> Option<Vec<Share>> {
+        self.whole(shape, self.step_at(from), from, need).ok()
     }
 
     /// Takes these away for a while. They must be free.
@@ -76,22 +125,24 @@ impl Profile {
         }
     }
 
-    /// What the group takes from this step until a moment; otherwise the next step that it may begin with.
-    fn whole(&self, shape: &Shape, first: usize, until: u64) -> Result<Vec<Share>, usize> {
+    /// What the group takes from a moment in this step on.
+    fn whole(&self, shape: &Shape, first: usize, start: u64, need: Need) -> Result<Vec<Share>, Unfit> {
+        let until = start.saturating_add(need.span);
         let mut least = self.row(first).to_vec();
         for step in first..self.starts.len() {
             if step > first && self.starts[step] >= until {
                 break;
             }
             if !shape.fits(self.row(step)) {
-                return Err(step + 1);
+                return Err(Unfit::Until(step + 1));
             }
             for (least, free) in least.iter_mut().zip(self.row(step)) {
                 *least = (*least).min(*free);
             }
         }
+        self.windows.restrict(shape, &mut least, start, start.saturating_add(need.limit));
         // Each step has a group; whether they have one in common is another matter.
-        shape.take(&least).ok_or(first + 1)
+        shape.take(&least).ok_or(if self.windows.any() { Unfit::Closed } else { Unfit::Until(first + 1) })
     }
 
     fn row(&self, step: usize) -> &[u32] {
@@ -131,14 +182,14 @@ mod tests {
         assert_eq!(profile.at(10), [2, 1], "what should be back already counts from now");
         assert_eq!(profile.at(25), [3, 1]);
         profile.book(&[(0, 2)], 10, 40);
-        assert_eq!(profile.earliest(&shape(1, &[0]), 5, 10), Some((20, vec![(0, 1)])));
-        assert_eq!(profile.earliest(&shape(2, &[0]), 5, 10), Some((40, vec![(0, 2)])));
-        assert_eq!(profile.earliest(&shape(4, &[0]), 5, 10), None);
+        assert_eq!(profile.earliest(&shape(1, &[0]), Need::of(5), 10), Some((20, vec![(0, 1)])));
+        assert_eq!(profile.earliest(&shape(2, &[0]), Need::of(5), 10), Some((40, vec![(0, 2)])));
+        assert_eq!(profile.earliest(&shape(4, &[0]), Need::of(5), 10), None);
         // A gap that is too short for it is left alone.
         profile.book(&[(0, 1)], 25, 50);
-        assert_eq!(profile.earliest(&shape(1, &[0]), 5, 10), Some((20, vec![(0, 1)])));
-        assert_eq!(profile.earliest(&shape(1, &[0]), 6, 10), Some((40, vec![(0, 1)])));
-        assert_eq!(profile.earliest(&shape(1, &[0]), 5, 22), Some((40, vec![(0, 1)])));
+        assert_eq!(profile.earliest(&shape(1, &[0]), Need::of(5), 10), Some((20, vec![(0, 1)])));
+        assert_eq!(profile.earliest(&shape(1, &[0]), Need::of(6), 10), Some((40, vec![(0, 1)])));
+        assert_eq!(profile.earliest(&shape(1, &[0]), Need::of(5), 22), Some((40, vec![(0, 1)])));
     }
 
     /// At each moment there is one of two classes; a group keeps its machine.
@@ -147,8 +198,8 @@ mod tests {
         let mut profile = Profile::new(0, &[1, 1], Vec::new());
         profile.book(&[(0, 1)], 0, 10);
         profile.book(&[(1, 1)], 10, 20);
-        assert_eq!(profile.earliest(&shape(1, &[0, 1]), 15, 0), Some((10, vec![(0, 1)])));
-        assert_eq!(profile.take(&shape(1, &[0, 1]), 10, 0), Some(vec![(1, 1)]));
-        assert_eq!(profile.take(&shape(1, &[0, 1]), 11, 0), None);
+        assert_eq!(profile.earliest(&shape(1, &[0, 1]), Need::of(15), 0), Some((10, vec![(0, 1)])));
+        assert_eq!(profile.take(&shape(1, &[0, 1]), Need::of(10), 0), Some(vec![(1, 1)]));
+        assert_eq!(profile.take(&shape(1, &[0, 1]), Need::of(11), 0), None);
     }
 }

@@ -70,7 +70,12 @@ impl Scheduler {
         for plan in [Self::as_stored, Self::compact] {
             let mut empty = self.empty_profile();
             let Some(placed) = plan(self, &mut empty, &promised) else { continue };
-            let Some((offset, _)) = empty.earliest(shape, spans.limit, 0) else { return (None, Vec::new()) };
+            let Some((offset, _)) = empty.earliest(shape, spans.sure(), 0) else {
+                if self.windows.any() {
+                    break;
+                }
+                return (None, Vec::new());
+            };
             if over + offset <= now + self.policy.window_ms && kept(&placed, over) {
                 let planned = Planned::AfterAll(offset);
                 let promise = Promise { latest_ms: now + self.policy.window_ms, planned };
@@ -79,24 +84,49 @@ impl Scheduler {
         }
         let mut profile = self.sure_profile(now);
         let placed = self.place(&mut profile, &promised, |_| now);
-        let Some((start, _)) = profile.earliest(shape, spans.limit, now) else { return (None, Vec::new()) };
+        let Some((start, _)) = profile.earliest(shape, spans.sure(), now) else { return (None, Vec::new()) };
         let wait = (start - now).saturating_mul(self.policy.stretch).max(self.policy.window_ms);
         let promise = Promise { latest_ms: now + wait, planned: Planned::At(start) };
         (Some(promise), replanned(&placed, Planned::At))
     }
 
-    /// Whose plan changes so that all promises are kept with the machines as they are; none if one would break.
-    pub(super) fn keeping(&self, now: u64) -> Option<Vec<(u32, Promise)>> {
+    /// Whose plan changes so that all promises are kept with the machines as they are, but for those that were `lost`
+    /// before.
+    ///
+    /// # Errors
+    /// Whose promises would break.
+    pub(super) fn keeping(&self, now: u64, lost: &Lost) -> Result<Vec<(u32, Promise)>, Vec<u32>> {
         let over = self.all_over(now);
         let promised = self.in_planned_order(over, &BTreeSet::new());
         for plan in [Self::as_stored, Self::compact] {
             let placed = plan(self, &mut self.empty_profile(), &promised);
             if let Some(placed) = placed.filter(|placed| kept(placed, over)) {
-                return Some(replanned(&placed, Planned::AfterAll));
+                return match lost.broken(&placed, over) {
+                    broken if broken.is_empty() => Ok(replanned(&placed, Planned::AfterAll)),
+                    broken => Err(broken),
+                };
             }
         }
-        let placed = self.place(&mut self.sure_profile(now), &promised, |_| now);
-        kept(&placed, 0).then(|| replanned(&placed, Planned::At))
+        let mut broken = Vec::new();
+        for order in [by_plan, by_promise] {
+            let placed = self.plan_after(now, &[], order).1;
+            broken = lost.broken(&placed, 0);
+            if broken.is_empty() {
+                return Ok(replanned(&placed, Planned::At));
+            }
+        }
+        Err(broken)
+    }
+
+    /// Whom no plan can place as machines are now.
+    pub(super) fn lost(&self, now: u64) -> Lost {
+        let placed = self.plan_after(now, &[], by_plan).1;
+        Lost::These(placed.iter().filter(|p| p.start.is_none()).map(|p| p.waiting.id).collect())
+    }
+
+    /// The same, if nobody else becomes lost but by windows.
+    pub(super) fn lost_but_by_windows(&self, now: u64) -> Lost {
+        if self.windows.any() { self.lost(now) } else { Lost::Whoever }
     }
 
     /// Lets those start whom the policy wants, unless somebody's promise would break; then whoever can start beside the
@@ -122,9 +152,10 @@ impl Scheduler {
     /// fits beside that plan: that is, at least those whom it starts now, who cannot wait for a better moment.
     fn as_far_as_kept(&self, now: u64, wanted: Vec<Wanted>) -> Settled {
         let mut starts = Vec::new();
+        let lost = self.lost_but_by_windows(now);
         for candidate in wanted {
             starts.push(candidate);
-            if !kept(&self.plan_after(now, &starts, by_promise).1, 0) {
+            if !lost.broken(&self.plan_after(now, &starts, by_promise).1, 0).is_empty() {
                 starts.pop();
             }
         }
@@ -151,13 +182,13 @@ impl Scheduler {
         waiting: &Waiting,
         now: u64,
     ) -> Option<Vec<Share>> {
-        let span = waiting.spans.limit;
+        let (span, need) = (waiting.spans.limit, waiting.spans.sure());
         let own = placed.iter().position(|p| p.waiting.id == waiting.id);
         let booked = own.and_then(|own| placed[own].start.clone());
         if let Some((start, shares)) = &booked {
             profile.release(shares, *start, start.saturating_add(span));
         }
-        let taken = profile.take(&self.queues[waiting.shape].shape, span, now);
+        let taken = profile.take(&self.queues[waiting.shape].shape, need, now);
         let taken = taken.filter(|shares| budgets.have(waiting, shares));
         match (&taken, &booked) {
             (Some(shares), _) => {
@@ -199,13 +230,17 @@ impl Scheduler {
         placed.iter().all(holds).then_some(placed)
     }
 
-    /// A lazy plan in the same order without gaps.
+    /// A lazy plan in the same order without gaps; none if somebody needs machines that have windows.
     fn compact<'a>(
         &self,
         empty: &mut Profile,
         promised: &[(&'a Waiting, Promise)],
     ) -> Option<Vec<Placed<'a>>> {
-        Some(self.place(empty, promised, |_| 0))
+        let placed = self.place(empty, promised, |_| 0);
+        let returning = self.returning();
+        let fits = |p: &Placed<'_>| self.queues[p.waiting.shape].shape.fits(&returning);
+        let needs_others = |p: &Placed<'_>| p.start.is_none() && fits(p);
+        (!self.windows.any() || !placed.iter().any(needs_others)).then_some(placed)
     }
 
     /// Those who were promised something, but for some, by their planned starts.
@@ -224,12 +259,13 @@ impl Scheduler {
         promised
     }
 
-    fn sure_profile(&self, now: u64) -> Profile {
-        Profile::new(now, &self.counts, self.sure_returns(now))
-    }
-
+    /// Machines with windows are for plans of moments only.
     fn empty_profile(&self) -> Profile {
-        Profile::new(0, &self.returning(), Vec::new())
+        let mut machines = self.returning();
+        for (class, count) in machines.iter_mut().enumerate() {
+            *count = if self.windows.concern(class) { 0 } else { *count };
+        }
+        Profile::new(0, &machines, Vec::new())
     }
 
     /// Places everybody in this order, as early as it fits, but not before `from`.
@@ -242,7 +278,8 @@ impl Scheduler {
         let mut placed = Vec::with_capacity(promised.len());
         for &(waiting, promise) in promised {
             let span = waiting.spans.limit;
-            let start = profile.earliest(&self.queues[waiting.shape].shape, span, from(&promise));
+            let start =
+                profile.earliest(&self.queues[waiting.shape].shape, waiting.spans.sure(), from(&promise));
             if let Some((start, shares)) = &start {
                 profile.book(shares, *start, start.saturating_add(span));
             }
@@ -257,6 +294,27 @@ impl Scheduler {
         if let Some(waiting) = self.get_mut(lease, shape, submitted) {
             waiting.promise = Some(promise);
         }
+    }
+}
+
+/// Whom machines that are gone cannot serve any more.
+#[derive(Clone, Debug)]
+pub(crate) enum Lost {
+    /// Whoever is not placed.
+    Whoever,
+    /// These.
+    These(BTreeSet<u32>),
+}
+
+impl Lost {
+    /// Whose promises a plan that begins at `base` would break. Those who were lost before do not count.
+    fn broken(&self, placed: &[Placed<'_>], base: u64) -> Vec<u32> {
+        let broken = placed.iter().filter(|p| match (&p.start, self) {
+            (Some((at, _)), _) => base.saturating_add(*at) > p.promise.latest_ms,
+            (None, Self::Whoever) => false,
+            (None, Self::These(lost)) => !lost.contains(&p.waiting.id),
+        });
+        broken.map(|p| p.waiting.id).collect()
     }
 }
 

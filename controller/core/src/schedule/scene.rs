@@ -6,15 +6,16 @@
 
 use super::budget::Cost;
 use super::fair::MOST_AHEAD;
-use super::kinds::Kinds;
+use super::kinds::{Asked, Kinds};
 use super::machines::{Machines, Update};
 use super::pace::Pace;
 use super::past::{Length, Past, Usual};
-use super::promise::Promise;
+use super::promise::{Lost, Promise};
 use super::scheduler::{Passed, Policy, Scheduler, Spans, Standing, Waiting};
 use super::shape::Class;
 use super::tenants;
-use crate::ids::{LeaseId, NodeId, TenantId};
+use crate::calendar::{Outage, Reservation, Reserved};
+use crate::ids::{LeaseId, NodeId, ReservationId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState};
 use crate::node::{Node, NodeState};
 use crate::table::News;
@@ -29,6 +30,7 @@ pub(crate) struct Scene {
     pub(super) scheduler: Scheduler,
     kinds: Kinds,
     machines: Machines,
+    reserved: Reserved,
     /// Those that wait or have machines.
     open: BTreeMap<LeaseId, Open>,
     tenants: BTreeMap<TenantId, Tenant>,
@@ -47,6 +49,7 @@ struct Tenant {
     waiting: BTreeSet<LeaseId>,
     running: BTreeSet<LeaseId>,
     past: Past,
+    reservations: Vec<Reservation>,
 }
 
 impl Tenant {
@@ -128,8 +131,11 @@ impl Scene {
         let mut work = Work { sort: true, ..Work::default() };
         self.usual = usual(world);
         for tenant in world.tenants.values() {
-            self.tenants.entry(tenant.id).or_default().past.clone_from(&tenant.past);
+            let known = self.tenants.entry(tenant.id).or_default();
+            known.past.clone_from(&tenant.past);
+            known.reservations.clone_from(&tenant.reservations);
         }
+        self.reserved = Reserved::of(world);
         for lease in world.leases.values() {
             self.look_at_lease(world, lease.id, &mut work);
         }
@@ -174,7 +180,7 @@ impl Scene {
     }
 
     fn enqueue(&mut self, world: &World, lease: &Lease, work: &mut Work) -> Place {
-        let kind = self.add_kind(&lease.spec, work);
+        let kind = self.add_kind(&lease.spec, lease.course.reservation, work);
         let place = Place { kind, submitted: lease.waits_from().0 };
         let spans = self.spans(world, lease.tenant, &lease.spec, kind);
         let (id, tenant, submitted, promise) = (lease.id.0, lease.tenant.0, place.submitted, lease.promise);
@@ -185,8 +191,8 @@ impl Scene {
         place
     }
 
-    fn add_kind(&mut self, spec: &LeaseSpec, work: &mut Work) -> usize {
-        let (kind, news) = self.kinds.add(spec);
+    fn add_kind(&mut self, spec: &LeaseSpec, reservation: Option<ReservationId>, work: &mut Work) -> usize {
+        let (kind, news) = self.kinds.add(&Asked::of(spec, reservation));
         if news.kind {
             self.scheduler.add_queue(kind);
             work.shapes.insert(kind);
@@ -195,8 +201,22 @@ impl Scene {
         kind
     }
 
+    fn has_other_reservations(&mut self, world: &World, id: TenantId) -> bool {
+        let Some(tenant) = world.tenants.get(id) else { return false };
+        let known = self.tenants.entry(id).or_default();
+        if known.reservations == tenant.reservations {
+            return false;
+        }
+        known.reservations.clone_from(&tenant.reservations);
+        true
+    }
+
     /// What a tenant's leases took says something new of those that are open. What is usual concerns everybody.
     fn look_at_tenants(&mut self, world: &World, tenants: &BTreeSet<TenantId>, work: &mut Work) {
+        if tenants.iter().any(|id| self.has_other_reservations(world, *id)) {
+            self.reserved = Reserved::of(world);
+            work.sort = true;
+        }
         let mut told = Vec::new();
         for tenant in tenants.iter().filter_map(|id| world.tenants.get(*id)) {
             let known = self.tenants.entry(tenant.id).or_default();
@@ -225,7 +245,7 @@ impl Scene {
 
     fn carry_out(&mut self, world: &World, mut work: Work) {
         if !work.sort && !work.nodes.is_empty() {
-            let wants = self.kinds.wants(world);
+            let wants = self.kinds.wants(world, &self.reserved);
             for id in &work.nodes {
                 match self.machines.update(&wants, *id, world.nodes.get(*id)) {
                     Update::Itself => {}
@@ -235,8 +255,8 @@ impl Scene {
             }
         }
         if work.sort {
-            self.machines = Machines::sorted(world, &self.kinds);
-            self.scheduler.set_classes(self.machines.classes());
+            self.machines = Machines::sorted(world, &self.kinds, &self.reserved);
+            self.scheduler.set_classes(self.machines.classes(), self.machines.windows());
             work.shapes = self.kinds.iter().map(|(kind, _)| kind).collect();
         }
         self.tell_shapes(world, &work.shapes);
@@ -274,7 +294,7 @@ impl Scene {
 
     /// Says what requests of these kinds take.
     fn tell_shapes(&mut self, world: &World, kinds: &BTreeSet<usize>) {
-        let wants = self.kinds.wants(world);
+        let wants = self.kinds.wants(world, &self.reserved);
         for kind in kinds {
             if let Some(asked) = self.kinds.get(*kind) {
                 self.scheduler.set_shape(*kind, self.machines.shape(world, &wants, asked));
@@ -347,10 +367,11 @@ impl Scene {
         world: &World,
         tenant: TenantId,
         spec: &LeaseSpec,
+        reservation: Option<ReservationId>,
         now: Timestamp,
     ) -> (Option<Promise>, Vec<(u32, Promise)>) {
         let mut work = Work::default();
-        let kind = self.add_kind(spec, &mut work);
+        let kind = self.add_kind(spec, reservation, &mut work);
         self.coming = Some(kind);
         self.carry_out(world, work);
         self.scheduler.promise(kind, self.spans(world, tenant, spec, kind), now.0)
@@ -365,10 +386,24 @@ impl Scene {
         now: Timestamp,
     ) -> Option<Vec<(u32, Promise)>> {
         let group: BTreeSet<_> = lease.group().iter().map(|assigned| assigned.node).collect();
+        let lost = self.scheduler.lost_but_by_windows(now.0);
         self.tell_standings(world, &group, Some(until));
-        let plans = self.scheduler.keeping(now.0);
+        let plans = self.scheduler.keeping(now.0, &lost);
         self.tell_standings(world, &group, None);
-        plans
+        plans.ok()
+    }
+
+    /// Whose promises cannot be kept as machines are now.
+    pub(crate) fn lost(&self, now: Timestamp) -> Lost {
+        self.scheduler.lost(now.0)
+    }
+
+    /// Whose plans change so that all promises are kept with machines as they have become.
+    ///
+    /// # Errors
+    /// Whose promises would break.
+    pub(crate) fn all_kept(&self, lost: &Lost, now: Timestamp) -> Result<Vec<(u32, Promise)>, Vec<u32>> {
+        self.scheduler.keeping(now.0, lost)
     }
 }
 
@@ -424,7 +459,7 @@ impl<'w> Lengths<'w> {
 
 /// What a machine does. With `until`, as if the lease that has it lasted until then.
 fn standing(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
-    if !node.holds.is_empty() {
+    if !node.holds.is_empty() && !Outage::has_end(node) {
         return Standing::Away;
     }
     match &node.state {

@@ -3,8 +3,10 @@
 
 use super::budget::{Budget, Budgets, Cost};
 use super::power::{exp2, log2};
+use super::profile::{Need, Profile};
 use super::promise::Promise;
 use super::shape::{Class, Shape, Share};
+use super::windows::Windows;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is over and still there comes back in a minute, for all that anybody knows, in milliseconds.
@@ -60,6 +62,18 @@ pub struct Spans {
     pub guard: u64,
     /// Never longer than this.
     pub limit: u64,
+}
+
+impl Spans {
+    /// As it is planned for others: in all likelihood, and outside of windows that it must not reach.
+    pub(super) const fn likely(self) -> Need {
+        Need { span: self.guard, limit: self.limit }
+    }
+
+    /// As it is planned for promises.
+    pub(super) const fn sure(self) -> Need {
+        Need::of(self.limit)
+    }
 }
 
 /// Somebody who waits.
@@ -142,6 +156,7 @@ pub struct Scheduler {
     free: Vec<BTreeSet<(u64, u32)>>,
     /// How many those are.
     pub(super) counts: Vec<u32>,
+    pub(super) windows: Windows,
     /// Who has a promise: the lease, with its shape and when it was submitted.
     pub(super) promised: BTreeMap<u32, (usize, u64)>,
     /// Who claims machines, likewise.
@@ -160,13 +175,14 @@ impl Default for Scheduler {
 impl Scheduler {
     /// Nobody waits, and there is no machine.
     #[must_use]
-    pub const fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy) -> Self {
         Self {
             policy,
             queues: Vec::new(),
             nodes: BTreeMap::new(),
             free: Vec::new(),
             counts: Vec::new(),
+            windows: Windows::default(),
             promised: BTreeMap::new(),
             claiming: BTreeMap::new(),
             tenants: BTreeMap::new(),
@@ -181,8 +197,14 @@ impl Scheduler {
         self.counts.len() - 1
     }
 
-    /// Machines are told apart anew: there are so many classes, and no machine is known.
-    pub(super) fn set_classes(&mut self, count: usize) {
+    /// When machines are not to be had, by class.
+    pub fn set_windows(&mut self, windows: Windows) {
+        self.windows = windows;
+    }
+
+    /// Machines are told apart anew: there are so many classes with these windows, and no machine is known.
+    pub(super) fn set_classes(&mut self, count: usize, windows: Windows) {
+        self.windows = windows;
         self.nodes.clear();
         self.free = vec![BTreeSet::new(); count];
         self.counts = vec![0; count];
@@ -381,12 +403,12 @@ impl Scheduler {
     }
 
     /// When each busy machine is back: in all likelihood or, if that is past, at the latest.
-    pub(super) fn likely_returns(&self, now: u64) -> Vec<(u64, Class)> {
+    fn likely_returns(&self, now: u64) -> Vec<(u64, Class)> {
         self.returns(now, |guard, limit| if guard > now { guard } else { limit })
     }
 
     /// When each busy machine is back at the latest.
-    pub(super) fn sure_returns(&self, now: u64) -> Vec<(u64, Class)> {
+    fn sure_returns(&self, now: u64) -> Vec<(u64, Class)> {
         self.returns(now, |_, limit| limit)
     }
 
@@ -398,9 +420,20 @@ impl Scheduler {
         busy.map(|(class, at)| (if at > now { at } else { now + OVERDUE_MS }, class)).collect()
     }
 
-    /// When everything is over that runs.
+    /// When everything is over that runs on machines without windows.
     pub(super) fn all_over(&self, now: u64) -> u64 {
-        self.sure_returns(now).into_iter().map(|(at, _)| at).max().unwrap_or(now)
+        let lasting = self.sure_returns(now).into_iter().filter(|(_, class)| !self.windows.concern(*class));
+        lasting.map(|(at, _)| at).max().unwrap_or(now)
+    }
+
+    /// What is free from now on in all likelihood.
+    pub(super) fn likely_profile(&self, now: u64) -> Profile {
+        Profile::new(now, &self.counts, self.likely_returns(now)).with(&self.windows)
+    }
+
+    /// What is free from now on at the latest.
+    pub(super) fn sure_profile(&self, now: u64) -> Profile {
+        Profile::new(now, &self.counts, self.sure_returns(now)).with(&self.windows)
     }
 
     /// How many machines of each class are free or come back.

@@ -1,5 +1,6 @@
 //! What a request takes, in machines that are alike for everybody who waits.
 
+use crate::ids::ReservationId;
 use crate::request::Search;
 
 /// A set of machines that no waiting request tells apart: an index into counts.
@@ -27,6 +28,8 @@ pub struct Shape {
     fixed: Option<Vec<Share>>,
     /// Where machines are compared with each other: the search, over one machine of each class.
     together: Option<Search>,
+    /// Whose machines it takes; none if those that are anybody's.
+    reservation: Option<ReservationId>,
 }
 
 impl Shape {
@@ -38,13 +41,24 @@ impl Shape {
             let shares = slots.iter().filter_map(|slot| Some((*slot.classes.first()?, slot.count)));
             merged(shares)
         });
-        Self { slots, fixed, together: None }
+        Self { slots, fixed, together: None, reservation: None }
     }
 
     /// A group of these roles whose machines are compared with each other. `search` is over one machine of each class.
     #[must_use]
     pub(crate) const fn together(slots: Vec<Slot>, search: Search) -> Self {
-        Self { slots, fixed: None, together: Some(search) }
+        Self { slots, fixed: None, together: Some(search), reservation: None }
+    }
+
+    /// The same, of the machines of a reservation.
+    #[must_use]
+    pub(crate) const fn of_reservation(mut self, reservation: Option<ReservationId>) -> Self {
+        self.reservation = reservation;
+        self
+    }
+
+    pub(super) const fn reservation(&self) -> Option<ReservationId> {
+        self.reservation
     }
 
     /// How many machines the group has at least.

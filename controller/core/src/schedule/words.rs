@@ -1,5 +1,7 @@
 //! What people are told of a lease that waits.
 
+use crate::calendar::Reserved;
+use crate::ids::ReservationId;
 use crate::lease::Lease;
 use crate::node::Node;
 use crate::request::{Request, Want, describe, suspicion};
@@ -22,12 +24,14 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         return format!("{bar}{}", setback(lease));
     }
     let request = Request::new(world, &lease.spec);
-    let shortages: Vec<_> = request.members().iter().filter_map(|want| shortage(world, want)).collect();
+    let closed = Closed::of(world, lease);
+    let shortages: Vec<_> =
+        request.members().iter().filter_map(|want| shortage(world, want, &closed)).collect();
     let earlier = match world.queue_position(lease) {
         None | Some(0) => String::new(),
         Some(earlier) => format!("{earlier} asked earlier; "),
     };
-    let free = world.by_last_use(Node::is_free);
+    let free = world.by_last_use(|node| node.is_free() && closed.word(node).is_none());
     if !shortages.is_empty() {
         format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
     } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {
@@ -51,9 +55,30 @@ fn why_barred(world: &World, lease: &Lease, wanted: Count, node_ms: u64) -> Opti
     lease.promise.is_none().then(standing)?.bar(&tenant.allowance, wanted, node_ms)
 }
 
-fn shortage(world: &World, want: &Want<'_>) -> Option<String> {
+/// Which free machines a lease cannot have for as long as it needs them.
+struct Closed {
+    reserved: Reserved,
+    own: Option<ReservationId>,
+    now: u64,
+    end: u64,
+}
+
+impl Closed {
+    fn of(world: &World, lease: &Lease) -> Self {
+        let now = world.meta.now.0;
+        let end = now.saturating_add(lease.spec.duration_ms);
+        Self { reserved: Reserved::of(world), own: lease.course.reservation, now, end }
+    }
+
+    fn word(&self, node: &Node) -> Option<String> {
+        Some(self.reserved.bar(node, self.own, self.now, self.end)?.word(self.now))
+    }
+}
+
+fn shortage(world: &World, want: &Want<'_>, closed: &Closed) -> Option<String> {
     let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
-    let free = usable().filter(|n| n.is_free()).count();
+    let is_free = |node: &&Node| node.is_free() && closed.word(node).is_none();
+    let free = usable().filter(is_free).count();
     if free >= want.member.count as usize {
         return None;
     }
@@ -61,8 +86,9 @@ fn shortage(world: &World, want: &Want<'_>) -> Option<String> {
         return Some(format!("{}: {suspicion}", describe(want.member)));
     }
     let mut busy = BTreeMap::<String, usize>::new();
-    for node in usable().filter(|n| !n.is_free()) {
-        *busy.entry(occupation(node)).or_default() += 1;
+    for node in usable().filter(|node| !is_free(node)) {
+        let word = closed.word(node).filter(|_| node.is_free());
+        *busy.entry(word.unwrap_or_else(|| occupation(node))).or_default() += 1;
     }
     let busy: String = busy.iter().map(|(word, n)| format!(", {n} {word}")).collect();
     Some(format!("{}: {free} free{busy}", describe(want.member)))

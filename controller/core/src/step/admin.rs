@@ -38,8 +38,11 @@ impl World {
         let node =
             self.node_named(name).ok_or_else(|| Refusal::NotFound(format!("there is no node {name:?}")))?.id;
         match action {
-            AdminAction::Drain { reason } => self.drain(author, node, reason),
-            AdminAction::Resume => self.resume(author, node),
+            AdminAction::Drain { reason, times, anyway } => self.drain(author, node, reason, times, anyway),
+            AdminAction::Resume => {
+                self.end_drain(node, author);
+                Ok(Reply::Done)
+            }
             AdminAction::Repair => self.repair(author, node),
             AdminAction::Retire => self.retire(author, node),
             AdminAction::ApproveWipe => self.approve_wipe(author, node),
@@ -66,22 +69,6 @@ impl World {
         self.put_image(Image { id, name, arch, content, status, added, trust: Trust::default() });
         self.reschedule = true;
         Ok(Reply::Image(id))
-    }
-
-    fn drain(&mut self, author: &str, id: NodeId, reason: String) -> Result {
-        if reason.trim().is_empty() {
-            return Err(Refusal::Invalid(
-                "a drain needs a reason: the next administrator wants to know".into(),
-            ));
-        }
-        self.hold(id, HoldKind::Drain, author, reason);
-        Ok(Reply::Done)
-    }
-
-    fn resume(&mut self, author: &str, id: NodeId) -> Result {
-        self.lift(id, HoldKind::Drain, author);
-        self.reschedule = true;
-        Ok(Reply::Done)
     }
 
     fn repair(&mut self, author: &str, id: NodeId) -> Result {
@@ -121,6 +108,7 @@ impl World {
         let mut node = node.clone();
         node.enter(NodeState::Retired, now, None);
         node.agent = crate::node::Presence::Absent;
+        node.outage = None;
         let message = format!("{} retired by {author}", node.spec.name);
         self.put_node(node);
         self.tell(Severity::Info, "node-retired", id, message);

@@ -1,6 +1,7 @@
 //! How leases end by themselves: warnings, the end of their time, and what is held for somebody to look at.
 
 use super::Result;
+use super::extend::planned_otherwise;
 use crate::course::{Hold, Warning};
 use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId, RunId};
@@ -11,6 +12,9 @@ use crate::text::span;
 use crate::time::Timestamp;
 use crate::world::World;
 use std::time::Duration;
+
+/// Nobody can look at anything in less time.
+const SHORTEST_HOLD: Duration = Duration::from_secs(60);
 
 impl World {
     /// Something is due of a lease: its earliest start, a warning, or its end.
@@ -85,9 +89,11 @@ impl World {
 
     /// The end of a lease has come. Where a run failed and its tenant wants to look at that, it is held instead, once.
     pub(super) fn finish_lease(&mut self, id: LeaseId, reason: CloseReason, detail: String) {
-        match self.leases.get(id).and_then(|l| self.wants_hold(l, reason)) {
-            Some((ms, failure)) => {
-                self.hold_lease(id, ms, &failure, Hold { since: self.meta.now, reason, detail })
+        let wanted = self.leases.get(id).and_then(|l| self.wants_hold(l, reason));
+        let granted = wanted.and_then(|(ms, failure)| Some((self.grant_hold(id, ms)?, failure)));
+        match granted {
+            Some((end, failure)) => {
+                self.hold_lease(id, end, &failure, Hold { since: self.meta.now, reason, detail });
             }
             None => self.end_lease(id, reason, detail),
         }
@@ -107,8 +113,25 @@ impl World {
         Some((ms, lease.course.failure.clone().or_else(cut_short)?))
     }
 
-    fn hold_lease(&mut self, id: LeaseId, ms: u64, failure: &str, hold: Hold) {
-        let end = hold.since.after(Duration::from_millis(ms));
+    /// Until when a lease can be held that should be for so long, so that nobody's promise breaks and no plan for its
+    /// machines; none if that is not worth it.
+    fn grant_hold(&mut self, id: LeaseId, ms: u64) -> Option<Timestamp> {
+        let now = self.meta.now;
+        let lease = self.leases.get(id)?;
+        let planned = planned_otherwise(self, lease, now).map(|(end, _)| end);
+        let most = planned.into_iter().chain([now.after(Duration::from_millis(ms))]).min()?;
+        let (end, replanned) = self.ask_scheduler(|scene, world| {
+            let lease = world.leases.get(id)?;
+            Some(schedule::lasting(scene, world, lease, most, now))
+        })?;
+        let end = end.min(most);
+        (end > now.after(SHORTEST_HOLD)).then(|| {
+            self.carry_out(replanned);
+            end
+        })
+    }
+
+    fn hold_lease(&mut self, id: LeaseId, end: Timestamp, failure: &str, hold: Hold) {
         let message = format!("lease {id} is held until {}, since {failure}: {}", end.utc(), hold.detail);
         self.move_end(id, end);
         self.change_lease(id, |l| {

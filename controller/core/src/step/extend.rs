@@ -1,6 +1,7 @@
 //! More time for a lease.
 
 use super::Result;
+use crate::calendar::Reserved;
 use crate::catalogue::Tenant;
 use crate::course::{Extension, Grant, MoreTime, Notice, Warning};
 use crate::event::Severity;
@@ -107,6 +108,8 @@ fn decide(
 /// How long an active lease may last if nobody else counts, and what says so.
 fn latest_end(world: &World, lease: &Lease, since: Timestamp, expires: Timestamp) -> (Timestamp, String) {
     let longest = (since.after(MAX_TOTAL), "no lease lasts longer than 30 days".to_owned());
+    let longest = [Some(longest), planned_otherwise(world, lease, expires)].into_iter().flatten();
+    let longest = longest.min_by_key(|(end, _)| *end).unwrap_or((expires, String::new()));
     let Some(tenant) = world.tenants.get(lease.tenant) else { return longest };
     let Tenant { name, allowance, .. } = tenant;
     let by_tenant = allowance.extension_ms.map(Duration::from_millis).map(|most| {
@@ -122,6 +125,30 @@ fn latest_end(world: &World, lease: &Lease, since: Timestamp, expires: Timestamp
     });
     let bounds = [Some(longest), by_tenant, by_hours].into_iter().flatten();
     bounds.min_by_key(|(end, _)| *end).unwrap_or((expires, String::new()))
+}
+
+/// When a machine of a lease is to be drained, or set aside for others, and what says so. A drain that is in force
+/// without a deadline lets it go on.
+pub(super) fn planned_otherwise(
+    world: &World,
+    lease: &Lease,
+    after: Timestamp,
+) -> Option<(Timestamp, String)> {
+    let reserved = Reserved::of(world);
+    let nodes = lease.group().iter().filter_map(|assigned| world.nodes.get(assigned.node));
+    let ends = nodes.filter_map(|node| {
+        let name = &node.spec.name;
+        let drained = node.outage.as_ref().and_then(|outage| {
+            let end = outage.deadline.or((outage.from > after).then_some(outage.from))?;
+            Some((end, format!("node {name} is drained then: {}", outage.reason)))
+        });
+        let windows = reserved.windows(node).into_iter();
+        let others = windows.filter(|w| w.reserved.is_some() && w.reserved != lease.course.reservation);
+        let begins = others.filter_map(|window| Some(window.next(after.0)?.0)).min();
+        let others = begins.map(|at| (Timestamp(at), format!("node {name} is set aside for others then")));
+        drained.into_iter().chain(others).min_by_key(|(end, _)| *end)
+    });
+    ends.min_by_key(|(end, _)| *end)
 }
 
 /// When a lease would have ended without any extension: after its duration, or after its hold.

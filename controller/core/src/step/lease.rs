@@ -9,7 +9,7 @@ use crate::input::{Refusal, Reply};
 use crate::lease::{Assigned, CloseReason, Ended, Lease, LeaseSpec, LeaseState};
 use crate::node::{NodeState, Presence};
 use crate::request::{self, Preview};
-use crate::schedule::{self, Decision, PastRun};
+use crate::schedule::{self, Decision, PastRun, Promise};
 use crate::world::World;
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ impl World {
         check::request(&key, &spec)?;
         check::terms(&spec.terms, self.meta.now)?;
         check::allowance(self, tenant, &spec)?;
+        let reservation = self.reservation_of(tenant, &spec)?;
         if self.index().queued(tenant) >= MAX_QUEUED {
             return Err(Refusal::Conflict(format!(
                 "{MAX_QUEUED} requests of this tenant are waiting already"
@@ -51,10 +52,12 @@ impl World {
         let id = self.meta.counters.next_lease().ok_or_else(exhausted)?;
         let requested = self.meta.now;
         let early = spec.terms.not_before.filter(|at| *at > requested);
-        let course = Course { early, ..Course::default() };
+        let course = Course { early, reservation, ..Course::default() };
         // Who begins later is promised something then.
         let (promise, replanned) = if early.is_none() {
-            self.ask_scheduler(|scene, world| schedule::promise(scene, world, tenant, &spec, requested))
+            self.ask_scheduler(|scene, world| {
+                schedule::promise(scene, world, tenant, &spec, reservation, requested)
+            })
         } else {
             (None, Vec::new())
         };
@@ -70,10 +73,11 @@ impl World {
 
     /// The earliest start of a lease has come: from now on it waits, and is promised something.
     pub(super) fn begin_to_wait(&mut self, id: LeaseId) {
-        let Some(Lease { tenant, spec, .. }) = self.leases.get(id).cloned() else { return };
+        let Some(Lease { tenant, spec, course, .. }) = self.leases.get(id).cloned() else { return };
         let now = self.meta.now;
-        let (promise, replanned) =
-            self.ask_scheduler(|scene, world| schedule::promise(scene, world, tenant, &spec, now));
+        let (promise, replanned) = self.ask_scheduler(|scene, world| {
+            schedule::promise(scene, world, tenant, &spec, course.reservation, now)
+        });
         self.change_lease(id, |l| {
             l.course.early = None;
             l.promise = promise;
@@ -114,10 +118,15 @@ impl World {
         for decision in decisions {
             match decision {
                 Decision::Start { lease, group } => self.start_group(lease, group),
-                Decision::Replan { lease, promise } => {
-                    self.change_lease(lease, |l| l.promise = Some(promise));
-                }
+                Decision::Replan { lease, promise } => self.replan(vec![(lease.0, promise)]),
             }
+        }
+    }
+
+    /// How promises will be kept is planned anew.
+    pub(super) fn replan(&mut self, promises: Vec<(u32, Promise)>) {
+        for (lease, promise) in promises {
+            self.change_lease(LeaseId(lease), |l| l.promise = Some(promise));
         }
     }
 
@@ -169,12 +178,18 @@ impl World {
             return;
         }
         let group = group.clone();
-        let expires = now.after(Duration::from_millis(lease.spec.duration_ms));
+        let asked = now.after(Duration::from_millis(lease.spec.duration_ms));
+        let drained = self.drained_by(lease).filter(|(end, _)| *end < asked);
+        let (expires, note) = match drained {
+            Some((end, node)) => (end.max(now), format!(": {} is drained then", node.spec.name)),
+            None => (asked, String::new()),
+        };
         self.change_lease(id, |l| {
             l.course.warning = Warning::first(now, expires);
             l.state = LeaseState::Active { group, since: now, expires };
         });
-        self.tell(Severity::Info, "lease-active", id, format!("lease {id} is active"));
+        let until = if note.is_empty() { String::new() } else { format!(" until {}{note}", expires.utc()) };
+        self.tell(Severity::Info, "lease-active", id, format!("lease {id} is active{until}"));
     }
 
     /// A node failed before its group was whole: another takes its place, or the group is dissolved and the lease

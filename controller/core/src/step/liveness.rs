@@ -25,7 +25,15 @@ impl World {
         let incident = self.meta.incidents.values().map(|began| self.incident_ends(*began)).min();
         let promised = self.index().promised().next().map(|(latest, _)| just_after(latest));
         let opening = tenancy::next_opening(self);
-        [node, lease, forgotten, incident, promised, self.next_aging(), opening].into_iter().flatten().min()
+        let reserved = self.next_reservation();
+        let others = [forgotten, incident, promised, self.next_aging(), opening, reserved];
+        [node, lease].into_iter().chain(others).flatten().min()
+    }
+
+    /// When the next reservation begins or ends.
+    fn next_reservation(&self) -> Option<Timestamp> {
+        let reservations = self.tenants.values().flat_map(|tenant| &tenant.reservations);
+        reservations.filter_map(|r| r.window().next_edge(self.meta.now.0)).min().map(Timestamp)
     }
 
     pub(super) fn on_tick(&mut self) -> Result {
@@ -40,6 +48,7 @@ impl World {
         for (_, lease) in late {
             self.break_promise(lease);
         }
+        self.forget_reservations();
         // Whoever has become old enough goes first from now on.
         let somebody_waits = self.index().queue().next().is_some();
         self.reschedule |= somebody_waits;
@@ -83,7 +92,9 @@ impl World {
             && is_working(node)
             && !self.meta.incidents.contains_key(&node.spec.pool);
         let given_up = silent_since(node).filter(|_| silence_counts).map(|since| since.after(self.silence()));
-        [node.deadline, given_up].into_iter().flatten().min()
+        let outage = node.outage.as_ref();
+        let outage = outage.and_then(|outage| outage.due(node.holds.contains_key(&HoldKind::Drain)));
+        [node.deadline, given_up, outage].into_iter().flatten().min()
     }
 
     const fn silence(&self) -> Duration {
@@ -98,6 +109,7 @@ impl World {
     /// What a node waited for did not happen. What happened to another a moment ago may have given this one a new wait.
     fn on_overdue(&mut self, id: NodeId) {
         let (now, later) = (self.meta.now, self.within(self.timing.firmware_ms));
+        self.on_outage_due(id);
         if self.nodes.get(id).and_then(|n| self.due(n)).is_none_or(|due| due > now) {
             return;
         }

@@ -2,6 +2,7 @@
 //!
 //! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands;
 //!   [`tenant`]: what tenants may have.
+//! * [`drain`] and [`reserve`]: machines that are wanted for something else, now or at a time.
 //! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
 //!   come by themselves, [`preempt`] about those that give way, [`run`] about payloads on them.
 //! * [`inrush`]: whose turn it is to be powered on, and how many may start at once.
@@ -15,6 +16,7 @@ mod admin;
 mod agent;
 mod check;
 mod disks;
+mod drain;
 pub(crate) use disks::written_disks;
 mod ending;
 mod extend;
@@ -26,6 +28,7 @@ mod power;
 mod preempt;
 mod prepare;
 mod registration;
+mod reserve;
 mod run;
 mod tenant;
 mod trust;
@@ -65,6 +68,12 @@ impl World {
             Input::Admin { author, node, action } => self.on_admin(&author, &node, action),
             Input::AddTenant { name } => self.on_add_tenant(name),
             Input::SetTenant { author, name, settings } => self.on_set_tenant(&author, &name, &settings),
+            Input::Reserve { author, tenant, wanted, anyway } => {
+                self.on_reserve(author, &tenant, wanted, anyway)
+            }
+            Input::EndReservation { author, tenant, name } => {
+                self.on_end_reservation(&author, &tenant, &name)
+            }
             Input::SetPool { author, name, limits } => self.on_set_pool(&author, name, limits),
             Input::AddImage { name, arch, content } => self.on_add_image(name, arch, content),
             Input::ClearImage { author, name, arch } => self.on_clear_image(&author, &name, arch),

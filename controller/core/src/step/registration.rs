@@ -66,6 +66,7 @@ impl World {
             vacated: None,
             took: Took::default(),
             record: Record::default(),
+            outage: None,
         });
         self.tell(Severity::Info, "node-registered", id, format!("{} registered by {author}", spec.name));
         self.inspect(id, None);

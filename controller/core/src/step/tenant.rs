@@ -23,7 +23,9 @@ impl World {
         let id = self.meta.counters.next_tenant().ok_or_else(exhausted)?;
         self.tell(Severity::Info, "tenant-added", (), format!("tenant {name} added"));
         let (past, allowance, usage) = (Past::default(), Allowance::default(), Usage::default());
-        self.tenants.insert(id, Tenant { id, name, added: self.meta.now, past, allowance, usage });
+        let reservations = Vec::new();
+        self.tenants
+            .insert(id, Tenant { id, name, added: self.meta.now, past, allowance, usage, reservations });
         Ok(Reply::Tenant(id))
     }
 
@@ -80,10 +82,14 @@ impl World {
             }
         }
         for (lease, why) in withdrawn {
-            self.change_lease(lease, |l| l.promise = None);
-            let message = format!("lease {lease} has no latest start any more: {why}");
-            self.tell(Severity::Warning, "promise-withdrawn", lease, message);
+            self.withdraw_promise(lease, &why);
         }
+    }
+
+    pub(super) fn withdraw_promise(&mut self, id: LeaseId, why: &str) {
+        self.change_lease(id, |l| l.promise = None);
+        let message = format!("lease {id} has no latest start any more: {why}");
+        self.tell(Severity::Warning, "promise-withdrawn", id, message);
     }
 
     /// A lease may have its machines for a while: that counts against the quota of machine time at once.

@@ -37,6 +37,8 @@ impl History {
         self.memory.commit(&changes)?;
         self.look(&outcome)?;
         quotas::no_start_exceeds_a_quota(&before, &self.writer)?;
+        invariants::whoever_starts_is_done_in_time(&before, &self.writer)?;
+        self.coverage.starts(&before, &self.writer);
         quotas::what_is_in_use_is_counted(&self.writer)?;
         quotas::only_the_preemptible_give_way(&self.writer)?;
         quotas::nobody_else_goes_back(&self.published, &self.writer)?;

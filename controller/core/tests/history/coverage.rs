@@ -1,6 +1,7 @@
 //! What happened in the histories, so that a test that passes cannot have passed for want of anything to see.
 
 use hostler_core::attempt::PowerOutcome;
+use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input, Outcome};
 use hostler_core::lease::LeaseState;
 use hostler_core::node::{StateName, TRANSITIONS};
@@ -20,6 +21,15 @@ pub(crate) struct Coverage {
 impl Coverage {
     pub(crate) fn count(&mut self, what: impl Into<String>) {
         *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    /// Who got machines that had none.
+    pub(crate) fn starts(&mut self, had: &BTreeMap<LeaseId, bool>, world: &World) {
+        let started =
+            world.leases.values().filter(|l| !l.group().is_empty() && had.get(&l.id) != Some(&true));
+        if started.filter(|lease| lease.course.reservation.is_some()).count() > 0 {
+            self.count("started in a reservation");
+        }
     }
 
     /// Looks at what one input did; `before` is the world that it met.
@@ -122,6 +132,12 @@ const EXPECTED: &[(&str, u64)] = &[
     ("event lease-preemption-withdrawn", 1),
     ("event lease-preempted", 3),
     ("started with what others gave up", 1),
+    ("accepted reserve", 10),
+    ("refused reserve", 10),
+    ("event drain-announced", 10),
+    ("event lease-shortened", 3),
+    ("event reservation-ended", 5),
+    ("started in a reservation", 1),
     ("lease forgotten", 300),
     ("run forgotten", 50),
     ("task pending", 100),
@@ -186,6 +202,8 @@ fn kind(input: &Input) -> &'static str {
         Input::AddTenant { .. } => "tenant",
         Input::SetTenant { .. } => "set-tenant",
         Input::SetPool { .. } => "pool",
+        Input::Reserve { .. } => "reserve",
+        Input::EndReservation { .. } => "end-reservation",
         Input::AddImage { .. } => "image",
         Input::ClearImage { .. } => "clear-image",
         Input::RequestLease { .. } => "request",

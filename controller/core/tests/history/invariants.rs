@@ -3,6 +3,7 @@
 use crate::inrush;
 use crate::store::Store;
 use hostler_core::attempt::{PowerOutcome, Stage};
+use hostler_core::calendar::Reservation;
 use hostler_core::catalogue::{Image, ImageStatus, Kind};
 use hostler_core::constraint::Likeness;
 use hostler_core::explain;
@@ -76,9 +77,9 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
     if world.queue().iter().any(|lease| lease.course.claim.is_some()) {
         return Ok(());
     }
-    let free: Vec<_> = world.nodes.values().filter(|n| n.is_free()).collect();
     let waits = |lease: &&Lease| !lease.is_early() && !explain::lease(world, lease).starts_with("quota: ");
     for lease in world.queue().into_iter().filter(waits) {
+        let free: Vec<_> = world.nodes.values().filter(|n| n.is_free() && open_to(world, lease, n)).collect();
         let members = lease.spec.members.iter();
         let slots: Vec<_> = members.flat_map(|m| (0..m.count).map(move |_| m)).collect();
         let mut taken = vec![None; free.len()];
@@ -91,6 +92,41 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
         let fits = || lease.spec.groupings.is_empty() || preview(world, &lease.spec).fits_now;
         if whole && fits() {
             return Err(format!("{:?} waits, and {:?} are free", lease.id, names(&free)));
+        }
+    }
+    Ok(())
+}
+
+/// Deployments and cleanings take no longer in histories.
+const OVERHEAD_MS: u64 = 2 * 600_000;
+
+/// True if a lease could have a machine until it is clean again, for all that was said about when it is wanted otherwise.
+fn open_to(world: &World, lease: &Lease, node: &Node) -> bool {
+    let (now, end) = (world.meta.now, world.meta.now.0 + lease.spec.duration_ms + OVERHEAD_MS);
+    let drained = node.outage.as_ref().is_some_and(|outage| outage.from.0 < end);
+    let all = world.tenants.values().flat_map(|tenant| &tenant.reservations);
+    let of_node = all.filter(|r| r.nodes.contains(&node.id)).collect::<Vec<_>>();
+    let (own, others): (Vec<_>, Vec<_>) =
+        of_node.into_iter().partition(|r| Some(r.id) == lease.course.reservation);
+    let within = |r: &&Reservation| r.window().contains(now.0, end);
+    let kept = lease.course.reservation.is_none() || own.iter().any(within);
+    !drained && kept && !others.iter().any(|r| r.window().meets(now.0, end))
+}
+
+/// Whoever has just been given machines gives them back before they are wanted otherwise, as far as its time goes.
+pub(crate) fn whoever_starts_is_done_in_time(had: &BTreeMap<LeaseId, bool>, after: &World) -> Verdict {
+    for lease in after.leases.values().filter(|l| had.get(&l.id) != Some(&true)) {
+        let LeaseState::Deploying { group, .. } = &lease.state else { continue };
+        let (now, end) = (after.meta.now.0, after.meta.now.0 + lease.spec.duration_ms);
+        for node in group.iter().filter_map(|assigned| after.nodes.get(assigned.node)) {
+            let drained = node.outage.as_ref().is_some_and(|o| o.from.0 < end);
+            let all = after.tenants.values().flat_map(|tenant| &tenant.reservations);
+            let mut others = all.filter(|r| r.nodes.contains(&node.id));
+            let own = lease.course.reservation;
+            let taken = others.any(|r| Some(r.id) != own && r.window().meets(now, end));
+            if drained || taken {
+                return Err(format!("{:?} gets {}, which is wanted otherwise", lease.id, node.spec.name));
+            }
         }
     }
     Ok(())

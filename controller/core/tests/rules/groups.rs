@@ -168,7 +168,7 @@ fn time_ends_an_active_lease() {
 #[test]
 fn waiting_is_bounded() {
     let mut rack = Rack::with(&["a"]);
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     let lease = rack.lease("1 any");
     rack.wait();
     assert_eq!(reason(&rack, lease), CloseReason::WaitedTooLong);

@@ -95,7 +95,7 @@ fn a_payload_that_makes_no_sense_is_told_what_is_wrong_with_it() {
 #[test]
 fn a_tenant_that_asks_in_a_loop_is_stopped() {
     let mut rack = Rack::with(&["a"]);
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     for _ in 0..10_000 {
         rack.lease("1 any");
     }

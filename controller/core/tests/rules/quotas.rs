@@ -136,7 +136,7 @@ fn age_reserves_nothing_that_a_quota_forbids() {
 fn a_pass_does_not_exceed_a_quota() {
     let mut rack = Rack::with(&["a", "b", "c", "d"]);
     for name in ["a", "b", "c", "d"] {
-        rack.admin(name, AdminAction::Drain { reason: "new fans".into() }).unwrap();
+        rack.admin(name, AdminAction::drain("new fans")).unwrap();
     }
     rack.set(&[Setting::Machines(Some(3))]);
     let leases = [1, 2, 3].map(|n| rack.lease(&format!("{n} any")));

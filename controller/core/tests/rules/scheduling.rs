@@ -123,7 +123,7 @@ fn a_promise_that_cannot_be_kept_is_told() {
     rack.restart();
     assert_eq!(latest(&rack), Some(promised));
     rack.work("a", StateName::Leased);
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     rack.heard();
     while rack.now <= promised {
         rack.wait();
@@ -137,7 +137,7 @@ fn a_promise_that_cannot_be_kept_is_told() {
 #[test]
 fn nothing_is_promised_that_depends_on_an_administrator() {
     let mut rack = Rack::with(&["a", "b"]);
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     let pair = patient(&mut rack, "2 any", 1);
     assert_eq!(rack.world.leases.get(pair).unwrap().latest_start(), None);
     assert_eq!(schedule::forecast(&rack.world).get(&pair), None);
@@ -213,7 +213,7 @@ fn the_image_is_that_of_the_machines_architecture() {
 #[test]
 fn a_held_machine_is_not_given_and_not_forgotten() {
     let mut rack = Rack::with(&["a", "b"]);
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     let pair = rack.lease("2 any");
     assert!(matches!(rack.lease_state(pair), LeaseState::Queued { .. }), "a hold is not for ever: it waits");
     rack.admin("a", AdminAction::Resume).unwrap();
@@ -224,7 +224,7 @@ fn a_held_machine_is_not_given_and_not_forgotten() {
 fn a_drained_machine_finishes_its_lease() {
     let mut rack = Rack::with(&["a"]);
     let lease = rack.active("1 any");
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     assert!(matches!(rack.lease_state(lease), LeaseState::Active { .. }));
     rack.release(lease);
     rack.work("a", StateName::Ready);
@@ -238,7 +238,7 @@ fn a_group_that_became_impossible_blocks_nobody() {
     let (mut rack, _, pair) = aged_pair();
     let long = patient(&mut rack, "1 any", 60);
     assert!(rack.group(long).is_empty());
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     assert_eq!(rack.group(long), ["b"]);
     assert!(matches!(rack.lease_state(pair), LeaseState::Queued { .. }));
 }
@@ -346,7 +346,7 @@ fn an_image_that_no_disk_holds_is_refused_where_it_is_asked_for() {
 #[test]
 fn holds_do_not_make_a_request_impossible_and_retirement_does() {
     let mut rack = Rack::with(&["a", "b"]);
-    rack.admin("a", AdminAction::Drain { reason: "new fans".into() }).unwrap();
+    rack.admin("a", AdminAction::drain("new fans")).unwrap();
     check_satisfiable(&rack, "2 any", Ok(()));
     rack.admin("a", AdminAction::Retire).unwrap();
     check_satisfiable(

@@ -1,7 +1,8 @@
 //! A scheduler with a few machines, in few words.
 
+use hostler_core::calendar::Window;
 use hostler_core::schedule::{
-    Class, Cost, Passed, Policy, Promise, Scheduler, Shape, Slot, Spans, Standing, Waiting,
+    Class, Cost, Passed, Policy, Promise, Scheduler, Shape, Slot, Spans, Standing, Waiting, Windows,
 };
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ pub(crate) struct Room {
     pub(crate) nodes: BTreeMap<u32, (Class, Standing)>,
     pub(crate) waiting: BTreeMap<u32, Job>,
     pub(crate) running: BTreeMap<u32, (Job, Vec<u32>)>,
+    pub(crate) windows: Vec<Vec<Window>>,
     next: u32,
 }
 
@@ -48,6 +50,7 @@ impl Room {
             nodes,
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
+            windows: Vec::new(),
             next: 0,
         };
         room.restart();
@@ -68,6 +71,7 @@ impl Room {
         for slots in &self.shapes {
             scheduler.add_shape(Shape::new(slots.clone()));
         }
+        scheduler.set_windows(Windows::new(self.windows.clone()));
         for (node, (class, standing)) in &self.nodes {
             scheduler.set_node(*node, *class, *standing);
         }
@@ -162,13 +166,21 @@ impl Room {
         self.scheduler.set_node(node, class, standing);
     }
 
-    /// Who waits and could start on what is free.
-    pub(crate) fn startable(&self) -> Vec<u32> {
+    /// Who waits and could start on what is free, and is open for as long as they need it.
+    pub(crate) fn startable(&self, now: u64) -> Vec<u32> {
         let mut free = vec![0; self.nodes.values().map(|(class, _)| class + 1).max().unwrap_or(0)];
         for (class, standing) in self.nodes.values() {
             free[*class] += u32::from(matches!(standing, Standing::Free { .. }));
         }
-        let fits = |job: &Job| Shape::new(self.shapes[job.shape].clone()).fits(&free);
+        let fits = |job: &Job| {
+            let mut open = free.clone();
+            for (open, windows) in open.iter_mut().zip(&self.windows) {
+                if windows.iter().any(|window| window.meets(now, now + job.spans.limit)) {
+                    *open = 0;
+                }
+            }
+            Shape::new(self.shapes[job.shape].clone()).fits(&open)
+        };
         self.waiting.iter().filter(|(_, job)| fits(job)).map(|(id, _)| *id).collect()
     }
 }

@@ -2,8 +2,10 @@
 //! and restarts.
 
 use crate::given::{HOUR, Room};
+use hostler_core::calendar::{Again, Window};
 use hostler_core::schedule::{Class, Policy, Spans, Standing};
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 
 /// SplitMix64 (Steele, Lea and Flood: Fast Splittable Pseudorandom Number Generators, 2014).
 struct Random(u64);
@@ -32,6 +34,8 @@ struct Kind {
     losses: bool,
     /// The policy keeps machines for nobody.
     keeps_nothing: bool,
+    /// When machines of which class are not to be had.
+    windows: fn() -> Vec<Vec<Window>>,
 }
 
 /// Members of one class each.
@@ -56,6 +60,14 @@ const CHOOSY: &[&[(u32, &[Class])]] = &[
     &[(1, &[2])],
 ];
 
+/// No windows, and some: every night, once, and from a moment on for half a class of machines.
+const WINDOWS: [fn() -> Vec<Vec<Window>>; 2] = [Vec::new, || {
+    let again = NonZeroU64::new(24 * HOUR).map(|every| Again { every, last: u64::MAX });
+    let nightly = Window { from: 20 * HOUR, until: 24 * HOUR, again, reserved: None };
+    let once = Window { from: 50 * HOUR, until: 62 * HOUR, again: None, reserved: None };
+    vec![vec![nightly], vec![once], Vec::new()]
+}];
+
 /// What becomes of somebody who waits.
 #[derive(Default)]
 struct Tally {
@@ -69,19 +81,25 @@ struct Tally {
 fn tell(kind: &Kind, seed: u64, steps: u32, mut after_pass: impl FnMut(&Room, u64)) -> Tally {
     let mut random = Random(seed);
     let mut room = Room::new(kind.policy, kind.machines);
+    room.windows = (kind.windows)();
+    room.restart();
     let mut over: BTreeSet<(u64, u32)> = BTreeSet::new();
     let (mut next, mut tally) = (0, Tally::default());
+    let mut last = 0;
     for _ in 0..steps {
         // What ends is noticed at once, and somebody comes now and then.
-        let ended = over.first().copied().filter(|(at, _)| *at <= next);
-        let now = ended.map_or(next, |(at, _)| at);
+        let edges = room.windows.iter().flatten().filter_map(|window| window.next_edge(last));
+        let edge = edges.min().filter(|edge| *edge <= next);
+        let ended = over.first().copied().filter(|(at, _)| *at <= edge.unwrap_or(next));
+        let now = ended.map(|(at, _)| at).or(edge).unwrap_or(next);
+        last = now;
         if let Some(end) = ended {
             over.remove(&end);
             room.end(end.1, now);
-        } else {
+        } else if edge.is_none() {
             next += random.below(HOUR);
         }
-        for _ in 0..if ended.is_none() { random.below(3) } else { 0 } {
+        for _ in 0..if ended.is_none() && edge.is_none() { random.below(3) } else { 0 } {
             let group = kind.groups[random.below(kind.groups.len() as u64) as usize];
             let limit = (1 + random.below(12)) * HOUR / 2;
             let guard = limit * (1 + random.below(10)) / 10;
@@ -117,19 +135,27 @@ fn tell(kind: &Kind, seed: u64, steps: u32, mut after_pass: impl FnMut(&Room, u6
             let latest = promises.iter().find(|(other, _)| *other == id).and_then(|(_, promise)| *promise);
             tally.broken += u32::from(latest.is_some_and(|promise| promise.latest_ms < now));
         }
-        tally.tight += u32::from(!room.startable().is_empty());
+        tally.tight += u32::from(!room.startable(now).is_empty());
         after_pass(&room, now);
         if kind.keeps_nothing {
             assert_eq!(
-                room.startable(),
+                room.startable(now),
                 [] as [u32; 0],
                 "seed {seed}: somebody waits for whom there is room"
             );
         }
         let idle = !room.nodes.values().any(|(_, standing)| matches!(standing, Standing::Busy { .. }));
-        assert!(!idle || room.startable().is_empty(), "seed {seed}: everything idles and somebody waits");
+        // Where windows come, what begins now may be in the way of what has to begin after them.
+        let idle = idle && room.windows.is_empty();
+        assert!(!idle || room.startable(now).is_empty(), "seed {seed}: everything idles and somebody waits");
     }
     tally
+}
+
+type Groups = &'static [&'static [(u32, &'static [Class])]];
+
+fn every_kind() -> impl Iterator<Item = (Groups, fn() -> Vec<Vec<Window>>)> {
+    [PLAIN, CHOOSY].into_iter().flat_map(|groups| WINDOWS.map(|windows| (groups, windows)))
 }
 
 fn seeds() -> impl Iterator<Item = u64> {
@@ -140,8 +166,8 @@ fn seeds() -> impl Iterator<Item = u64> {
 #[test]
 fn nothing_idles_for_whom_it_would_serve() {
     let policy = Policy { age_ms: u64::MAX / 2, window_ms: 10_000 * HOUR, ..Policy::default() };
-    for groups in [PLAIN, CHOOSY] {
-        let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: true };
+    for (groups, windows) in every_kind() {
+        let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: true, windows };
         let started: u32 = seeds().map(|seed| tell(&kind, seed, 400, |_, _| ()).started).sum();
         assert!(started > 1_000, "only {started} started");
     }
@@ -151,9 +177,17 @@ fn nothing_idles_for_whom_it_would_serve() {
 #[test]
 fn invariant_promises_are_kept_while_the_machines_hold() {
     let mut tight = 0;
-    for (window_h, stretch) in [(0, 1), (0, 2), (6, 1), (24, 2), (72, 4)] {
+    let bounds = [(0, 1), (0, 2), (6, 1), (24, 2), (72, 4)];
+    for ((window_h, stretch), windows) in bounds.into_iter().flat_map(|b| WINDOWS.map(|w| (b, w))) {
         let policy = Policy { window_ms: window_h * HOUR, stretch, age_ms: 12 * HOUR, ..Policy::default() };
-        let kind = Kind { policy, machines: &[8, 4, 2], groups: PLAIN, losses: false, keeps_nothing: false };
+        let kind = Kind {
+            policy,
+            machines: &[8, 4, 2],
+            groups: PLAIN,
+            losses: false,
+            keeps_nothing: false,
+            windows,
+        };
         let mut promised = 0;
         for seed in seeds() {
             let late = |room: &Room, now: u64| {
@@ -175,8 +209,8 @@ fn invariant_promises_are_kept_while_the_machines_hold() {
 #[test]
 fn invariant_2_groups_are_whole_whatever_happens() {
     let policy = Policy { window_ms: 0, stretch: 1, age_ms: 6 * HOUR, ..Policy::default() };
-    for groups in [PLAIN, CHOOSY] {
-        let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: false };
+    for (groups, windows) in every_kind() {
+        let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: false, windows };
         let started: u32 = seeds().map(|seed| tell(&kind, seed, 400, |_, _| ()).started).sum();
         assert!(started > 1_000, "only {started} started");
     }
@@ -186,8 +220,8 @@ fn invariant_2_groups_are_whole_whatever_happens() {
 #[test]
 fn invariant_10_a_restart_changes_no_decision() {
     let policy = Policy { window_ms: 6 * HOUR, stretch: 1, age_ms: 6 * HOUR, ..Policy::default() };
-    for groups in [PLAIN, CHOOSY] {
-        let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: false };
+    for (groups, windows) in every_kind() {
+        let kind = Kind { policy, machines: &[8, 4, 2], groups, losses: true, keeps_nothing: false, windows };
         for seed in seeds() {
             let tally = tell(&kind, seed, 300, |_, _| ());
             assert!(tally.started > 50, "only {} started", tally.started);

@@ -2,13 +2,16 @@
 
 use super::{ADMIN, Scene, image_of, some_node};
 use crate::random::Random;
+use hostler_core::calendar::{Every, Times, Wanted};
 use hostler_core::catalogue::{Image, ImageStatus};
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Input};
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
 use hostler_core::pool::Limits;
 use hostler_core::tenancy::{Band, NodeHours, Setting};
+use hostler_core::time::Timestamp;
 use hostler_core::world::World;
+use std::num::NonZeroU64;
 
 pub(super) fn approve(scene: &mut Scene<'_>) -> Option<Input> {
     let node = held(scene.world, HoldKind::AwaitingFirstWipe, scene.random)
@@ -36,9 +39,41 @@ pub(super) fn repair(scene: &mut Scene<'_>) -> Option<Input> {
     Some(admin(node, AdminAction::Repair))
 }
 
+/// At once or with times, which now and then make no sense.
 pub(super) fn drain(scene: &mut Scene<'_>) -> Option<Input> {
+    let (now, random) = (scene.world.meta.now.0, &mut *scene.random);
+    let mut some = |ahead: u64| {
+        random.chance(400).then(|| Timestamp((now + ahead + random.below(400_000)).saturating_sub(9_000)))
+    };
+    let times = Times { from: some(0), deadline: some(100_000), back_at: some(500_000) };
+    let anyway = scene.random.chance(600);
     let reason = "new cables".into();
-    Some(admin(some_node(scene.world, scene.random)?, AdminAction::Drain { reason }))
+    Some(admin(some_node(scene.world, scene.random)?, AdminAction::Drain { reason, times, anyway }))
+}
+
+/// Machines are set aside, once or again and again.
+pub(super) fn reserve(scene: &mut Scene<'_>) -> Option<Input> {
+    let name = format!("r{}", scene.random.below(6));
+    let tenants: Vec<_> = scene.world.tenants.values().map(|tenant| tenant.name.clone()).collect();
+    let count = 1 + scene.random.below(3);
+    let nodes = (0..count).filter_map(|_| some_node(scene.world, scene.random));
+    let nodes = nodes.map(|node| node.spec.name.clone()).collect();
+    let random = &mut *scene.random;
+    let now = scene.world.meta.now.0;
+    let from = random.chance(700).then(|| Timestamp(now + random.below(600_000)));
+    let length_ms = 50_000 + random.below(1_800_000);
+    let until = random.chance(600).then(|| Timestamp(now + random.below(9_000_000)));
+    let every = random.chance(400).then(|| Every { ms: NonZeroU64::MIN.saturating_add(1_800_000), until });
+    let wanted = Wanted { name, nodes, from, length_ms, every, reason: "a demonstration".into() };
+    let anyway = random.chance(600);
+    Some(Input::Reserve { author: ADMIN.into(), tenant: random.pick(&tenants)?.clone(), wanted, anyway })
+}
+
+pub(super) fn end_reservation(scene: &mut Scene<'_>) -> Option<Input> {
+    let name = format!("r{}", scene.random.below(6));
+    let tenants: Vec<_> = scene.world.tenants.values().map(|tenant| tenant.name.clone()).collect();
+    let tenant = scene.random.pick(&tenants)?.clone();
+    Some(Input::EndReservation { author: ADMIN.into(), tenant, name })
 }
 
 pub(super) fn resume(scene: &mut Scene<'_>) -> Option<Input> {

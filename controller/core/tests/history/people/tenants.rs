@@ -118,6 +118,7 @@ fn terms(world: &World, random: &mut Random) -> Terms {
         hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
         priority: random.weighted(&[(5, Band::Batch), (3, Band::Gate), (2, Band::Interactive)]),
         grace_ms: random.chance(700).then_some(60_000),
+        reservation: random.chance(60).then(|| format!("r{}", random.below(6))),
     }
 }
 

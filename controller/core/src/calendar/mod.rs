@@ -1,0 +1,11 @@
+//! What is known beforehand of when machines are not to be had: drains with times, and machines that are set aside.
+
+mod outage;
+mod reservation;
+mod reserved;
+mod window;
+
+pub use outage::{Outage, Times};
+pub use reservation::{Every, MOST_RESERVATIONS, Reservation, Wanted};
+pub use reserved::{Bar, Reserved};
+pub use window::{Again, Window};

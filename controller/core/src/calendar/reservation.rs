@@ -1,0 +1,165 @@
+//! Machines that are set aside for a tenant.
+
+use super::window::{Again, Window};
+use crate::ids::{NodeId, ReservationId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+
+/// More reservations of one tenant than this are a mistake.
+pub const MOST_RESERVATIONS: usize = 64;
+
+/// Of those that come back, so many times are held against others: a year of days.
+const MOST_TIMES: usize = 366;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// The longest that one may be, or come back after: 31 days.
+const LONGEST_MS: u64 = 31 * 24 * HOUR_MS;
+
+/// How far ahead one may begin: a year.
+const FARTHEST_MS: u64 = 366 * 24 * HOUR_MS;
+
+/// Machines that only the leases of a tenant that name it may have for a while, once or again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// Its id.
+    pub id: ReservationId,
+    /// Unique among those of its tenant.
+    pub name: String,
+    /// The machines.
+    pub nodes: BTreeSet<NodeId>,
+    /// When it begins, the first time.
+    pub from: Timestamp,
+    /// How long it lasts each time, in milliseconds.
+    pub length_ms: u64,
+    /// If it comes back.
+    pub every: Option<Every>,
+    /// Who made it.
+    pub author: String,
+    /// What for, for people.
+    pub reason: String,
+}
+
+/// What is to be set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// See [`Reservation::name`].
+    pub name: String,
+    /// The machines, by name.
+    pub nodes: BTreeSet<String>,
+    /// See [`Reservation::from`]; none for now.
+    pub from: Option<Timestamp>,
+    /// See [`Reservation::length_ms`].
+    pub length_ms: u64,
+    /// See [`Reservation::every`].
+    pub every: Option<Every>,
+    /// See [`Reservation::reason`].
+    pub reason: String,
+}
+
+/// How a reservation comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Every {
+    /// After so many milliseconds.
+    pub ms: NonZeroU64,
+    /// No later one begins after this; none if it comes back until somebody ends it.
+    pub until: Option<Timestamp>,
+}
+
+impl Reservation {
+    /// # Errors
+    /// If its times make no sense.
+    pub fn check(&self, now: Timestamp) -> Result<(), String> {
+        if self.from < now {
+            return Err(format!("from: {} is before now", self.from.utc()));
+        }
+        if self.from.0 > now.0.saturating_add(FARTHEST_MS) {
+            return Err("from: at most a year ahead".into());
+        }
+        if !(60_000..=LONGEST_MS).contains(&self.length_ms) {
+            return Err("length: at least a minute and at most 31 days".into());
+        }
+        match self.every {
+            Some(every) if every.ms.get() < self.length_ms || every.ms.get() > LONGEST_MS => {
+                Err("every: at least as long as it lasts, and at most 31 days".into())
+            }
+            Some(Every { until: Some(until), .. }) if until < self.from => {
+                Err(format!("until: {} is before it begins", until.utc()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// True if it is what is wanted, made by somebody before.
+    #[must_use]
+    pub fn is(&self, wanted: &Wanted, nodes: &BTreeSet<NodeId>) -> bool {
+        let begins_then = wanted.from.is_none_or(|from| from == self.from);
+        begins_then
+            && self.nodes == *nodes
+            && self.length_ms == wanted.length_ms
+            && self.every == wanted.every
+    }
+
+    /// True if it will not come (back) any more.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.window().next(now.0).is_none()
+    }
+
+    /// The first time that both are, if there is one within the next few hundred.
+    #[must_use]
+    pub fn clashes(&self, other: &Self) -> Option<Timestamp> {
+        let (window, others) = (self.window(), other.window());
+        let times = std::iter::successors(window.next(0), |(_, until)| window.next(*until));
+        let mut both = times.take(MOST_TIMES).filter(|(from, until)| others.meets(*from, *until));
+        both.next().map(|(from, _)| Timestamp(from))
+    }
+
+    /// In which nobody else is given its machines.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        let again = |every: Every| Again { every: every.ms, last: every.until.map_or(u64::MAX, |at| at.0) };
+        Window {
+            from: self.from.0,
+            until: self.from.0.saturating_add(self.length_ms),
+            again: self.every.map(again),
+            reserved: Some(self.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_make_no_sense_are_refused_by_name() {
+        let good = Reservation {
+            id: ReservationId(1),
+            name: "nightly".into(),
+            nodes: BTreeSet::new(),
+            from: Timestamp(HOUR_MS),
+            length_ms: HOUR_MS,
+            every: None,
+            author: String::new(),
+            reason: String::new(),
+        };
+        let every = |ms: u64, until: Option<u64>| {
+            Some(Every { ms: NonZeroU64::new(ms).unwrap(), until: until.map(Timestamp) })
+        };
+        for (reservation, wrong) in [
+            (good.clone(), None),
+            (Reservation { every: every(HOUR_MS, Some(HOUR_MS)), ..good.clone() }, None),
+            (Reservation { from: Timestamp(1), ..good.clone() }, Some("from")),
+            (Reservation { from: Timestamp(400 * 24 * HOUR_MS), ..good.clone() }, Some("from")),
+            (Reservation { length_ms: 0, ..good.clone() }, Some("length")),
+            (Reservation { every: every(HOUR_MS - 1, None), ..good.clone() }, Some("every")),
+            (Reservation { every: every(HOUR_MS, Some(1)), ..good }, Some("until")),
+        ] {
+            let found = reservation.check(Timestamp(2)).err();
+            assert_eq!(found.as_deref().and_then(|e| e.split(':').next()), wrong, "{reservation:?}");
+        }
+    }
+}
