@@ -1,7 +1,7 @@
 //! The command line as a whole. The arguments of each command stand beside the command.
 
 use crate::commands::{
-    account, apply, completions, controller, events, image, lease, node, pool, run, tenant,
+    account, apply, completions, controller, events, image, lease, node, pool, reservation, run, tenant,
 };
 use crate::exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -100,6 +100,9 @@ pub(crate) enum Command {
     /// How many machines are started at once
     #[command(subcommand, visible_alias = "pools")]
     Pool(pool::Command),
+    /// Machines that are set aside for a tenant
+    #[command(subcommand, visible_alias = "reservations")]
+    Reservation(reservation::Command),
     /// What nodes can be provisioned with
     #[command(subcommand, visible_alias = "images")]
     Image(image::Command),

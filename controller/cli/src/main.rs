@@ -35,7 +35,8 @@ mod ui;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use commands::{
-    account, apply, completions, controller, events, image, lease, node, pool, run as payload, tenant,
+    account, apply, completions, controller, events, image, lease, node, pool, reservation, run as payload,
+    tenant,
 };
 use error::Error;
 use exit::Exit;
@@ -103,6 +104,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Pool(pool::Command::Set(arguments)) => pool::set::run(session, arguments).await,
         Command::Pool(pool::Command::List(arguments)) => pool::list::run(session, arguments).await,
         Command::Pool(pool::Command::Show(arguments)) => pool::show::run(session, arguments).await,
+        Command::Reservation(command) => reservation::run(session, command).await,
         Command::Image(image::Command::Add(arguments)) => image::add::run(session, arguments).await,
         Command::Image(image::Command::List(arguments)) => image::list::run(session, arguments).await,
         Command::Image(image::Command::Show(arguments)) => image::show::run(session, arguments).await,

@@ -33,6 +33,8 @@ pub(crate) struct RequestFile {
     pub(crate) preemptible: bool,
     /// "10m".
     pub(crate) grace: Option<Duration>,
+    /// "nightly".
+    pub(crate) reservation: Option<String>,
     /// What is asked of the machines together.
     pub(crate) together: Vec<(String, Source)>,
     /// The members.
@@ -59,6 +61,7 @@ struct Shape<S> {
     preemptible: bool,
     #[serde(default, deserialize_with = "duration")]
     grace: Option<Duration>,
+    reservation: Option<String>,
     #[serde(default)]
     together: Vec<S>,
     #[serde(rename = "member", default)]
@@ -146,6 +149,7 @@ impl RequestFile {
             priority: shape.priority,
             preemptible: shape.preemptible,
             grace: shape.grace,
+            reservation: shape.reservation,
             together: shape.together.into_iter().map(placed).collect(),
             members: shape.members.into_iter().map(member).collect(),
         }

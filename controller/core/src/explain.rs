@@ -4,7 +4,7 @@ use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::course::{Hold, Notice};
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
-use crate::node::{Node, NodeState, Presence};
+use crate::node::{HoldKind, Node, NodeState, Presence};
 use crate::schedule;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -12,7 +12,7 @@ use crate::world::World;
 /// Why `node` is in the state it is in: what it waits for, or what failed. Never empty.
 #[must_use]
 pub fn node(world: &World, node: &Node) -> String {
-    let held: Vec<_> = node.holds.iter().map(|(k, h)| format!("{}: {}", k.as_str(), h.reason)).collect();
+    let held: Vec<_> = node.holds.iter().map(|(kind, hold)| why_held(node, *kind, hold)).collect();
     let reason = match &node.state {
         NodeState::Registered => "waits for its first boot".to_owned(),
         NodeState::Inspecting { boot } | NodeState::Cleaning { boot, .. } if node.record.due => {
@@ -28,7 +28,35 @@ pub fn node(world: &World, node: &Node) -> String {
         NodeState::Retired => return "out of service".to_owned(),
     };
     let silent = if matches!(node.agent, Presence::Silent { .. }) { "; its agent is silent" } else { "" };
-    if held.is_empty() { format!("{reason}{silent}") } else { format!("held, {}{silent}", held.join("; ")) }
+    let planned = if held.is_empty() { planned(world, node) } else { String::new() };
+    if held.is_empty() {
+        format!("{reason}{silent}{planned}")
+    } else {
+        format!("held, {}{silent}", held.join("; "))
+    }
+}
+
+fn why_held(node: &Node, kind: HoldKind, hold: &crate::node::Hold) -> String {
+    let text = format!("{}: {}", kind.as_str(), hold.reason);
+    let until = node.outage.as_ref().filter(|_| kind == HoldKind::Drain).and_then(|outage| outage.back_at);
+    until.map_or_else(|| text.clone(), |at| format!("{text}, until {}", at.utc()))
+}
+
+/// What a machine is wanted for at a time that is known.
+fn planned(world: &World, node: &Node) -> String {
+    let now = world.meta.now.0;
+    let drained = node.outage.as_ref();
+    let drained = drained.map(|outage| (outage.from, format!("drained: {}", outage.reason)));
+    let all = world.tenants.values().flat_map(|tenant| tenant.reservations.iter().map(move |r| (tenant, r)));
+    let reserved = all.filter(|(_, r)| r.nodes.contains(&node.id)).filter_map(|(tenant, r)| {
+        let (from, _) = r.window().next(now)?;
+        Some((Timestamp(from), format!("set aside for tenant {} as {}", tenant.name, r.name)))
+    });
+    match drained.into_iter().chain(reserved).min() {
+        Some((from, what)) if from.0 <= now => format!("; {what}"),
+        Some((from, what)) => format!("; from {} {what}", from.utc()),
+        None => String::new(),
+    }
 }
 
 /// What a leased machine comes to whose system was in memory and is gone.

@@ -50,6 +50,8 @@ pub(crate) struct Lease {
     pub(crate) gives_way_to: Option<u32>,
     /// When it gave way, the oldest first.
     pub(crate) interruptions: Vec<Interruption>,
+    /// The reservation whose machines it gets.
+    pub(crate) reservation: Option<String>,
 }
 
 /// A lease gave way to another, and went back to its place in the queue.
@@ -235,6 +237,7 @@ impl From<pb::Lease> for Lease {
             gives_way_ms: time(lease.gives_way_ms),
             gives_way_to: (lease.gives_way_to != 0).then_some(lease.gives_way_to),
             interruptions: all(lease.interruptions),
+            reservation: optional(&lease.reservation),
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod node;
 pub(crate) mod pool;
 pub(crate) mod preview;
 pub(crate) mod record;
+pub(crate) mod reservation;
 pub(crate) mod run;
 pub(crate) mod tenant;
 

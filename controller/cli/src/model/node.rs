@@ -52,6 +52,7 @@ pub(crate) struct Node {
     pub(crate) failures: Vec<Failure>,
     /// Its last burn-in.
     pub(crate) proof: Option<Proof>,
+    pub(crate) drain: Option<Drain>,
 }
 
 /// A management controller as it is registered; the password never leaves the controller.
@@ -70,6 +71,17 @@ pub(crate) struct Hold {
     pub(crate) author: String,
     pub(crate) reason: String,
     pub(crate) since_ms: Option<u64>,
+}
+
+/// A drain with times, announced or in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Drain {
+    pub(crate) author: String,
+    pub(crate) reason: String,
+    pub(crate) from_ms: Option<u64>,
+    /// Leases that would last longer end then.
+    pub(crate) deadline_ms: Option<u64>,
+    pub(crate) back_at_ms: Option<u64>,
 }
 
 /// One power-on or restart that the controller ordered.
@@ -196,6 +208,7 @@ impl From<pb::Node> for Node {
             phases: all(node.phases),
             failures: all(node.failures),
             proof: node.proof.map(Proof::from),
+            drain: node.drain.map(Drain::from),
         }
     }
 }
@@ -204,6 +217,18 @@ impl From<pb::BmcSpec> for Bmc {
     fn from(bmc: pb::BmcSpec) -> Self {
         let cipher_suite = if bmc.cipher_suite == 0 { 17 } else { bmc.cipher_suite };
         Self { address: clean(&bmc.address), user: clean(&bmc.user), cipher_suite, shared: bmc.shared }
+    }
+}
+
+impl From<pb::Drain> for Drain {
+    fn from(drain: pb::Drain) -> Self {
+        Self {
+            author: clean(&drain.author),
+            reason: clean(&drain.reason),
+            from_ms: time(drain.from_ms),
+            deadline_ms: time(drain.deadline_ms),
+            back_at_ms: time(drain.back_at_ms),
+        }
     }
 }
 
@@ -430,7 +455,8 @@ mod tests {
             }
           ],
           "failures": [],
-          "proof": null
+          "proof": null,
+          "drain": null
         }
         "#);
     }

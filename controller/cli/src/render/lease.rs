@@ -53,6 +53,7 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     fact("closed", lease.closed_ms.map(stamp));
     let seconds = |seconds: Option<u64>| seconds.map(|s| span(Duration::from_secs(s)));
     fact("not before", lease.not_before_ms.map(stamp));
+    fact("reservation", lease.reservation.clone());
     fact(
         "keepalive",
         seconds(lease.keepalive_s).map(|bound| format!("ends when not kept alive for {bound}")),

@@ -9,6 +9,7 @@ pub(crate) mod phases;
 pub(crate) mod pool;
 pub(crate) mod preview;
 pub(crate) mod record;
+pub(crate) mod reservation;
 pub(crate) mod run;
 pub(crate) mod swf;
 pub(crate) mod table;

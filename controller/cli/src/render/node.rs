@@ -301,6 +301,7 @@ mod tests {
             phases: Vec::new(),
             failures: Vec::new(),
             proof: None,
+            drain: None,
         }
     }
 

@@ -42,11 +42,17 @@ impl World {
         let (now, tenant) = (self.meta.now, *tenant);
         let Wanted { name, from, length_ms, every, reason, .. } = wanted;
         let from = from.unwrap_or(now);
+        let counters = self.meta.counters;
         let id = self.meta.counters.next_reservation().ok_or_else(exhausted)?;
         let reservation = Reservation { id, name, nodes, from, length_ms, every, author, reason };
-        reservation.check(now).map_err(Refusal::Invalid)?;
-        self.check_clashes(&reservation)?;
-        self.set_aside(tenant, reservation, anyway)
+        let checked = reservation.check(now).map_err(Refusal::Invalid);
+        let made = checked
+            .and_then(|()| self.check_clashes(&reservation))
+            .and_then(|()| self.set_aside(tenant, reservation, anyway));
+        if made.is_err() {
+            self.meta.counters = counters;
+        }
+        made
     }
 
     fn set_aside(&mut self, tenant: TenantId, reservation: Reservation, anyway: bool) -> Result {

@@ -59,6 +59,7 @@ fn terms(request: &RequestLeaseRequest) -> Result<Terms, Status> {
         hold_ms: given(request.hold_s),
         priority: band(&request.priority)?,
         grace_ms: request.preemptible.then(|| given(request.grace_s).unwrap_or(DEFAULT_GRACE_MS)),
+        reservation: Some(request.reservation.clone()).filter(|name| !name.is_empty()),
     })
 }
 

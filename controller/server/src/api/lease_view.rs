@@ -61,6 +61,7 @@ fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Le
         gives_way_ms: ms(lease.course.notice.map(|notice| notice.at)),
         gives_way_to: lease.course.notice.map_or(0, |notice| notice.to.0),
         interruptions: interruptions(world, lease),
+        reservation: terms.reservation.clone().unwrap_or_default(),
     }
 }
 

@@ -11,6 +11,7 @@ mod lease_view;
 mod node;
 mod node_view;
 mod pool_view;
+mod reservation;
 mod run;
 pub(crate) mod status;
 mod streams;

@@ -1,6 +1,7 @@
 //! `NodeService`: what administrators say.
 
 use super::caller::User;
+use super::reservation::{self, moment};
 use super::status::{internal, refused};
 use super::streams::{self, Gone, Outbox, Stream};
 use super::{Api, apply, node_view, pool_view, tenant};
@@ -10,6 +11,7 @@ use crate::pki::Identity;
 use crate::power::ByHand;
 use crate::storage::{Upload, blocking};
 use anyhow::Context as _;
+use hostler_core::calendar::Times;
 use hostler_core::catalogue::Content;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, NodeId};
@@ -103,8 +105,11 @@ impl NodeService for Api {
         request: Request<wire::DrainNodeRequest>,
     ) -> Result<Response<wire::Node>, Status> {
         let author = User::admin(&request)?;
-        let wire::DrainNodeRequest { name, reason } = request.into_inner();
-        self.act(author, name, AdminAction::Drain { reason }).await.map(Response::new)
+        let wire::DrainNodeRequest { name, reason, from_ms, deadline_ms, back_at_ms, r#override: anyway } =
+            request.into_inner();
+        let [from, deadline, back_at] = [from_ms, deadline_ms, back_at_ms].map(moment);
+        let times = Times { from, deadline, back_at };
+        self.act(author, name, AdminAction::Drain { reason, times, anyway }).await.map(Response::new)
     }
 
     async fn resume_node(
@@ -237,6 +242,34 @@ impl NodeService for Api {
         User::admin(&request)?;
         let pools = self.0.published.read(pool_view::pools);
         Ok(Response::new(wire::ListPoolsResponse { pools }))
+    }
+
+    async fn reserve(
+        &self,
+        request: Request<wire::ReserveRequest>,
+    ) -> Result<Response<wire::Reservation>, Status> {
+        let author = User::admin(&request)?;
+        reservation::reserve(self, author, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_reservations(
+        &self,
+        request: Request<wire::ListReservationsRequest>,
+    ) -> Result<Response<wire::ListReservationsResponse>, Status> {
+        let user = User::of(&request)?;
+        let reservations = reservation::list(self, &user, &request.into_inner().tenant)?;
+        Ok(Response::new(wire::ListReservationsResponse { reservations }))
+    }
+
+    async fn end_reservation(
+        &self,
+        request: Request<wire::EndReservationRequest>,
+    ) -> Result<Response<wire::EndReservationResponse>, Status> {
+        let author = User::admin(&request)?;
+        let wire::EndReservationRequest { tenant, name } = request.into_inner();
+        let input = Input::EndReservation { author, tenant, name };
+        self.0.submit(input).await.map_err(|e| refused(&e))?;
+        Ok(Response::new(wire::EndReservationResponse {}))
     }
 
     async fn add_tenant(

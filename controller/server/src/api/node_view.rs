@@ -3,11 +3,13 @@
 use super::lease_view::phases;
 use crate::agents::Registry;
 use hostler_core::attempt::{Boot, PowerOutcome};
+use hostler_core::calendar::Outage;
 use hostler_core::catalogue::{Image, Kind};
 use hostler_core::event::Event;
 use hostler_core::explain;
 use hostler_core::node::{DiskWipe, Inventory, Node, Presence};
 use hostler_core::record::{Check, Failure, Proof};
+use hostler_core::time::Timestamp;
 use hostler_core::trust::FailedOn;
 use hostler_core::world::World;
 use hostler_proto::node::v1 as wire;
@@ -41,6 +43,18 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         last_wipe: node.last_wipe.iter().map(disk_wipe).collect(),
         failures: node.record.failures.iter().map(|f| failure(world, f)).collect(),
         proof: node.record.proof.as_ref().map(proof),
+        drain: node.outage.as_ref().map(drain),
+    }
+}
+
+fn drain(outage: &Outage) -> wire::Drain {
+    let ms = |at: Option<Timestamp>| at.map_or(0, |at| at.0);
+    wire::Drain {
+        author: outage.author.clone(),
+        reason: outage.reason.clone(),
+        from_ms: outage.from.0,
+        deadline_ms: ms(outage.deadline),
+        back_at_ms: ms(outage.back_at),
     }
 }
 

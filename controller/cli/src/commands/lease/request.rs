@@ -107,6 +107,9 @@ pub(crate) struct Arguments {
     /// With how much notice it gives way, from 1m to 1h [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Option<Duration>,
+    /// Take the machines of this reservation, and no others; see `hostler reservation list`
+    #[arg(long, value_name = "NAME")]
+    reservation: Option<String>,
     /// Public key that may log in to the machines as root, such as ~/.ssh/id_ed25519.pub; may be repeated
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
@@ -277,6 +280,7 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
         priority: arguments.priority.or(file.priority).unwrap_or_default(),
         preemptible,
         grace_s: seconds(grace),
+        reservation: arguments.reservation.or(file.reservation).unwrap_or_default(),
     };
     Ok(Written { request, constraints, groupings })
 }

@@ -1,0 +1,75 @@
+//! `hostler reservation add`
+
+use crate::commands::lease::request::seconds;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::model::reservation::Reservation;
+use crate::moment;
+use crate::render;
+use crate::session::Session;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use hostler_proto::node::v1::ReserveRequest;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+Examples:
+  hostler reservation add demo --tenant ci --node r1-n01 --node r1-n02 --from '2026-03-21 08:00' --for 4h
+  hostler reservation add nightly --tenant ci --node r2-n01,r2-n02 --from 2026-03-21 --for 6h --every 1d
+
+Only leases that say `--reservation NAME` get these machines then; others get them before if they give them back by then.
+Deployment and cleaning are part of the time. What it would break of what leases were promised is listed, and nothing is
+done (exit 3); --override does it all the same.";
+
+/// Arguments of `hostler reservation add`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// What the tenant's leases call it
+    #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    name: String,
+    /// For whom
+    #[arg(long, value_name = "TENANT")]
+    tenant: String,
+    /// A machine; may be repeated
+    #[arg(long = "node", value_name = "NODE", value_delimiter = ',', required = true)]
+    nodes: Vec<String>,
+    /// When it begins, in UTC [default: now]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
+    from: Option<u64>,
+    /// For how long
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    length: Duration,
+    /// Again after so long
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    every: Option<Duration>,
+    /// Until when it comes back [default: until it is ended]
+    #[arg(long, value_name = "TIME", value_parser = moment::parse, requires = "every")]
+    until: Option<u64>,
+    /// What for
+    #[arg(long, short, value_name = "TEXT", default_value = "")]
+    reason: String,
+    /// Even if it breaks what leases were promised
+    #[arg(long = "override")]
+    anyway: bool,
+}
+
+pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
+    let client = session.connect()?;
+    let action = format!("set machines aside as {}", arguments.name);
+    let request = ReserveRequest {
+        tenant: arguments.tenant,
+        name: arguments.name,
+        nodes: arguments.nodes,
+        from_ms: arguments.from.unwrap_or_default(),
+        length_s: seconds(Some(arguments.length)),
+        every_s: seconds(arguments.every),
+        until_ms: arguments.until.unwrap_or_default(),
+        reason: arguments.reason,
+        r#override: arguments.anyway,
+    };
+    let made = client.call(action, async || client.nodes().reserve(request.clone()).await).await?;
+    let made = Reservation::from(made);
+    session.ui.result(&made, |made, look| render::reservation::table(std::slice::from_ref(made), look))?;
+    Ok(Exit::Ok)
+}
