@@ -382,7 +382,8 @@ mod tests {
           "grace_s": null,
           "gives_way_ms": null,
           "gives_way_to": null,
-          "interruptions": []
+          "interruptions": [],
+          "reservation": null
         }
         "#);
     }

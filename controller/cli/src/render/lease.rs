@@ -306,6 +306,7 @@ mod tests {
             grace_s: None,
             gives_way_ms: None,
             gives_way_to: None,
+            reservation: None,
             interruptions: Vec::new(),
             queue_position: None,
             members: vec![member("server", 1, "x86_64"), member("client", 1, "aarch64")],

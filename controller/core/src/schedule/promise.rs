@@ -153,13 +153,15 @@ impl Scheduler {
     fn as_far_as_kept(&self, now: u64, wanted: Vec<Wanted>) -> Settled {
         let mut starts = Vec::new();
         let lost = self.lost_but_by_windows(now);
+        let mut order: Order = by_plan;
         for candidate in wanted {
             starts.push(candidate);
-            if !lost.broken(&self.plan_after(now, &starts, by_promise).1, 0).is_empty() {
-                starts.pop();
+            let keeps = |order: &Order| lost.broken(&self.plan_after(now, &starts, *order).1, 0).is_empty();
+            match [by_promise as Order, by_plan].into_iter().find(keeps) {
+                Some(found) => order = found,
+                None => _ = starts.pop(),
             }
         }
-        let order = if starts.is_empty() { by_plan } else { by_promise };
         let (mut profile, mut placed) = self.plan_after(now, &starts, order);
         let started: BTreeSet<_> = starts.iter().map(|w| w.waiting.id).collect();
         let mut budgets = self.budgets.clone();

@@ -393,6 +393,11 @@ impl Scene {
         plans.ok()
     }
 
+    /// True if some machines are wanted otherwise at some time.
+    pub(crate) fn has_windows(&self) -> bool {
+        self.scheduler.windows.any()
+    }
+
     /// Whose promises cannot be kept as machines are now.
     pub(crate) fn lost(&self, now: Timestamp) -> Lost {
         self.scheduler.lost(now.0)

@@ -16,6 +16,9 @@ use std::time::Duration;
 /// More requests of one tenant than this in the queue are a loop that went wrong.
 const MAX_QUEUED: usize = 10_000;
 
+/// Of passes that follow from each other; what is left is decided with the next input.
+const MOST_PASSES: usize = 64;
+
 /// Closed leases that are remembered at most, however short a while ago they were closed.
 const MAX_REMEMBERED: usize = 100_000;
 
@@ -100,15 +103,20 @@ impl World {
     }
 
     /// Starts the groups that the scheduler chooses. What was set aside of a quota for the most that a lease may get, and
-    /// is not taken, leaves room for another.
+    /// is not taken, leaves room for another; so does another plan around windows.
     pub(super) fn start_groups(&mut self) {
         let now = self.meta.now;
         self.meta.planned = now;
-        while self.index().queue().next().is_some() {
-            let decisions = self.ask_scheduler(|scene, world| schedule::decide(scene, world, now));
-            let has_started = decisions.iter().any(|d| matches!(d, Decision::Start { .. }));
+        for _ in 0..MOST_PASSES {
+            if self.index().queue().next().is_none() {
+                return;
+            }
+            let (decisions, has_windows) =
+                self.ask_scheduler(|scene, world| (schedule::decide(scene, world, now), scene.has_windows()));
+            let has_decided = !decisions.is_empty();
             self.carry_out(decisions);
-            if !has_started || !self.tenants.values().any(|tenant| tenant.allowance.has_quota()) {
+            let may_go_on = || has_windows || self.tenants.values().any(|t| t.allowance.has_quota());
+            if !has_decided || !may_go_on() {
                 return;
             }
         }

@@ -14,6 +14,10 @@ impl History {
     /// With nothing but time, everything comes to rest.
     pub(crate) fn settle(&mut self) -> Verdict {
         self.deliver(Input::Tick, None)?;
+        // What comes back for ever does not rest.
+        while let Some(input) = People::unreserve(&self.writer) {
+            self.deliver(input, None)?;
+        }
         for _ in 0..100_000 {
             let Some(next) = self.writer.next_deadline() else { return self.rested() };
             if next < self.now {

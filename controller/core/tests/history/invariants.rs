@@ -64,7 +64,8 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
             }
         }
     }
-    let startable = schedule::plan(world, world.meta.now);
+    // What time alone opens is seen at the next tick.
+    let startable = schedule::plan(world, world.meta.planned);
     match startable.iter().find(|d| matches!(d, Decision::Start { .. })) {
         Some(decision) => Err(format!("a lease waits that could start: {decision:?}")),
         None => Ok(()),
@@ -77,8 +78,13 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
     if world.queue().iter().any(|lease| lease.course.claim.is_some()) {
         return Ok(());
     }
+    // Where machines will be wanted otherwise, what begins now may be in the way of what must begin before that.
+    let planned = world.nodes.values().any(|n| n.outage.is_some())
+        || world.tenants.values().any(|tenant| !tenant.reservations.is_empty());
+    let others_may_stand_before_it =
+        |lease: &Lease| planned && world.queue().iter().any(|l| l.id != lease.id && l.promise.is_some());
     let waits = |lease: &&Lease| !lease.is_early() && !explain::lease(world, lease).starts_with("quota: ");
-    for lease in world.queue().into_iter().filter(waits) {
+    for lease in world.queue().into_iter().filter(waits).filter(|l| !others_may_stand_before_it(l)) {
         let free: Vec<_> = world.nodes.values().filter(|n| n.is_free() && open_to(world, lease, n)).collect();
         let members = lease.spec.members.iter();
         let slots: Vec<_> = members.flat_map(|m| (0..m.count).map(move |_| m)).collect();
@@ -91,18 +97,19 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
         // Where machines are compared with each other, there is no second opinion.
         let fits = || lease.spec.groupings.is_empty() || preview(world, &lease.spec).fits_now;
         if whole && fits() {
-            return Err(format!("{:?} waits, and {:?} are free", lease.id, names(&free)));
+            let why = explain::lease(world, lease);
+            return Err(format!("{:?} waits, and {:?} are free: {why}", lease.id, names(&free)));
         }
     }
     Ok(())
 }
 
-/// Deployments and cleanings take no longer in histories.
-const OVERHEAD_MS: u64 = 2 * 600_000;
+/// Deployments and cleanings take no longer in histories, where the clock is set ahead by an hour now and then.
+const OVERHEAD_MS: u64 = 2 * 3_900_000;
 
 /// True if a lease could have a machine until it is clean again, for all that was said about when it is wanted otherwise.
 fn open_to(world: &World, lease: &Lease, node: &Node) -> bool {
-    let (now, end) = (world.meta.now, world.meta.now.0 + lease.spec.duration_ms + OVERHEAD_MS);
+    let (now, end) = (world.meta.planned, world.meta.now.0 + lease.spec.duration_ms + OVERHEAD_MS);
     let drained = node.outage.as_ref().is_some_and(|outage| outage.from.0 < end);
     let all = world.tenants.values().flat_map(|tenant| &tenant.reservations);
     let of_node = all.filter(|r| r.nodes.contains(&node.id)).collect::<Vec<_>>();

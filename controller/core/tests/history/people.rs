@@ -49,10 +49,10 @@ const WISHES: &[(u64, Wish)] = &[
     (5, tenants::again),
     (8, administrators::approve),
     (20, administrators::repair),
-    (3, administrators::drain),
-    (2, administrators::reserve),
+    (2, administrators::drain),
+    (1, administrators::reserve),
     (1, administrators::end_reservation),
-    (6, administrators::resume),
+    (9, administrators::resume),
     (1, administrators::retire),
     (1, administrators::power),
     (2, administrators::image),
@@ -108,7 +108,13 @@ impl People {
     /// An administrator who puts right what is wrong, one node at a time.
     pub(crate) fn tidy(world: &World, random: &mut Random) -> Option<Input> {
         let waiting: Vec<_> = world.nodes.values().filter_map(administrators::tidying).collect();
-        random.pick(&waiting).cloned().or_else(|| administrators::cleared(world, random))
+        let clear = |random: &mut Random| administrators::cleared(world, random);
+        random.pick(&waiting).cloned().or_else(|| clear(random)).or_else(|| Self::unreserve(world))
+    }
+
+    /// Sets machines aside no longer.
+    pub(crate) fn unreserve(world: &World) -> Option<Input> {
+        administrators::unreserve(world)
     }
 
     /// The registration as it should be.

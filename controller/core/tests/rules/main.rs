@@ -1,6 +1,7 @@
 //! The rules of the core, one file for each subject. Every test tells a short story on a small [`rack`].
 
 mod boot_decision;
+mod calendar;
 mod constraints;
 mod course;
 mod diskless;

@@ -2,6 +2,7 @@
 
 use crate::given::{groupings, image, members, spec};
 use crate::rack::{Rack, SECOND};
+use hostler_core::calendar::Times;
 use hostler_core::catalogue::{Content, Encoding, Kind};
 use hostler_core::course::Terms;
 use hostler_core::explain;
@@ -123,7 +124,8 @@ fn a_promise_that_cannot_be_kept_is_told() {
     rack.restart();
     assert_eq!(latest(&rack), Some(promised));
     rack.work("a", StateName::Leased);
-    rack.admin("a", AdminAction::drain("new fans")).unwrap();
+    // The machine is lost: it dies while it is cleaned, and nothing brings it back.
+    rack.release(lease);
     rack.heard();
     while rack.now <= promised {
         rack.wait();
@@ -238,7 +240,11 @@ fn a_group_that_became_impossible_blocks_nobody() {
     let (mut rack, _, pair) = aged_pair();
     let long = patient(&mut rack, "1 any", 60);
     assert!(rack.group(long).is_empty());
-    rack.admin("a", AdminAction::drain("new fans")).unwrap();
+    let drain = |anyway| AdminAction::Drain { reason: "new fans".into(), times: Times::default(), anyway };
+    let refused = rack.admin("a", drain(false)).unwrap_err().to_string();
+    assert!(refused.contains(&format!("lease {pair} would not start by")), "{refused}");
+    assert!(rack.holds("a").is_empty() && rack.group(long).is_empty(), "nothing was changed");
+    rack.admin("a", drain(true)).unwrap();
     assert_eq!(rack.group(long), ["b"]);
     assert!(matches!(rack.lease_state(pair), LeaseState::Queued { .. }));
 }

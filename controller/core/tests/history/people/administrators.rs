@@ -69,6 +69,13 @@ pub(super) fn reserve(scene: &mut Scene<'_>) -> Option<Input> {
     Some(Input::Reserve { author: ADMIN.into(), tenant: random.pick(&tenants)?.clone(), wanted, anyway })
 }
 
+/// Ends a reservation, if there is one.
+pub(super) fn unreserve(world: &World) -> Option<Input> {
+    let mut reserved = world.tenants.values().filter_map(|t| Some((t.name.clone(), t.reservations.first()?)));
+    let (tenant, reservation) = reserved.next()?;
+    Some(Input::EndReservation { author: ADMIN.into(), tenant, name: reservation.name.clone() })
+}
+
 pub(super) fn end_reservation(scene: &mut Scene<'_>) -> Option<Input> {
     let name = format!("r{}", scene.random.below(6));
     let tenants: Vec<_> = scene.world.tenants.values().map(|tenant| tenant.name.clone()).collect();
@@ -150,7 +157,7 @@ pub(super) fn register(scene: &mut Scene<'_>) -> Option<Input> {
 
 /// Puts right what is wrong with a node, if anything is.
 pub(super) fn tidying(node: &Node) -> Option<Input> {
-    if node.holds.contains_key(&HoldKind::Drain) {
+    if node.holds.contains_key(&HoldKind::Drain) || node.outage.is_some() {
         return Some(admin(node, AdminAction::Resume));
     }
     if node.holds.contains_key(&HoldKind::AwaitingFirstWipe) {
