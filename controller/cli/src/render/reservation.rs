@@ -44,6 +44,10 @@ mod tests {
         };
         let all =
             [reservation("demo", 0, &["r1-n01"]), reservation("nightly", 86_400, &["r1-n01", "r1-n02"])];
-        insta::assert_snapshot!(table(&all.map(Reservation::from), &Look::default()), @"");
+        insta::assert_snapshot!(table(&all.map(Reservation::from), &Look::default()), @r"
+        NAME     TENANT  NEXT                  FOR     EVERY   UNTIL  NODES
+        demo     ci      2026-03-21 00:00:00Z  4h 00m  -       -      r1-n01
+        nightly  ci      2026-03-21 00:00:00Z  4h 00m  1d 00h  -      r1-n01 r1-n02
+        ");
     }
 }

@@ -13,8 +13,8 @@ const EXAMPLES: &str = "\
 Examples:
   hostler node drain r1-n01 --reason power-supply
   hostler node resume r1-n01                        # when it is done
-  hostler node drain r1-n01 -r 'new disks' --from '2026-03-21 08:00' --back-at '2026-03-21 12:00'
-  hostler node drain r1-n01 -r 'new rack' --deadline 2026-03-21
+  hostler node drain r1-n01 -r new-disks --from 2026-03-21T08:00 --back-at 2026-03-21T12:00
+  hostler node drain r1-n01 -r new-rack --deadline 2026-03-21
 
 A running lease is finished first, unless there is a deadline. Until the drain begins, leases get the node that give it
 back by then. What it would break of what leases were promised is listed, and nothing is done (exit 3); --override does it

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
-  hostler reservation add demo --tenant ci --node r1-n01 --node r1-n02 --from '2026-03-21 08:00' --for 4h
+  hostler reservation add demo --tenant ci --node r1-n01 --node r1-n02 --from 2026-03-21T08:00 --for 4h
   hostler reservation add nightly --tenant ci --node r2-n01,r2-n02 --from 2026-03-21 --for 6h --every 1d
 
 Only leases that say `--reservation NAME` get these machines then; others get them before if they give them back by then.
