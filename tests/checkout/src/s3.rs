@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
@@ -174,7 +174,7 @@ async fn connection(stream: TcpStream, service: S3Service, shared: Arc<Shared>) 
         let (service, shared) = (service.clone(), shared.clone());
         async move {
             shared.admit(request.method(), request.uri().path()).await;
-            service.call(request).await
+            service.call(request.map(s3s::Body::from)).await
         }
     });
     let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);

@@ -36,6 +36,9 @@ pub(super) const PARTS: usize = 4;
 /// The object that a start writes, to see that it may.
 const PROBE: &str = "written-by-hostlerd";
 
+/// What to look at if the server does not know the bucket.
+const NO_BUCKET: &str = ": is that the bucket's name?";
+
 /// A bucket, or what begins with a prefix in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
@@ -92,10 +95,12 @@ impl Bucket {
         Ok(Self { store: Arc::new(store), url: Arc::new(url.clone()), away: Arc::default() })
     }
 
-    /// Writes an object and reads it again.
+    /// Lists, writes an object and reads it again.
     pub(crate) async fn probe(&self) -> Found {
         let path = self.path(PROBE);
+        let prefix = Path::from(&*self.url.prefix);
         let tried = async {
+            self.store.list_with_delimiter(Some(&prefix)).await?;
             self.store.put(&path, Bytes::from_static(b"hostler\n").into()).await?;
             self.store.get(&path).await?.bytes().await
         };
@@ -194,7 +199,8 @@ impl Bucket {
 
     fn explain(&self, what: &str, error: Error) -> anyhow::Error {
         let hint = match &error {
-            Error::NotFound { .. } => ": is that the bucket's name?",
+            Error::NotFound { .. } => NO_BUCKET,
+            other if other.to_string().contains("NoSuchBucket") => NO_BUCKET,
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
                 ": are the credentials right (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or credentials= in the URL)?"
             }

@@ -80,8 +80,9 @@ impl BucketRuns {
         tokio::time::timeout(SETTLE, stored)
             .await
             .context("the object store does not take what a run has left within 15 seconds")??;
+        let stop = self.workshop.stop.clone();
         self.workshop.tasks.spawn(async move {
-            if let Err(error) = log.join().await {
+            if let Some(Err(error)) = stop.run_until_cancelled(log.join()).await {
                 tracing::warn!(%run, %node, "the output stays in small segments: {error:#}");
             }
         });

@@ -143,7 +143,7 @@ impl Log {
         self.join_in_turn().await
     }
 
-    /// Output from `offset` on that is stored, at most `limit` bytes; empty at the end.
+    /// Output from `offset` on that is stored, at most `limit` bytes and none of the next segment; empty at the end.
     pub(super) async fn read(&self, offset: u64, limit: usize) -> anyhow::Result<Bytes> {
         for look in 0..LOOKS {
             let (found, ours) = {

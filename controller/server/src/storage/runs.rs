@@ -75,7 +75,7 @@ impl RunStore {
         }
     }
 
-    /// Output from `offset` on, at most `limit` bytes; empty at the end.
+    /// Output from `offset` on, at most `limit` bytes and perhaps less; empty at the end.
     pub(crate) async fn read(
         &self,
         run: RunId,

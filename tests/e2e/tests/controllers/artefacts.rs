@@ -1,10 +1,13 @@
 //! Two controllers whose output, files and images are in an object store: none has what the other one lacks.
 
 use crate::another_leads;
+use anyhow::Context as _;
 use hostler_checkout::s3::Server;
-use hostler_e2e::stage::{Engine, Setup};
+use hostler_e2e::stage::{Engine, PATIENCE, Setup};
 use std::fs;
+use std::time::Duration;
 use tokio::task::block_in_place;
+use tokio::time::timeout;
 
 /// What the payload says before it waits, and as much again.
 const LINES: usize = 2_000;
@@ -85,9 +88,13 @@ async fn an_object_store_that_is_away_for_a_while_loses_no_output() -> anyhow::R
     server.go_away();
     fs::write(&go, "")?;
     let log = stage.installation().log();
-    while !fs::read_to_string(&log)?.contains("store.artefacts: s3://artefacts/lab at http") {
-        tokio::task::yield_now().await;
-    }
+    let noticed = async {
+        while !fs::read_to_string(&log)?.contains("store.artefacts: s3://artefacts/lab at http") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(PATIENCE, noticed).await.context("nobody notices that the object store is away")??;
     server.serve();
     let (code, seen) = run.end().await?;
     assert_eq!(code, Some(0));
