@@ -40,7 +40,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     println!("  name   {}", config.name());
     println!("  gRPC   {} as {}", config.api.listen, config.api.url);
     println!("  store  {}", config.store()?);
-    println!("  artefacts  {}", config.artefacts()?);
+    println!("  data   {}", config.artefacts()?);
     let boot = boot::settings(&config);
     println!("  DHCP   {}, HTTP {}, known to machines as {}", boot.dhcp, boot.http, boot.server);
     Ok(())

@@ -1,7 +1,7 @@
 //! All artefacts of a controller, opened where its configuration says.
 
 use super::blobs::Blobs;
-use super::bucket::{Bucket, Found};
+use super::bucket::{Bucket, Found, Trouble};
 use super::bucket_runs::{BucketRuns, Workshop};
 use super::cache::Cache;
 use super::directory::Directory;
@@ -89,5 +89,5 @@ pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
 
 /// True if this is an object store's fault, and may go better the next time.
 pub(crate) fn is_away(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<object_store::Error>() || cause.is::<tokio::time::error::Elapsed>())
+    error.chain().any(|cause| cause.is::<Trouble>() || cause.is::<tokio::time::error::Elapsed>())
 }

@@ -2,7 +2,7 @@
 
 use super::credentials::Credentials;
 use super::place::BucketUrl;
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
@@ -37,7 +37,21 @@ pub(super) const PARTS: usize = 4;
 const PROBE: &str = "written-by-hostlerd";
 
 /// What to look at if the server does not know the bucket.
-const NO_BUCKET: &str = ": is that the bucket's name?";
+const NO_BUCKET: &str = " (is that the bucket's name?)";
+
+/// What to look at if it refuses.
+const NO_RIGHT: &str = " (are the credentials right, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or credentials= in \
+                        the URL, and may they do this?)";
+
+/// What the object store did not do.
+#[derive(Debug, thiserror::Error)]
+#[error("{bucket} {what}{hint}: {why}")]
+pub(super) struct Trouble {
+    bucket: String,
+    what: &'static str,
+    hint: &'static str,
+    why: String,
+}
 
 /// A bucket, or what begins with a prefix in it.
 #[derive(Clone, Debug)]
@@ -106,8 +120,8 @@ impl Bucket {
         };
         match tried.await {
             Ok(_) => Found::Usable,
-            Err(error) if is_away(&error) => Found::Away(self.explain("cannot be reached", error)),
-            Err(error) => Found::Refused(self.explain("cannot be used", error)),
+            Err(error) if is_away(&error) => Found::Away(self.explain("cannot be reached", &error)),
+            Err(error) => Found::Refused(self.explain("cannot be used", &error)),
         }
     }
 
@@ -134,7 +148,10 @@ impl Bucket {
             Err(error) => {
                 // What cannot be taken back is removed by the bucket's own rules.
                 let _ = parts.abort().await;
-                Err(error).with_context(|| format!("{} does not take an object", self.url))
+                match error.downcast::<Error>() {
+                    Ok(error) => self.seen(Err(error), "does not take an object"),
+                    Err(error) => Err(error.context(format!("cannot read {}", path.display()))),
+                }
             }
         }
     }
@@ -169,18 +186,18 @@ impl Bucket {
         Path::from(format!("{}/{name}", self.url.prefix))
     }
 
-    fn found<T>(&self, result: Result<T, Error>, what: &str) -> anyhow::Result<Option<T>> {
+    fn found<T>(&self, result: Result<T, Error>, what: &'static str) -> anyhow::Result<Option<T>> {
         match result {
-            Err(Error::NotFound { .. }) => Ok(None),
+            Err(Error::NotFound { .. }) => self.seen(Ok(None), what),
             other => self.seen(other, what).map(Some),
         }
     }
 
     /// Says once that the bucket is away, and once that it is back.
-    fn seen<T>(&self, result: Result<T, Error>, what: &str) -> anyhow::Result<T> {
+    fn seen<T>(&self, result: Result<T, Error>, what: &'static str) -> anyhow::Result<T> {
         let away = result.as_ref().is_err();
         if self.away.swap(away, Ordering::Relaxed) == away {
-            return result.map_err(|error| self.explain(what, error));
+            return result.map_err(|error| self.explain(what, &error));
         }
         match result {
             Ok(done) => {
@@ -188,7 +205,7 @@ impl Bucket {
                 Ok(done)
             }
             Err(error) => {
-                let error = self.explain(what, error);
+                let error = self.explain(what, &error);
                 tracing::error!(
                     "store.artefacts: {error:#}. Agents keep their output, and this is tried again"
                 );
@@ -197,16 +214,20 @@ impl Bucket {
         }
     }
 
-    fn explain(&self, what: &str, error: Error) -> anyhow::Error {
-        let hint = match &error {
-            Error::NotFound { .. } => NO_BUCKET,
-            other if other.to_string().contains("NoSuchBucket") => NO_BUCKET,
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                ": are the credentials right (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or credentials= in the URL)?"
-            }
-            _ => "",
-        };
-        anyhow!(error).context(format!("{} {what}{hint}", self.url))
+    fn explain(&self, what: &'static str, error: &Error) -> anyhow::Error {
+        let why = anyhow::Chain::new(error).last().map(ToString::to_string).unwrap_or_default();
+        Trouble { bucket: self.url.to_string(), what, hint: hint(error, &why), why }.into()
+    }
+}
+
+/// Where to look first. Not every request tells by its kind of error what was refused.
+fn hint(error: &Error, why: &str) -> &'static str {
+    match error {
+        Error::NotFound { .. } => NO_BUCKET,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => NO_RIGHT,
+        _ if why.contains("NoSuchBucket") => NO_BUCKET,
+        _ if why.contains("status code: 403") || why.contains("status code: 401") => NO_RIGHT,
+        _ => "",
     }
 }
 
@@ -225,5 +246,5 @@ async fn send(file: &mut File, parts: &mut WriteMultipart) -> anyhow::Result<()>
 /// True if another try may go better.
 fn is_away(error: &Error) -> bool {
     let mut chain = anyhow::Chain::new(error);
-    chain.any(|cause| cause.is::<HttpError>()) || error.to_string().contains("status code: 5")
+    chain.any(|cause| cause.is::<HttpError>() || cause.to_string().contains("status code: 5"))
 }
