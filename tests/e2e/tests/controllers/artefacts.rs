@@ -70,7 +70,8 @@ async fn invariant_5_output_in_an_object_store_survives_a_change_of_leaders() ->
     stage.all_ready().await?;
     let lease = stage.ci.lease("1").await?;
     stage.ci.ok(&format!("run {} -- true", lease["id"])).await?;
-    stage.start()?;
+    let fetched = fs::read_dir(stage.replica()?.dir().join("data/cache/images"))?.count();
+    assert_eq!(fetched, 1, "one image, for one architecture");
     stage.end().await
 }
 
@@ -108,8 +109,7 @@ async fn a_bucket_that_refuses_ends_a_start_with_the_name_of_the_setting() -> an
     let server = block_in_place(Server::start)?;
     let stage = Setup::of(0).with_artefacts(server.url("lab")).set().await?;
     stage.kill()?;
-    let wrong = server.credentials();
-    server.write_credentials(&wrong, "not-this-one")?;
+    server.write_credentials(&server.credentials(), "not-this-one")?;
     let refused = block_in_place(|| stage.installation().hostlerd("serve").output())?;
     let told = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");
@@ -118,7 +118,5 @@ async fn a_bucket_that_refuses_ends_a_start_with_the_name_of_the_setting() -> an
         "{told}"
     );
     assert!(!told.contains("not-this-one"), "{told}");
-    server.write_credentials(&wrong, "not-much-of-a-secret")?;
-    stage.start()?;
     stage.end().await
 }
