@@ -34,13 +34,16 @@ pub(super) struct Workshop {
     pub(super) stop: CancellationToken,
 }
 
+/// One for each task.
+type Logs = HashMap<(RunId, NodeId), Arc<Log>>;
+
 /// Byte logs and collected files in a bucket.
 #[derive(Clone)]
 pub(crate) struct BucketRuns {
     workshop: Workshop,
     /// Collected files on their way in. No other process works there.
     arriving: Directory,
-    logs: Arc<Mutex<HashMap<(RunId, NodeId), Arc<Log>>>>,
+    logs: Arc<Mutex<Logs>>,
 }
 
 impl BucketRuns {
