@@ -1,5 +1,6 @@
 //! What is served: bytes in memory, or files.
 
+use crate::images::{ImageStore, Images};
 use crate::names;
 use bytes::Bytes;
 use hostler_core::hardware::{Arch, Firmware};
@@ -18,6 +19,8 @@ pub enum Source {
     Memory(Bytes),
     /// A file. It is opened at each request and read in pieces while it is sent.
     File(Arc<Path>),
+    /// An image by its digest, which is asked for at each request.
+    Image(Arc<dyn ImageStore>, String),
 }
 
 impl Source {
@@ -26,7 +29,7 @@ impl Source {
     pub fn memory(&self) -> Option<&Bytes> {
         match self {
             Self::Memory(bytes) => Some(bytes),
-            Self::File(_) => None,
+            Self::File(_) | Self::Image(..) => None,
         }
     }
 }
@@ -56,7 +59,7 @@ impl From<PathBuf> for Source {
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     files: BTreeMap<String, Source>,
-    images: Option<PathBuf>,
+    images: Option<Images>,
 }
 
 impl Catalogue {
@@ -104,11 +107,10 @@ impl Catalogue {
         self
     }
 
-    /// Serves the files of `directory` as images. Each is named by the SHA-256 of its bytes in lower-case
-    /// hexadecimal; files may appear and vanish while the server runs.
+    /// Serves images, each under its digest.
     #[must_use]
-    pub fn images(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.images = Some(directory.into());
+    pub fn images(mut self, images: impl Into<Images>) -> Self {
+        self.images = Some(images.into());
         self
     }
 
@@ -163,7 +165,10 @@ impl Catalogue {
             return Some(content.clone());
         }
         let digest = names::image_digest(name)?;
-        Some(self.images.as_ref()?.join(digest).into())
+        Some(match self.images.as_ref()? {
+            Images::Directory(directory) => directory.join(digest).into(),
+            Images::Store(store) => Source::Image(store.clone(), digest.to_owned()),
+        })
     }
 }
 
@@ -196,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_image_is_found_by_digest_and_nothing_else_of_its_directory_is() {
-        let catalogue = Catalogue::new().images("/var/lib/images");
+        let catalogue = Catalogue::new().images(Path::new("/var/lib/images"));
         let digest = "ab".repeat(32);
         let Some(Source::File(path)) = catalogue.find(&format!("images/{digest}")) else { unreachable!() };
         assert_eq!(*path, Path::new("/var/lib/images").join(&digest));

@@ -27,6 +27,7 @@ mod admission;
 mod content;
 pub mod dhcp;
 mod http;
+mod images;
 mod library;
 pub mod names;
 pub mod render;
@@ -36,6 +37,7 @@ mod source;
 mod tftp;
 
 pub use content::{Catalogue, Source};
+pub use images::{Arriving, ImageStore, Images};
 pub use server::{Addresses, BootServer, Error};
 pub use settings::{BaseUrl, NotABaseUrl, Settings};
 pub use source::{BootSource, Client, Observation};

@@ -17,7 +17,12 @@ pub(crate) async fn bind(controller: &Controller, source: Arc<dyn BootSource>) -
     for problem in ramdisk::problems(&config.path(&config.boot.files)) {
         tracing::error!("{problem}");
     }
-    let catalogue = catalogue(config)?.ca(controller.authority.load().pem().as_bytes().to_vec());
+    let catalogue = catalogue(config)?.images(controller.images.served()).ca(controller
+        .authority
+        .load()
+        .pem()
+        .as_bytes()
+        .to_vec());
     Ok(BootServer::bind(settings(config), catalogue, source).await?)
 }
 
@@ -32,12 +37,12 @@ pub(crate) fn source(controller: &Controller) -> NetBoot {
     NetBoot::new(controller, common)
 }
 
-/// Loaders, kernels, ramdisks and images.
+/// Loaders, kernels and ramdisks.
 pub(crate) fn catalogue(config: &Config) -> anyhow::Result<Catalogue> {
     let files = config.path(&config.boot.files);
-    let images = config.path(&config.store.data).join("images");
-    let catalogue = Catalogue::new().images(images);
-    catalogue.directory(&files).with_context(|| format!("cannot read the boot files in {}", files.display()))
+    Catalogue::new()
+        .directory(&files)
+        .with_context(|| format!("cannot read the boot files in {}", files.display()))
 }
 
 /// Where it listens and what it tells machines.

@@ -7,6 +7,9 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What is logged unless `HOSTLERD_LOG` says otherwise. That an object store is away is said once, not at each try.
+const FILTER: &str = "info,object_store=warn";
+
 /// Leases groups of physical machines to CI jobs.
 #[derive(Debug, Parser)]
 #[command(
@@ -70,7 +73,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("HOSTLERD_LOG").unwrap_or_else(|_| "info".into()),
+            tracing_subscriber::EnvFilter::try_from_env("HOSTLERD_LOG").unwrap_or_else(|_| FILTER.into()),
         )
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

@@ -1,5 +1,6 @@
 //! The configuration file: process settings only. Nodes, tenants and images are stored objects.
 
+use crate::storage::Place;
 use anyhow::{Context as _, bail};
 use hostler_core::hardware::Arch;
 use hostler_core::time::Timing;
@@ -50,8 +51,13 @@ pub(crate) struct StoreConfig {
     url: Option<SecretUrl>,
     /// The SQLite database; `state.db` unless given.
     path: Option<PathBuf>,
-    /// Run output, collected files and images.
-    pub(crate) data: PathBuf,
+    /// Run output, collected files and images, unless they are somewhere else.
+    data: PathBuf,
+    /// Where else, as a URL. What is on its way there, and a cache, are in `data`.
+    #[serde(skip_serializing)]
+    artefacts: Option<SecretUrl>,
+    /// Bytes of images in that cache.
+    pub(crate) cache_bytes: u64,
 }
 
 /// There may be a password in it.
@@ -67,7 +73,7 @@ impl std::fmt::Debug for SecretUrl {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: None, path: None, data: "data".into() }
+        Self { url: None, path: None, data: "data".into(), artefacts: None, cache_bytes: 64 << 30 }
     }
 }
 
@@ -240,6 +246,19 @@ impl Config {
         }
     }
 
+    /// Where run output, collected files and images are.
+    pub(crate) fn artefacts(&self) -> anyhow::Result<Place> {
+        match &self.store.artefacts {
+            None => Ok(Place::Directory(self.data())),
+            Some(url) => Place::parse(&url.0, &self.dir).context("store.artefacts"),
+        }
+    }
+
+    /// The directory of this host for whatever is too large for the store.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path(&self.store.data)
+    }
+
     /// What this controller is called.
     pub(crate) fn name(&self) -> String {
         let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -285,6 +304,7 @@ impl Config {
         if self.boot.retry_s == 0 {
             bail!("boot.retry_s is at least 1");
         }
+        self.artefacts()?;
         self.store().map(drop)
     }
 }
@@ -327,6 +347,18 @@ mod tests {
         );
         let config = check(&format!("{SMALL}[store]\n{url}\n")).unwrap();
         assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn artefacts_are_in_the_data_directory_or_at_a_url() {
+        let place = |text: &str| {
+            check(&format!("{SMALL}[store]\n{text}\n")).map(|c| c.artefacts().unwrap().to_string())
+        };
+        assert!(place("").unwrap().ends_with("/data"));
+        assert!(place("data = \"other\"").unwrap().ends_with("/other"));
+        assert_eq!(place("artefacts = \"s3://lab/ci?region=eu\"").unwrap(), "s3://lab/ci");
+        let wrong = place("artefacts = \"s3://AKIA:s3cret@lab\"").unwrap_err();
+        assert!(wrong.contains("store.artefacts: ") && !wrong.contains("s3cret"), "{wrong}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::leadership::Office;
 use crate::pki::Authority;
 use crate::power::Power;
 use crate::published::Published;
-use crate::storage::{Blobs, RunStore, blocking};
+use crate::storage::{Artefacts, Blobs, RunStore, Surroundings, blocking};
 use crate::writer::{Inbox, SubmitError};
 use arc_swap::ArcSwap;
 use hostler_core::input::{Input, Reply};
@@ -56,12 +56,22 @@ pub(crate) struct Parts {
 }
 
 impl Controller {
-    /// Reads the keys and opens the data directory.
+    /// Reads the keys and opens what is not in the store.
     pub(crate) fn new(config: Config, parts: Parts) -> anyhow::Result<Self> {
         let Parts { epoch, leads, office, clock, inbox, published, history } = parts;
         let authority = Authority::load(&config.path(&config.keys.ca), &config.path(&config.keys.ca_key))?;
         let seal = Arc::new(SealKey::load(&config.path(&config.keys.seal))?);
-        let data = config.path(&config.store.data);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let Artefacts { runs, images, inputs } = Artefacts::open(&config.artefacts()?, &config.data(), {
+            let (published, tasks, stop) = (published.clone(), tasks.clone(), stop.clone());
+            Surroundings {
+                output_limit: config.agents.output_limit,
+                cache_bytes: config.store.cache_bytes,
+                on_output: Arc::new(move |run| published.notify_run(run)),
+                tasks,
+                stop,
+            }
+        })?;
         Ok(Self {
             power: Arc::new(Power::new(config.bmc.clone(), seal.clone(), published.clone(), office.clone())),
             authority: ArcSwap::from_pointee(authority),
@@ -71,11 +81,11 @@ impl Controller {
             registry: Registry::new(),
             keepalives: Keepalives::default(),
             refusals: Refusals::new(),
-            runs: RunStore::open(data.join("runs"), config.agents.output_limit)?,
-            images: Blobs::open(data.join("images"))?,
-            inputs: Blobs::open(data.join("inputs"))?,
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            runs,
+            images,
+            inputs,
+            tasks,
+            stop,
             epoch,
             leads,
             office,

@@ -111,7 +111,7 @@ server = "{server}"      # as machines know it
 
 # [store]                # see docs/store.md
 # path = "state.db"      # SQLite, or url = "postgres://USER@HOST/DATABASE"
-# data = "data"          # run output, collected files, images
+# data = "data"          # run output, collected files, images; or artefacts = "s3://BUCKET/PREFIX?region=REGION"
 
 # [timing]               # how long to wait for what, in milliseconds, before the next rung of the ladder
 # firmware_ms = 600000   # from the BMC's answer to the first packet of the machine

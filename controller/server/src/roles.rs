@@ -13,6 +13,7 @@ use crate::ramdisk;
 use crate::record::{self, Record};
 use crate::serve::{self, End, Start};
 use crate::standby::{self, is_away};
+use crate::storage;
 use crate::writer::{Writer, patiently};
 use anyhow::Context as _;
 use hostler_store::{Member, Opened, PostgresUrl, StoreError, StoreUrl};
@@ -39,6 +40,7 @@ pub(crate) fn check(path: &Path) -> anyhow::Result<()> {
     println!("  name   {}", config.name());
     println!("  gRPC   {} as {}", config.api.listen, config.api.url);
     println!("  store  {}", config.store()?);
+    println!("  data   {}", config.artefacts()?);
     let boot = boot::settings(&config);
     println!("  DHCP   {}, HTTP {}, known to machines as {}", boot.dhcp, boot.http, boot.server);
     Ok(())
@@ -76,7 +78,8 @@ fn start<E: Executor>(
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
     let (store, signals) = (config.store()?, Arc::new(Signals::hear()?));
-    tracing::info!("the store is {store}");
+    tracing::info!("the store is {store}, artefacts are at {}", config.artefacts()?);
+    storage::check(&config)?;
     let lead = |opened: Opened, office: Arc<Office>| -> anyhow::Result<End> {
         let Opened { store, history } = opened;
         let record = record.map(Record::create).transpose()?;

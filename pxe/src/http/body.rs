@@ -1,6 +1,7 @@
 //! Content on its way to a machine.
 
 use crate::content::Source;
+use crate::images::{Arriving, PIECE};
 use crate::library::Library;
 use crate::source::{Client, Observation};
 use bytes::Bytes;
@@ -17,15 +18,14 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
-/// The piece in which content is read and handed over.
-const PIECE: usize = 128 << 10;
-
 /// Content that was opened: its length is known and does not follow later changes of the file.
 pub(super) enum Opened {
     /// In memory.
     Memory(Bytes),
     /// A file and its length.
     File(File, u64),
+    /// An image that may still be on its way here.
+    Image(Arriving),
 }
 
 impl Opened {
@@ -41,6 +41,7 @@ impl Opened {
                 }
                 Ok(Self::File(file, metadata.len()))
             }
+            Source::Image(store, digest) => store.open(&digest).await.map(Self::Image),
         }
     }
 
@@ -49,6 +50,7 @@ impl Opened {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(_, length) => *length,
+            Self::Image(arriving) => arriving.length(),
         }
     }
 
@@ -66,6 +68,7 @@ impl Opened {
                 file.seek(SeekFrom::Start(start)).await?;
                 Pieces::File(ReaderStream::with_capacity(file.take(left), PIECE).boxed())
             }
+            Self::Image(arriving) => Pieces::File(arriving.part(start, end)),
         };
         Ok(Content { pieces, left, watch: None })
     }

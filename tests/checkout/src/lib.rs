@@ -4,6 +4,7 @@
 //! * [`programs`] builds and finds the programs.
 //! * [`debian`] installs packages.
 //! * [`postgres`] is a database server for tests and benchmarks.
+//! * `s3` is an object store for tests, of other people's making, with the feature of that name.
 //! * [`peers`] finds programs of other people that bear witness.
 //! * [`skip`] records a test that cannot run here.
 
@@ -11,6 +12,8 @@ pub mod debian;
 pub mod peers;
 pub mod postgres;
 pub mod programs;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod skip;
 
 use std::path::{Path, PathBuf};

@@ -14,6 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Where the configuration says which store.
 const STORE: &str = "\n[store]\n";
 
+/// Where it says where artefacts are.
+const ARTEFACTS: &str = "artefacts = ";
+
 /// A controller's directory, and its process while one runs. Dropped, it ends the process.
 #[derive(Debug)]
 pub struct Installation {
@@ -82,7 +85,7 @@ impl Installation {
         Ok(Self { dir, host, waits, binaries, ports, filter: None, hostlerd: None })
     }
 
-    /// Makes the directory of another controller that shares keys, data and store with this one, and is at another
+    /// Makes the directory of another controller that shares keys, artefacts and store with this one, and is at another
     /// address of this computer.
     ///
     /// # Errors
@@ -93,12 +96,16 @@ impl Installation {
         for key in ["ca.pem", "ca.key", "seal.key", "token.key"] {
             fs::copy(self.dir.join(key), dir.join(key))?;
         }
-        fs::create_dir_all(self.dir.join("data"))?;
-        for shared in ["boot", "data"] {
-            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
-        }
         let text = fs::read_to_string(self.config())?;
         let store = text.split_once(STORE).map_or("", |(_, store)| store);
+        let mut shared = vec!["boot"];
+        if !store.contains(ARTEFACTS) {
+            fs::create_dir_all(self.dir.join("data"))?;
+            shared.push("data");
+        }
+        for shared in shared {
+            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
+        }
         fs::write(dir.join("hostlerd.toml"), config(host, ports, self.waits) + STORE + store)?;
         let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
         Ok(Self { dir, host, waits: self.waits, binaries, ports, filter, hostlerd: None })
@@ -113,6 +120,17 @@ impl Installation {
         let text = fs::read_to_string(&path)?;
         let before = text.split(STORE).next().unwrap_or_default();
         Ok(fs::write(&path, format!("{before}{STORE}url = {url:?}\n"))?)
+    }
+
+    /// Has the next `hostlerd` keep output, files and images at this URL.
+    ///
+    /// # Errors
+    /// If the configuration cannot be written.
+    pub fn use_artefacts(&self, url: &str) -> anyhow::Result<()> {
+        let path = self.config();
+        let text = fs::read_to_string(&path)?;
+        let section = if text.contains(STORE) { "" } else { STORE };
+        Ok(fs::write(&path, format!("{text}{section}{ARTEFACTS}{url:?}\n"))?)
     }
 
     /// Starts `hostlerd`; its log goes to `hostlerd.log`.

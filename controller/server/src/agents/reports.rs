@@ -5,7 +5,7 @@ use super::session::Speaker;
 use crate::api::status::internal;
 use crate::controller::Controller;
 use crate::pki::{Identity, SigningRequest};
-use crate::storage::{Piece, blocking};
+use crate::storage::{Acknowledged, Piece, is_away};
 use hostler_core::ids::RunId;
 use hostler_core::input::{Blame, Profile, Report};
 use hostler_core::time::Timestamp;
@@ -19,7 +19,8 @@ use tonic::Status;
 /// A piece of output or of a file that is larger was not sent by our agent.
 const MAX_PIECE: usize = 1 << 20;
 
-/// Deals with one message; returns what to answer, once what it says is stored.
+/// Deals with one message; returns what to answer, once what it says is stored. Output may be stored later:
+/// `acknowledged` hears of it.
 ///
 /// # Errors
 /// What ends the session.
@@ -27,12 +28,15 @@ pub(super) async fn receive(
     controller: &Controller,
     speaker: Speaker,
     message: FromAgent,
+    acknowledged: &Acknowledged,
 ) -> Result<Option<ToAgent>, Status> {
     match message {
         FromAgent::Heartbeat(_) | FromAgent::Progress(_) => Ok(None),
         FromAgent::Hello(_) => Err(Status::invalid_argument("Hello is the first message only")),
         FromAgent::SignRequest(request) => sign(controller, speaker, &request).await.map(Some),
-        FromAgent::RunOutput(output) => store_output(controller, speaker, output).await.map(Some),
+        FromAgent::RunOutput(output) => {
+            store_output(controller, speaker, output, acknowledged).await.map(Some)
+        }
         FromAgent::RunFile(file) => store_file(controller, speaker, file).await.map(|()| None),
         FromAgent::RunFinished(finished) => finish(controller, speaker, finished).await.map(Some),
         FromAgent::RunStarted(started) => {
@@ -106,29 +110,38 @@ fn check_piece(data: &[u8]) -> Result<(), Status> {
     if data.len() > MAX_PIECE { Err(Status::invalid_argument("a piece has at most 1 MiB")) } else { Ok(()) }
 }
 
+/// Tells an agent how much of its output it need not keep.
+pub(super) const fn output_stored(run: RunId, output_bytes: u64) -> ToAgent {
+    ToAgent::RunAck(RunAck { run_id: run.0, output_bytes, finished: false })
+}
+
+/// The agent comes back and sends again what was not acknowledged.
+fn not_stored(error: &anyhow::Error, otherwise: fn(String) -> Status) -> Status {
+    let why = format!("{error:#}");
+    if is_away(error) { Status::unavailable(why) } else { otherwise(why) }
+}
+
 async fn store_output(
     controller: &Controller,
     speaker: Speaker,
     output: RunOutput,
+    acknowledged: &Acknowledged,
 ) -> Result<ToAgent, Status> {
     let run = RunId(output.run_id);
     check_run(controller, speaker, run)?;
     check_piece(&output.data)?;
-    let (runs, piece) = (controller.runs.clone(), Piece { offset: output.offset, data: output.data });
-    let stored = blocking(move || runs.append(run, speaker.node, &piece)).await;
-    let output_bytes = stored.map_err(|e| Status::out_of_range(format!("{e:#}")))?;
-    controller.published.notify_run(run);
-    Ok(ToAgent::RunAck(RunAck { run_id: run.0, output_bytes, finished: false }))
+    let piece = Piece { offset: output.offset, data: output.data };
+    let stored = controller.runs.append(run, speaker.node, piece, acknowledged).await;
+    Ok(output_stored(run, stored.map_err(|e| not_stored(&e, Status::out_of_range))?))
 }
 
 async fn store_file(controller: &Controller, speaker: Speaker, file: RunFileData) -> Result<(), Status> {
     let run = RunId(file.run_id);
     check_run(controller, speaker, run)?;
     check_piece(&file.data)?;
-    let (runs, piece) = (controller.runs.clone(), Piece { offset: file.offset, data: file.data });
-    blocking(move || runs.append_file(run, speaker.node, &file.path, &piece))
-        .await
-        .map_err(|e| Status::out_of_range(format!("{e:#}")))
+    let piece = Piece { offset: file.offset, data: file.data };
+    let stored = controller.runs.append_file(run, speaker.node, file.path, piece).await;
+    stored.map_err(|e| not_stored(&e, Status::out_of_range))
 }
 
 async fn finish(controller: &Controller, speaker: Speaker, finished: RunFinished) -> Result<ToAgent, Status> {
@@ -136,10 +149,8 @@ async fn finish(controller: &Controller, speaker: Speaker, finished: RunFinished
     check_run(controller, speaker, run)?;
     let output_bytes = finished.output_bytes;
     let result = convert::task_result(finished)?;
-    let (runs, files) = (controller.runs.clone(), result.files.clone());
-    blocking(move || files.iter().try_for_each(|file| runs.verify(run, speaker.node, file)))
-        .await
-        .map_err(|e| Status::data_loss(format!("{e:#}")))?;
+    let stored = controller.runs.finish(run, speaker.node, result.files.clone()).await;
+    stored.map_err(|e| not_stored(&e, Status::data_loss))?;
     speaker.report(controller, Report::RunFinished { run, result }).await?;
     Ok(ToAgent::RunAck(RunAck { run_id: run.0, output_bytes, finished: true }))
 }

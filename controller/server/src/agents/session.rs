@@ -5,7 +5,7 @@ use super::{AgentApi, enrol, reports};
 use crate::api::status::{internal, refused};
 use crate::controller::Controller;
 use crate::pki::Identity;
-use crate::storage::blocking;
+use crate::storage::Acknowledged;
 use crate::tls::Caller;
 use hostler_core::ids::{BootId, NodeId, RunId};
 use hostler_core::input::{Input, Profile, Report};
@@ -70,6 +70,7 @@ impl AgentService for AgentApi {
             inbound,
             outbox,
             told: Told::by(&hello, self.0.epoch),
+            stored: mpsc::unbounded_channel(),
         };
         self.0.tasks.spawn(session.run());
         Ok(Response::new(ReceiverStream::new(outgoing)))
@@ -120,6 +121,8 @@ struct Session {
     inbound: Streaming<AgentMessage>,
     outbox: mpsc::Sender<Result<ControllerMessage, Status>>,
     told: Told,
+    /// Output that was stored after it had been taken in: at most one message for each segment.
+    stored: (Acknowledged, mpsc::UnboundedReceiver<(RunId, u64)>),
 }
 
 /// How a session ends.
@@ -176,6 +179,11 @@ impl Session {
                     return End::Gone;
                 },
                 () = entered.end.cancelled() => return End::Gone,
+                Some((run, bytes)) = self.stored.1.recv() => {
+                    if self.send(reports::output_stored(run, bytes)).await.is_err() {
+                        return End::Gone;
+                    }
+                }
                 changed = changes.changed() => if changed.is_err() { return End::Gone },
                 message = self.inbound.message() => match message {
                     Ok(Some(AgentMessage { message: Some(message) })) => {
@@ -195,8 +203,7 @@ impl Session {
     async fn tell(&self, news: News, superseded: &CancellationToken) -> Result<(), End> {
         let News { mut message, stdin } = news;
         if let (ToAgent::StartRun(start), false) = (&mut message, stdin.is_empty()) {
-            let inputs = self.controller.inputs.clone();
-            let read = blocking(move || Ok(std::fs::read(inputs.dir().join(stdin))?)).await;
+            let read = self.controller.inputs.read(&stdin).await;
             start.stdin = read.map_err(|e| End::Refused(internal("standard input of a run", &e)))?;
         }
         tokio::select! {
@@ -214,7 +221,7 @@ impl Session {
         };
         self.controller.registry.heard(self.speaker.node, health);
         self.speaker.is_back(&self.controller).await.map_err(End::Fenced)?;
-        match reports::receive(&self.controller, self.speaker, message).await {
+        match reports::receive(&self.controller, self.speaker, message, &self.stored.0).await {
             Ok(Some(answer)) => self.send(answer).await.map_err(|_| End::Gone),
             Ok(None) => Ok(()),
             Err(status) if status.code() == tonic::Code::PermissionDenied => Err(End::Fenced(status)),

@@ -464,9 +464,11 @@ impl Api {
             upload = blocking(store).await.map_err(failed)?;
         }
         let images = self.0.images.clone();
-        blocking(move || image::take_in(&images, upload, expected.as_deref(), arch, form))
+        let content = blocking(move || image::take_in(&images, upload, expected.as_deref(), arch, form))
             .await
-            .map_err(|e| Status::invalid_argument(format!("{e:#}")))
+            .map_err(|e| Status::invalid_argument(format!("{e:#}")))?;
+        self.0.images.share(&content.sha256).await.map_err(failed)?;
+        Ok(content)
     }
 }
 

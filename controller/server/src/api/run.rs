@@ -47,18 +47,23 @@ pub(super) async fn start(
     }
 }
 
-/// The bytes are on the disk before the run that refers to them is stored.
+/// The bytes are where all controllers find them before the run that refers to them is stored.
 async fn keep_stdin(api: &Api, stdin: Vec<u8>) -> Result<String, Status> {
     if stdin.is_empty() {
         return Ok(String::new());
     }
     let inputs = api.0.inputs.clone();
-    let kept = blocking(move || {
-        let mut upload = inputs.upload()?;
-        upload.write_all(&stdin).context("the content cannot be stored")?;
-        upload.finish()
-    });
-    Ok(kept.await.map_err(|e| internal("standard input", &e))?.0)
+    let kept = async {
+        let upload = inputs.clone();
+        let (digest, _) = blocking(move || {
+            let mut upload = upload.upload()?;
+            upload.write_all(&stdin).context("the content cannot be stored")?;
+            upload.finish()
+        })
+        .await?;
+        inputs.share(&digest).await.map(|()| digest)
+    };
+    kept.await.map_err(|e| internal("standard input", &e))
 }
 
 pub(super) async fn stop(api: &Api, user: &User, id: u32) -> Result<wire::Run, Status> {
@@ -162,9 +167,8 @@ impl Follower {
         let followed = &mut self.followed[index];
         let Some(task) = run.task(followed.node) else { return Ok(true) };
         loop {
-            let (runs, node, offset) = (self.api.0.runs.clone(), followed.node, followed.offset);
-            let run = self.run;
-            let data = match blocking(move || runs.read(run, node, offset, CHUNK)).await {
+            let offset = followed.offset;
+            let data = match self.api.0.runs.read(self.run, followed.node, offset, CHUNK).await {
                 Ok(data) if data.is_empty() => break,
                 Ok(data) => data,
                 Err(error) => {
@@ -196,23 +200,21 @@ pub(super) async fn file(
 ) -> Result<Stream<wire::FileChunk>, Status> {
     let run = find(api, user, RunId(request.id)).await?;
     let node = run.tasks.iter().find(|t| api.0.published.read(|w| name(w, t.node)) == request.node);
-    let node = match node.map(|t| (t.node, &t.state)) {
-        Some((node, TaskState::Finished { result, .. }))
-            if result.files.iter().any(|f| f.path == request.path) =>
-        {
-            node
+    let file = node.and_then(|task| match &task.state {
+        TaskState::Finished { result, .. } => {
+            result.files.iter().find(|f| f.path == request.path).map(|file| (task.node, file.clone()))
         }
-        _ => {
-            let text = format!("run {} has no file {:?} of node {:?}", run.id, request.path, request.node);
-            return Err(Status::not_found(text));
-        }
+        _ => None,
+    });
+    let Some((node, file)) = file else {
+        let text = format!("run {} has no file {:?} of node {:?}", run.id, request.path, request.node);
+        return Err(Status::not_found(text));
     };
-    let (runs, id, path) = (api.0.runs.clone(), run.id, request.path);
+    let (runs, id) = (api.0.runs.clone(), run.id);
     Ok(streams::begin(&api.0.tasks, &api.0.stop, |outbox| async move {
         let mut offset = 0;
         loop {
-            let (runs, path) = (runs.clone(), path.clone());
-            match blocking(move || runs.read_file(id, node, &path, offset, CHUNK)).await {
+            match runs.read_file(id, node, &file, offset, CHUNK).await {
                 Ok(data) if data.is_empty() => return Ok(()),
                 Ok(data) => {
                     offset += data.len() as u64;

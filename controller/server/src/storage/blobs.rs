@@ -1,19 +1,26 @@
 //! Content, named by the SHA-256 of their bytes.
 
+use super::blocking;
+use super::cache::Cache;
 use crate::digest::Sha256;
 use anyhow::{Context as _, bail};
+use futures::TryStreamExt as _;
+use hostler_pxe::Images;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 /// What names of unfinished content begin with.
-const UNFINISHED: &str = ".upload-";
+pub(super) const UNFINISHED: &str = ".upload-";
 
 /// A directory of files named by their digest.
 #[derive(Clone, Debug)]
 pub(crate) struct Blobs {
     dir: PathBuf,
+    /// What the directory is a part of, if it is not all there is.
+    cache: Option<Cache>,
 }
 
 /// Content on its way in. Dropped unfinished, it leaves nothing.
@@ -28,11 +35,47 @@ impl Blobs {
     pub(crate) fn open(dir: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
         remove_unfinished(&dir).with_context(|| format!("cannot tidy up {}", dir.display()))?;
-        Ok(Self { dir })
+        Ok(Self { dir, cache: None })
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
+    /// Says that this directory is a part of what is in a bucket.
+    pub(super) fn caching(self, cache: Cache) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+
+    /// What the boot server serves of it.
+    pub(crate) fn served(&self) -> Images {
+        match &self.cache {
+            None => Images::Directory(self.dir.clone()),
+            Some(cache) => Images::Store(Arc::new(cache.clone())),
+        }
+    }
+
+    /// Makes sure that all controllers see what [`Upload::finish`] put in place.
+    pub(crate) async fn share(&self, digest: &str) -> anyhow::Result<()> {
+        match &self.cache {
+            None => Ok(()),
+            Some(cache) => cache.share(digest).await,
+        }
+    }
+
+    /// All bytes of some content.
+    pub(crate) async fn read(&self, digest: &str) -> anyhow::Result<Vec<u8>> {
+        match &self.cache {
+            None => {
+                let path = self.dir.join(digest);
+                blocking(move || Ok(std::fs::read(path)?)).await
+            }
+            Some(cache) => {
+                let arriving = cache.look_up(digest).await?.context("it is not in the object store")?;
+                let (length, mut bytes) = (arriving.length(), Vec::new());
+                let mut pieces = arriving.part(0, length);
+                while let Some(piece) = pieces.try_next().await? {
+                    bytes.extend_from_slice(&piece);
+                }
+                Ok(bytes)
+            }
+        }
     }
 
     pub(crate) fn upload(&self) -> anyhow::Result<Upload> {

@@ -47,6 +47,8 @@ pub struct Setup {
     pub log_filter: &'static str,
     /// A second controller stands by.
     pub replica: bool,
+    /// The URL of output, files and images; empty for the data directory.
+    pub artefacts: String,
     /// How long a machine that was powered is busy with itself, before it asks the network for anything.
     pub self_test: Duration,
 }
@@ -63,6 +65,7 @@ impl Setup {
             database: String::new(),
             log_filter: "info",
             replica: false,
+            artefacts: String::new(),
             self_test: Timing::default().self_test,
         }
     }
@@ -83,6 +86,12 @@ impl Setup {
     #[must_use]
     pub fn with_replica(self) -> Self {
         Self { replica: true, engine: Engine::Postgres, ..self }
+    }
+
+    /// The same with output, files and images at this URL.
+    #[must_use]
+    pub fn with_artefacts(self, url: String) -> Self {
+        Self { artefacts: url, ..self }
     }
 
     /// The same with a database that keeps what was ever committed: see [`super::witness`].
@@ -112,6 +121,9 @@ impl Setup {
         let database = block_in_place(|| self.engine.database(&controller))?;
         if self.engine != Engine::Sqlite {
             installation.use_store(&database.url())?;
+        }
+        if !self.artefacts.is_empty() {
+            installation.use_artefacts(&self.artefacts)?;
         }
         let admin = Cli::new(&installation.binaries().path("hostler"), &installation.admin());
         if !self.database.is_empty() {

@@ -1,5 +1,6 @@
 //! Two controllers on one PostgreSQL: one leads, the other one stands by, and takes over whatever happens.
 
+mod artefacts;
 mod fencing;
 mod load;
 mod outages;
