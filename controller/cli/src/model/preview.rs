@@ -1,6 +1,6 @@
 //! What would come of a request.
 
-use super::{all, optional};
+use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::lease::v1 as pb;
 use serde::Serialize;
@@ -13,6 +13,8 @@ pub(crate) struct Preview {
     /// Why no registered machines could ever serve it.
     pub(crate) never: Option<String>,
     pub(crate) waits_for: Option<String>,
+    /// When it would probably start; none where that cannot be said.
+    pub(crate) expected_start_ms: Option<u64>,
     /// Leases that are in the queue already.
     pub(crate) queued: u32,
     pub(crate) roles: Vec<Role>,
@@ -43,8 +45,10 @@ pub(crate) struct Busy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Relaxation {
     pub(crate) change: String,
-    /// The free machines would do; else some of those that are registered would.
+    /// The free machines would do; else it would start sooner, or could be had at all.
     pub(crate) now: bool,
+    /// When it would probably start then; none where that cannot be said.
+    pub(crate) expected_start_ms: Option<u64>,
 }
 
 impl From<pb::LeasePreview> for Preview {
@@ -53,6 +57,7 @@ impl From<pb::LeasePreview> for Preview {
             fits_now: preview.fits_now,
             never: optional(&preview.never),
             waits_for: optional(&preview.waits_for),
+            expected_start_ms: time(preview.expected_start_ms),
             queued: preview.queued,
             roles: all(preview.roles),
             relaxations: all(preview.relaxations),
@@ -80,6 +85,7 @@ impl From<pb::BusyNode> for Busy {
 
 impl From<pb::Relaxation> for Relaxation {
     fn from(relaxation: pb::Relaxation) -> Self {
-        Self { change: clean(&relaxation.change), now: relaxation.now }
+        let pb::Relaxation { change, now, expected_start_ms } = relaxation;
+        Self { change: clean(&change), now, expected_start_ms: time(expected_start_ms) }
     }
 }

@@ -1,15 +1,22 @@
 //! What would come of a request, for people.
 
 use super::look::{Look, Tone};
+use super::time::{between, stamp};
 use crate::model::preview::{Busy, Preview, Relaxation, Role};
 use std::fmt::Write as _;
+
+/// Whoever starts that soon starts now.
+const SOON_MS: u64 = 60_000;
 
 /// Names in one line.
 const NAMES_SHOWN: usize = 8;
 
 /// All of it.
-pub(crate) fn preview(preview: &Preview, look: &Look) -> String {
+pub(crate) fn preview(preview: &Preview, now_ms: u64, look: &Look) -> String {
     let mut text = headline(preview, look);
+    if let Some(start) = preview.expected_start_ms.filter(|start| *start > now_ms + SOON_MS) {
+        let _ = writeln!(text, "it would probably start in {}, at {}", between(now_ms, start), stamp(start));
+    }
     for role in &preview.roles {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}: {}", role.role, machines(role));
@@ -21,10 +28,20 @@ pub(crate) fn preview(preview: &Preview, look: &Look) -> String {
     if !preview.relaxations.is_empty() {
         text.push_str("what would help\n");
     }
-    for Relaxation { change, now } in &preview.relaxations {
-        let _ = writeln!(text, "  {}, {change}", if *now { "now" } else { "later" });
+    for relaxation in &preview.relaxations {
+        let _ = writeln!(text, "  {}, {}", gain(preview, relaxation), relaxation.change);
     }
     text
+}
+
+/// What a change is worth.
+fn gain(preview: &Preview, relaxation: &Relaxation) -> String {
+    match (relaxation.now, preview.expected_start_ms, relaxation.expected_start_ms) {
+        (true, ..) => "now".to_owned(),
+        (false, Some(start), Some(sooner)) => format!("{} sooner", between(sooner, start)),
+        (false, None, Some(start)) => format!("at {}", stamp(start)),
+        (false, _, None) => "later".to_owned(),
+    }
 }
 
 fn headline(preview: &Preview, look: &Look) -> String {
@@ -60,12 +77,19 @@ fn list(names: impl ExactSizeIterator<Item = String>) -> String {
 mod tests {
     use super::*;
 
+    const NOW: u64 = 1_774_051_200_000;
+
     fn waiting() -> Preview {
-        let relaxation = |change: &str, now| Relaxation { change: change.to_owned(), now };
+        let relaxation = |change: &str, now: bool, sooner_h: u64| Relaxation {
+            change: change.to_owned(),
+            now,
+            expected_start_ms: Some(NOW + (3 - sooner_h) * 3_600_000),
+        };
         Preview {
             fits_now: false,
             never: None,
             waits_for: Some("2 machines for role \"node\": 1 free, 1 leased".to_owned()),
+            expected_start_ms: Some(NOW + 3 * 3_600_000),
             queued: 3,
             roles: vec![Role {
                 role: "node".to_owned(),
@@ -74,28 +98,31 @@ mod tests {
                 busy: vec![Busy { name: "r1-n02".to_owned(), state: "leased".to_owned() }],
             }],
             relaxations: vec![
-                relaxation("without same rack", true),
-                relaxation("with aarch64 as an alternative", true),
+                relaxation("with aarch64 as an alternative", true, 3),
+                relaxation("without same rack", false, 2),
             ],
         }
     }
 
     #[test]
     fn what_it_waits_for_and_what_would_help() {
-        insta::assert_snapshot!(preview(&waiting(), &Look::default()), @r#"
+        insta::assert_snapshot!(preview(&waiting(), NOW, &Look::default()), @r#"
         it would wait for 2 machines for role "node": 1 free, 1 leased
+        it would probably start in 3h 00m, at 2026-03-21 03:00:00Z
           node: 1 free (r1-n01), 1 busy (r1-n02 leased)
         what would help
-          now, without same rack
           now, with aarch64 as an alternative
+          2h 00m sooner, without same rack
         "#);
     }
 
     #[test]
     fn what_it_gets() {
-        let mut starts = Preview { fits_now: true, waits_for: None, relaxations: Vec::new(), ..waiting() };
+        let (waits_for, relaxations) = (None, Vec::new());
+        let expected_start_ms = Some(NOW);
+        let mut starts = Preview { fits_now: true, waits_for, relaxations, expected_start_ms, ..waiting() };
         starts.roles[0].gets = (1..=10).map(|i| format!("r1-n{i:02}")).collect();
-        insta::assert_snapshot!(preview(&starts, &Look::default()), @r"
+        insta::assert_snapshot!(preview(&starts, NOW, &Look::default()), @r"
         it would start now
           node: r1-n01, r1-n02, r1-n03, r1-n04, r1-n05, r1-n06, r1-n07, r1-n08 and 2 more
         3 leases are in the queue already and may come first
@@ -107,13 +134,14 @@ mod tests {
         let mut never =
             Preview { never: Some("no machine has cpu.cores >= 16; the most is 8".to_owned()), ..waiting() };
         never.waits_for = None;
-        never.relaxations[0].now = false;
-        insta::assert_snapshot!(preview(&never, &Look::default()), @r"
+        never.expected_start_ms = None;
+        never.relaxations.iter_mut().for_each(|relaxation| relaxation.expected_start_ms = None);
+        insta::assert_snapshot!(preview(&never, NOW, &Look::default()), @r"
         it can never start: no machine has cpu.cores >= 16; the most is 8
           node: 1 free (r1-n01), 1 busy (r1-n02 leased)
         what would help
-          later, without same rack
           now, with aarch64 as an alternative
+          later, without same rack
         ");
     }
 }

@@ -4,8 +4,11 @@ use super::feasible::satisfiable;
 use super::fit::Request;
 use super::relax::{Relaxation, relaxations};
 use super::want::Want;
+use crate::ids::TenantId;
 use crate::lease::LeaseSpec;
 use crate::node::Node;
+use crate::schedule::Outlook;
+use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -18,6 +21,8 @@ pub struct Preview {
     pub fits_now: bool,
     /// Why they do not, for people; empty if they do or never will.
     pub waits_for: String,
+    /// When it would probably start; none if that cannot be said.
+    pub start: Option<Timestamp>,
     /// Leases that are in the queue already.
     pub queued: usize,
     /// In the order of the request.
@@ -39,9 +44,9 @@ pub struct RolePreview {
     pub busy: Vec<(String, &'static str)>,
 }
 
-/// What would come of the request `spec` at this moment.
+/// What would come of the request `spec` at this moment, if it were the tenant's.
 #[must_use]
-pub fn preview(world: &World, spec: &LeaseSpec) -> Preview {
+pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Preview {
     let request = Request::new(world, spec);
     let free = world.by_last_use(Node::is_free);
     let group = request.search(&free);
@@ -59,8 +64,14 @@ pub fn preview(world: &World, spec: &LeaseSpec) -> Preview {
         _ => String::new(),
     };
     let queued = world.index().queue().count();
-    let relaxations = if fits_now { Vec::new() } else { relaxations(world, spec, &free, never.is_some()) };
-    Preview { never, fits_now, waits_for, queued, roles, relaxations }
+    let mut outlook = Outlook::of(world, tenant);
+    let start = if never.is_some() { None } else { outlook.start(spec) };
+    let relaxations = if fits_now {
+        Vec::new()
+    } else {
+        relaxations(world, spec, &free, never.is_some(), start, &mut outlook)
+    };
+    Preview { never, fits_now, waits_for, start, queued, roles, relaxations }
 }
 
 fn role(world: &World, want: &Want<'_>, gets: Vec<String>) -> RolePreview {

@@ -4,6 +4,8 @@ use super::fit::Request;
 use crate::hardware::Arch;
 use crate::lease::{LeaseSpec, Member};
 use crate::node::Node;
+use crate::schedule::Outlook;
+use crate::time::Timestamp;
 use crate::world::World;
 use std::cell::Cell;
 
@@ -17,7 +19,12 @@ pub struct Relaxation {
     pub change: String,
     /// True if the free machines would make up the group; else some of those that are registered would.
     pub now: bool,
+    /// When it would probably start then; none if that cannot be said.
+    pub start: Option<Timestamp>,
 }
+
+/// What starts sooner by less than this is not worth a change, in milliseconds.
+const WORTHWHILE_MS: u64 = 600_000;
 
 /// A changed request, and what was changed.
 type Trial = (LeaseSpec, String);
@@ -33,25 +40,36 @@ struct Ground<'a> {
 }
 
 /// The single changes with which `spec` fits the `free` machines or, where it could `never` be had, those that are
-/// registered.
-pub(super) fn relaxations(world: &World, spec: &LeaseSpec, free: &[&Node], never: bool) -> Vec<Relaxation> {
+/// registered; and those with which it starts sooner than `start`.
+pub(super) fn relaxations(
+    world: &World,
+    spec: &LeaseSpec,
+    free: &[&Node],
+    never: bool,
+    start: Option<Timestamp>,
+    outlook: &mut Outlook<'_>,
+) -> Vec<Relaxation> {
     let registered: Vec<_> = world.nodes.values().filter(|n| n.in_service()).collect();
     let left = &Cell::new(MAX_SEARCHES);
     let now = Ground { world, nodes: free, now: true, left };
     let later = Ground { world, nodes: &registered, now: false, left };
     let grounds = if never { vec![now, later] } else { vec![now] };
     let fitting = |(spec, change): Trial| {
-        let ground = grounds.iter().find(|ground| ground.fits(&spec))?;
-        Some(Relaxation { change, now: ground.now })
+        let ground = grounds.iter().find(|ground| ground.fits(&spec));
+        let then = if never { None } else { outlook.start(&spec) };
+        let sooner = || then.is_some_and(|then| start.is_none_or(|at| then.0 + WORTHWHILE_MS <= at.0));
+        let helps = ground.is_some() || sooner();
+        helps.then(|| Relaxation { change, now: ground.is_some_and(|ground| ground.now), start: then })
     };
     let fewer = |index: usize| {
-        let fewer =
-            |ground: &Ground<'_>| Some(Relaxation { change: ground.fewer(spec, index)?, now: ground.now });
+        let fewer = |ground: &Ground<'_>| {
+            Some(Relaxation { change: ground.fewer(spec, index)?, now: ground.now, start: None })
+        };
         grounds.iter().find_map(fewer)
     };
     let mut found: Vec<_> = trials(spec).filter_map(fitting).collect();
     found.extend((0..spec.members.len()).filter_map(fewer));
-    found.sort_by_key(|relaxation| !relaxation.now);
+    found.sort_by_key(|relaxation| (!relaxation.now, relaxation.start.filter(|_| !relaxation.now)));
     found
 }
 

@@ -12,7 +12,7 @@ use crate::world::World;
 use std::collections::BTreeMap;
 
 /// Of so many of those who wait it is worked out when they will probably start: it bounds what a look at them costs.
-const FORESEEN: usize = 256;
+pub(super) const FORESEEN: usize = 256;
 
 /// How exactly it is found out how long a lease can last, in milliseconds.
 const MINUTE_MS: u64 = 60_000;

@@ -10,6 +10,7 @@ use super::kinds::{Asked, Kinds};
 use super::machines::{Machines, Update};
 use super::pace::Pace;
 use super::past::{Length, Past, Usual};
+use super::plan::FORESEEN;
 use super::promise::{Lost, Promise};
 use super::scheduler::{Passed, Policy, Scheduler, Spans, Standing, Waiting};
 use super::shape::Class;
@@ -184,7 +185,7 @@ impl Scene {
         let place = Place { kind, submitted: lease.waits_from().0 };
         let spans = self.spans(world, lease.tenant, &lease.spec, kind);
         let (id, tenant, submitted, promise) = (lease.id.0, lease.tenant.0, place.submitted, lease.promise);
-        let (factor, cost) = (factor(lease, MOST_AHEAD), cost(lease));
+        let (factor, cost) = (factor(&lease.spec, MOST_AHEAD), cost(&lease.spec));
         let claims = lease.course.claim.is_some();
         let waiting = Waiting { id, tenant, shape: kind, submitted, spans, factor, promise, cost, claims };
         self.scheduler.enqueue(waiting);
@@ -279,7 +280,7 @@ impl Scene {
             for (rank, lease) in tenant.waiting.iter().enumerate().take(MOST_AHEAD + more) {
                 let place = self.open.get(lease).and_then(|open| open.place);
                 if let (Some(place), Some(row)) = (place, world.leases.get(*lease)) {
-                    let factor = factor(row, running + rank);
+                    let factor = factor(&row.spec, running + rank);
                     self.scheduler.set_factor(lease.0, place.kind, place.submitted, factor);
                 }
             }
@@ -393,6 +394,38 @@ impl Scene {
         plans.ok()
     }
 
+    /// When a request that comes now would probably start.
+    pub(super) fn foresee(
+        &mut self,
+        world: &World,
+        tenant: TenantId,
+        spec: &LeaseSpec,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let mut work = Work::default();
+        let reservations = world.tenants.get(tenant).map(|t| t.reservations.as_slice()).unwrap_or_default();
+        let named = |r: &&Reservation| Some(&r.name) == spec.terms.reservation.as_ref();
+        let reservation = reservations.iter().find(named).map(|r| r.id);
+        let kind = self.add_kind(spec, reservation, &mut work);
+        self.carry_out(world, work);
+        let before = self.tenants.get(&tenant).map_or(0, |tenant| tenant.leases().count());
+        let waiting = Waiting {
+            id: u32::MAX,
+            tenant: tenant.0,
+            shape: kind,
+            submitted: now.0,
+            spans: self.spans(world, tenant, spec, kind),
+            factor: factor(spec, before),
+            promise: None,
+            cost: cost(spec),
+            claims: false,
+        };
+        self.scheduler.enqueue(waiting);
+        let start = self.scheduler.forecast(now.0, FORESEEN).get(&u32::MAX).copied();
+        self.scheduler.withdraw(u32::MAX, kind, now.0);
+        start.map(Timestamp)
+    }
+
     /// True if some machines are wanted otherwise at some time.
     pub(crate) fn has_windows(&self) -> bool {
         self.scheduler.windows.any()
@@ -413,12 +446,12 @@ impl Scene {
 }
 
 /// What the score of a lease is multiplied by, before which so many others of its tenant stand.
-fn factor(lease: &Lease, ahead: usize) -> f64 {
-    lease.spec.terms.priority.factor() * Policy::default().further_factor(ahead)
+fn factor(spec: &LeaseSpec, ahead: usize) -> f64 {
+    spec.terms.priority.factor() * Policy::default().further_factor(ahead)
 }
 
-fn cost(lease: &Lease) -> Cost {
-    let demand = Demand::of(&lease.spec);
+fn cost(spec: &LeaseSpec) -> Cost {
+    let demand = Demand::of(spec);
     Cost { machines: demand.surely.all, node_ms: demand.node_ms }
 }
 

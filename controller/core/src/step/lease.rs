@@ -26,10 +26,14 @@ const MAX_REMEMBERED: usize = 100_000;
 ///
 /// # Errors
 /// If it makes no sense.
-pub fn preview(world: &World, spec: &LeaseSpec) -> std::result::Result<Preview, Refusal> {
+pub fn preview(
+    world: &World,
+    tenant: Option<TenantId>,
+    spec: &LeaseSpec,
+) -> std::result::Result<Preview, Refusal> {
     check::request("preview", spec)?;
     check::public_keys(&spec.ssh_keys)?;
-    Ok(request::preview(world, spec))
+    Ok(request::preview(world, tenant, spec))
 }
 
 impl World {

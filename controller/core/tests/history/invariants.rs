@@ -95,7 +95,8 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
             })
         });
         // Where machines are compared with each other, there is no second opinion.
-        let fits = || lease.spec.groupings.is_empty() || preview(world, &lease.spec).fits_now;
+        let fits =
+            || lease.spec.groupings.is_empty() || preview(world, Some(lease.tenant), &lease.spec).fits_now;
         if whole && fits() {
             let why = explain::lease(world, lease);
             return Err(format!("{:?} waits, and {:?} are free: {why}", lease.id, names(&free)));

@@ -1,13 +1,14 @@
 //! What would come of a request, and what it could do without.
 
 use crate::given::{groupings, members, spec};
-use crate::rack::Rack;
+use crate::rack::{Rack, SECOND};
 use hostler_core::course::Terms;
 use hostler_core::input::Refusal;
 use hostler_core::lease::LeaseSpec;
 use hostler_core::node::{Inventory, NodeSpec, StateName};
 use hostler_core::request::Preview;
 use hostler_core::step::preview_request;
+use hostler_core::time::Timestamp;
 
 fn rack() -> Rack {
     let mut rack = Rack::new();
@@ -34,7 +35,7 @@ fn asked(rack: &Rack, request: &str) -> Result<Preview, Refusal> {
         ssh_keys: Vec::new(),
         terms: Terms::default(),
     };
-    preview_request(&rack.world, &spec)
+    preview_request(&rack.world, None, &spec)
 }
 
 fn changes(preview: &Preview) -> Vec<String> {
@@ -96,4 +97,27 @@ fn nonsense_is_refused_as_a_request_is() {
     let rack = rack();
     assert!(matches!(asked(&rack, "0 any"), Err(Refusal::Invalid(_))));
     assert!(matches!(asked(&rack, "1 any; same rack of nobody"), Err(Refusal::Invalid(_))));
+}
+
+/// Everything that suits is in use: what would start sooner is told with how much.
+#[test]
+fn what_would_start_sooner_is_told_with_its_time() {
+    let mut rack = Rack::with(&["a", "b", "c aarch64"]);
+    let lasting =
+        |hours: u64| move |_: &mut _, spec: &mut LeaseSpec| spec.duration_ms = hours * 3600 * SECOND;
+    let long = rack.lease_as("1 any among a", lasting(6));
+    let short = rack.lease_as("1 aarch64", lasting(1));
+    let middle = rack.lease_as("1 any among b", lasting(3));
+    for (lease, node) in [(long, "a"), (middle, "b"), (short, "c")] {
+        assert_eq!(rack.group(lease), [node]);
+        rack.work(node, StateName::Leased);
+    }
+    let preview = asked(&rack, "1 x86_64 among a").unwrap();
+    let hours = |at: Option<Timestamp>| at.map(|at| (at.0 - rack.now.0) / (3600 * SECOND));
+    assert_eq!(hours(preview.start), Some(6));
+    let sooner: Vec<_> = preview.relaxations.iter().map(|r| (r.change.as_str(), hours(r.start))).collect();
+    assert_eq!(sooner, [("without the names of machines", Some(3))]);
+    let preview = asked(&rack, "1 x86_64").unwrap();
+    let sooner: Vec<_> = preview.relaxations.iter().map(|r| (r.change.as_str(), hours(r.start))).collect();
+    assert_eq!(sooner, [("with aarch64 as an alternative", Some(1))]);
 }

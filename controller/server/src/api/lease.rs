@@ -49,9 +49,16 @@ impl LeaseService for Api {
         &self,
         request: Request<RequestLeaseRequest>,
     ) -> Result<Response<LeasePreview>, Status> {
-        User::of(&request)?;
+        let user = User::of(&request)?;
         let spec = lease_request::spec(&request.into_inner())?;
-        let preview = self.0.published.read(|w| preview_request(w, &spec)).map_err(|e| refused(&e.into()))?;
+        let preview = self.0.published.read(|world| {
+            let tenant = match &user {
+                User::Tenant(name) => world.tenant_named(name).map(|tenant| tenant.id),
+                User::Admin(_) => None,
+            };
+            preview_request(world, tenant, &spec)
+        });
+        let preview = preview.map_err(|e| refused(&e.into()))?;
         Ok(Response::new(lease_view::preview(preview)))
     }
 

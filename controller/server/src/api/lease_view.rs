@@ -180,7 +180,11 @@ pub(super) fn preview(preview: Preview) -> wire::LeasePreview {
         free: role.free,
         busy: role.busy.into_iter().map(busy).collect(),
     };
-    let relaxation = |Relaxation { change, now }| wire::Relaxation { change, now };
+    let ms = |at: Option<Timestamp>| at.map_or(0, |at| at.0);
+    let relaxation = |Relaxation { change, now, start }| {
+        let expected_start_ms = ms(start);
+        wire::Relaxation { change, now, expected_start_ms }
+    };
     wire::LeasePreview {
         never: preview.never.unwrap_or_default(),
         fits_now: preview.fits_now,
@@ -188,6 +192,7 @@ pub(super) fn preview(preview: Preview) -> wire::LeasePreview {
         queued: u32::try_from(preview.queued).unwrap_or(u32::MAX),
         roles: preview.roles.into_iter().map(role).collect(),
         relaxations: preview.relaxations.into_iter().map(relaxation).collect(),
+        expected_start_ms: ms(preview.start),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `hostler lease request --dry-run`
 
+use crate::clock;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::model::preview::Preview;
@@ -12,7 +13,7 @@ pub(super) async fn run(session: &Session, request: RequestLeaseRequest) -> Resu
     let client = session.connect()?;
     let attempt = async || client.leases().preview_lease(request.clone()).await;
     let preview: Preview = client.call("try the request", attempt).await?.into();
-    session.ui.result(&preview, render::preview::preview)?;
+    session.ui.result(&preview, |preview, look| render::preview::preview(preview, clock::now_ms(), look))?;
     Ok(match preview {
         Preview { never: Some(_), .. } => Exit::Refused,
         Preview { fits_now: true, .. } => Exit::Ok,
