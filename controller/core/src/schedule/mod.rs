@@ -10,7 +10,7 @@
 //!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Past`]
 //!   how long a tenant's leases took, [`Budget`] what its quota leaves.
 //! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, how
-//!   `tenants` stand to each other. `choice` is about nodes, `words` about what people are told.
+//!   `tenants` stand to each other. `choice` and `replace` are about nodes, `words` about what people are told.
 //!
 //! What it is shown follows from the rows and the time alone, so that a restart changes no decision.
 
@@ -28,6 +28,7 @@ mod power;
 mod preempt;
 mod profile;
 mod promise;
+mod replace;
 mod scene;
 mod scheduler;
 mod shape;
@@ -45,6 +46,7 @@ pub(crate) use power::exp2;
 pub(crate) use preempt::{Preemption, notice_ends, preemption};
 pub use profile::Profile;
 pub use promise::{Planned, Promise};
+pub(crate) use replace::replacement;
 pub(crate) use scene::{Scene, Stale};
 pub use scheduler::{Passed, Policy, Scheduler, Spans, Standing, Start, Waiting};
 pub use shape::{Class, Shape, Share, Slot};

@@ -1,8 +1,8 @@
 //! What people are told of a lease that waits.
 
-use crate::lease::Lease;
+use crate::lease::{Assigned, Lease};
 use crate::node::Node;
-use crate::request::{Request, Want, describe, suspicion};
+use crate::request::{Request, Want, admits, describe, suspicion};
 use crate::tenancy::{Count, Demand, Standing};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -60,12 +60,45 @@ fn shortage(world: &World, want: &Want<'_>) -> Option<String> {
     if let Some(suspicion) = suspicion(world, want) {
         return Some(format!("{}: {suspicion}", describe(want.member)));
     }
+    Some(format!("{}: {free} free{}", describe(want.member), busy(usable())))
+}
+
+/// Why no machine can take a place in a group, for people.
+pub(super) fn none_for(world: &World, lease: &Lease, had: &Assigned) -> String {
+    let Some(member) = lease.spec.members.get(had.member) else { return "there is no such role".into() };
+    let want = Want::new(world, member);
+    if let Some(suspicion) = suspicion(world, &want) {
+        return format!("no machine can take its place: {suspicion}");
+    }
+    let is_other = |n: &&Node| lease.group().iter().all(|a| a.node != n.id) && n.id != had.node;
+    let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
+    let others = || usable().filter(is_other);
+    let free: Vec<_> = others().filter(|n| n.is_free()).collect();
+    let unwanted = free.iter().filter(|n| lease.course.was_broken(n.id)).count();
+    let apart = free.iter().filter(|n| !admits(world, &lease.spec, lease.group(), had, n)).count();
+    let because = if free.is_empty() {
+        ""
+    } else if unwanted == free.len() {
+        ", given back as broken before"
+    } else if unwanted + apart >= free.len() {
+        ", not as asked together with the rest of the group"
+    } else {
+        ", of architectures for which the quota has no room"
+    };
+    let machines = match others().count() {
+        0 => "there is no other that suits".to_owned(),
+        all => format!("of {all} others that suit, {} free{because}{}", free.len(), busy(others())),
+    };
+    format!("no machine can take its place now: {machines}")
+}
+
+/// ", 2 leased, 1 cleaning": what those do that are not free.
+fn busy<'a>(nodes: impl Iterator<Item = &'a Node>) -> String {
     let mut busy = BTreeMap::<String, usize>::new();
-    for node in usable().filter(|n| !n.is_free()) {
+    for node in nodes.filter(|n| !n.is_free()) {
         *busy.entry(occupation(node)).or_default() += 1;
     }
-    let busy: String = busy.iter().map(|(word, n)| format!(", {n} {word}")).collect();
-    Some(format!("{}: {free} free{busy}", describe(want.member)))
+    busy.iter().map(|(word, n)| format!(", {n} {word}")).collect()
 }
 
 /// What a machine does that is not free: its state, or why it is held.
