@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const EXAMPLES: &str = "\
 Examples:
-  hostler lease replace 7 r1-n02 --reason 'no link on eth1' --wait
+  hostler lease replace 7 r1-n02 --reason no-link-on-eth1 --wait
   hostler lease replace 7 r1-n02 --idempotency-key $JOB_ID    # the same key again replaces it once
   hostler lease replace 7 r1-n02 -o json | jq -r .substitute
 
