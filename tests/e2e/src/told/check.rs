@@ -47,7 +47,7 @@ fn same_key_same_answer(told: &[Told]) -> anyhow::Result<()> {
             }
             What::Seen(_) | What::Released(_) => continue,
         };
-        let known = answers.entry((kind, of, key)).or_insert_with(|| answer.clone());
+        let known = answers.entry((kind, of, key.as_str())).or_insert_with(|| answer.clone());
         ensure!(*known == answer, "the {kind} with the key {key:?} was {known} and is {answer}");
     }
     Ok(())
@@ -85,9 +85,11 @@ fn nothing_is_lost(told: &Told, last: &Final) -> anyhow::Result<()> {
 
 /// What has happened once happened when it was told to have, and did not not happen.
 fn keeps_its_moments(told: &Times, last: &Times) -> anyhow::Result<()> {
-    for (what, told, last) in
-        [("active", told.active, last.active), ("ended", told.ended, last.ended), ("closed", told.closed, last.closed)]
-    {
+    for (what, told, last) in [
+        ("active", told.active, last.active),
+        ("ended", told.ended, last.ended),
+        ("closed", told.closed, last.closed),
+    ] {
         ensure!(told.is_none() || told == last, "it was {what} at {told:?}, and is said to be at {last:?}");
     }
     Ok(())
@@ -142,7 +144,8 @@ pub(super) fn nothing_is_granted_twice(told: &[Told]) -> anyhow::Result<()> {
     for node in nodes {
         let certain = certainly_held(told, node);
         for (number, one) in certain.iter().enumerate() {
-            let meets = |other: &&Held| other.lease != one.lease && one.from < other.to && other.from < one.to;
+            let meets =
+                |other: &&Held| other.lease != one.lease && one.from < other.to && other.from < one.to;
             if let Some(other) = certain[number + 1..].iter().find(meets) {
                 anyhow::bail!("{node} was in two leases: {one:?} {other:?}");
             }

@@ -114,7 +114,8 @@ impl Record {
     /// # Errors
     /// If it has no end.
     pub fn ran(&self, lease: &Value, key: &str, asked_ms: u64, printed: &[Value]) -> anyhow::Result<()> {
-        let begun = printed.iter().find(|line| line["event"] == "started").context("the run did not start")?;
+        let begun =
+            printed.iter().find(|line| line["event"] == "started").context("the run did not start")?;
         let run = number(&begun["run"]["id"])?;
         let (lease, key, exit_codes) = (number(lease)?, key.to_owned(), exit_codes(printed)?);
         self.note(asked_ms, What::Ran { lease, key, run, exit_codes });
@@ -144,7 +145,9 @@ impl Record {
 fn exit_codes(printed: &[Value]) -> anyhow::Result<BTreeMap<String, i64>> {
     let tasks = printed.iter().filter(|line| line["event"] == "task").map(|line| &line["task"]);
     let ended = tasks.filter(|task| task["state"] == "finished");
-    ended.map(|task| Ok((text(&task["node"])?, task["exit_code"].as_i64().context("no exit code")?))).collect()
+    ended
+        .map(|task| Ok((text(&task["node"])?, task["exit_code"].as_i64().context("no exit code")?)))
+        .collect()
 }
 
 fn view(lease: &Value) -> anyhow::Result<View> {

@@ -156,7 +156,10 @@ fn who_reads_after_an_answer_reads_it() {
     let active = |nodes: &[&str]| view(1, State::Active, nodes);
     for (stale, expected) in [
         (between(45, What::Seen(active(&["a", "b"]))), "lease 1 does not know of its extension"),
-        (between(55, What::Seen(with_end(active(&["a", "b"]), 700))), "lease 1 has a still, which was replaced"),
+        (
+            between(55, What::Seen(with_end(active(&["a", "b"]), 700))),
+            "lease 1 has a still, which was replaced",
+        ),
         (between(65, What::Seen(with_end(active(&["b", "c"]), 700))), "lease 1 was released and is Active"),
     ] {
         let complaint = complaint(&[stale], |_| ());
@@ -177,7 +180,8 @@ fn no_machine_is_in_two_leases() {
         let (mut all, mut last) = (story(), end());
         all.extend_from_slice(told);
         known(&mut last);
-        super::check::nothing_is_granted_twice(&all).map_or_else(|error| error.to_string(), |()| String::new())
+        super::check::nothing_is_granted_twice(&all)
+            .map_or_else(|error| error.to_string(), |()| String::new())
     };
     assert!(complaint_of(std::slice::from_ref(&read)).contains("b was told to be in two leases"));
     let wide = Told { told_ms: 75, ..read.clone() };
@@ -200,9 +204,12 @@ fn every_machine_is_accounted_for() {
     assert!(complaint(&[], |last| last.accounted.clear()).contains("lease 1 has no account"));
     let fewer = |last: &mut Final| _ = last.accounted.insert(1, 1);
     assert!(complaint(&[], fewer).contains("had 2 machines and is accounted with 1"));
-    let nodes: BTreeSet<_> = story().iter().filter_map(|told| match &told.what {
-        What::Seen(view) => Some(view.nodes.len()),
-        _ => None,
-    }).collect();
+    let nodes: BTreeSet<_> = story()
+        .iter()
+        .filter_map(|told| match &told.what {
+            What::Seen(view) => Some(view.nodes.len()),
+            _ => None,
+        })
+        .collect();
     assert_eq!(nodes, [2].into(), "the story has machines");
 }
