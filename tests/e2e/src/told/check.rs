@@ -1,6 +1,6 @@
 //! Whether everything that was told can be true.
 
-use super::{Final, State, Times, Told, View, What};
+use super::{Departure, Final, State, Times, Told, View, What};
 use anyhow::{Context as _, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -68,9 +68,8 @@ fn nothing_is_lost(told: &Told, last: &Final) -> anyhow::Result<()> {
         }
         What::Replaced { lease, node, substitute, .. } => {
             let departures = &find(lease)?.departures;
-            let is_this = |(left, _, _, came): &(String, u64, u64, Option<String>)| {
-                left == node && came.as_ref() == Some(substitute)
-            };
+            let is_this =
+                |left: &Departure| left.node == *node && left.successor.as_ref() == Some(substitute);
             ensure!(departures.iter().any(is_this), "nothing is known of the replacement: {departures:?}");
             Ok(())
         }
@@ -180,20 +179,20 @@ fn certainly_held(told: &[Told], node: &str) -> Vec<Held> {
     held
 }
 
-/// By the state at the end: when each lease had which machine, until it was clean or had left.
+/// By the state at the end: when each lease had which machine, until it ended or the machine left.
 fn nobody_had_the_same_machine(last: &Final) -> anyhow::Result<()> {
     let mut had = BTreeMap::<&str, Vec<Held>>::new();
     for (&lease, view) in &last.leases {
-        let Times { assigned: Some(assigned), ended, closed, .. } = view.times else { continue };
+        let Times { assigned: Some(assigned), ended, .. } = view.times else { continue };
         let came = |node: &str| {
-            let took_over = view.departures.iter().rfind(|(_, _, _, came)| came.as_deref() == Some(node));
-            took_over.map_or(assigned, |(_, _, until, _)| *until)
+            let took_over = view.departures.iter().rfind(|left| left.successor.as_deref() == Some(node));
+            took_over.map_or(assigned, |left| left.until)
         };
         for node in &view.nodes {
-            let to = closed.or(ended).unwrap_or(u64::MAX);
+            let to = ended.unwrap_or(u64::MAX);
             had.entry(node).or_default().push(Held { lease, from: came(node), to });
         }
-        for (node, since, until, _) in &view.departures {
+        for Departure { node, since, until, .. } in &view.departures {
             had.entry(node).or_default().push(Held { lease, from: *since, to: *until });
         }
     }

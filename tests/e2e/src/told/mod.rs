@@ -98,12 +98,25 @@ pub struct View {
     pub state: State,
     /// The machines that it has, or had at its end.
     pub nodes: BTreeSet<String>,
-    /// Those that left it while it was active: machine, since when, until when, and what came in its place.
-    pub departures: Vec<(String, u64, u64, Option<String>)>,
+    /// Those that left it while it was active.
+    pub departures: Vec<Departure>,
     /// Why it ended; none if it did not.
     pub close_reason: Option<String>,
     /// When its group was assigned, when it became active, its end by plan, its end, and when the last machine was clean.
     pub times: Times,
+}
+
+/// A machine that left a lease while that was active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departure {
+    /// Which.
+    pub node: String,
+    /// Since when the lease had it, in milliseconds.
+    pub since: u64,
+    /// Until when.
+    pub until: u64,
+    /// What came in its place.
+    pub successor: Option<String>,
 }
 
 /// Moments of a lease, in milliseconds.

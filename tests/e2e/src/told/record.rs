@@ -1,6 +1,6 @@
 //! Writing down what clients are told.
 
-use super::{Final, State, Times, Told, View, What};
+use super::{Departure, Final, State, Times, Told, View, What};
 use crate::stage::witness::now_ms;
 use crate::stage::{Cli, Following};
 use anyhow::{Context as _, bail};
@@ -161,8 +161,12 @@ fn view(lease: &Value) -> anyhow::Result<View> {
     };
     let departure = |left: &Value| {
         let moment = |name: &str| left[name].as_u64().with_context(|| format!("no {name}"));
-        let successor = left["successor"].as_str().map(str::to_owned);
-        Ok((text(&left["node"])?, moment("since_ms")?, moment("until_ms")?, successor))
+        Ok(Departure {
+            node: text(&left["node"])?,
+            since: moment("since_ms")?,
+            until: moment("until_ms")?,
+            successor: left["successor"].as_str().map(str::to_owned),
+        })
     };
     Ok(View {
         lease: number(&lease["id"])?,

@@ -1,6 +1,6 @@
 //! The checker finds each kind of contradiction, and none where there is none.
 
-use super::{Final, State, Times, Told, View, What, check};
+use super::{Departure, Final, State, Times, Told, View, What, check};
 use std::collections::BTreeSet;
 
 /// At which moment a lease was seen; its answer took a tenth of that.
@@ -71,7 +71,8 @@ fn with_end(view: View, end: u64) -> View {
 
 fn end() -> Final {
     let mut lease = view(1, State::Closed, &["b", "c"]);
-    lease.departures.push(("a".to_owned(), 15, 51, Some("c".to_owned())));
+    let (node, successor) = ("a".to_owned(), Some("c".to_owned()));
+    lease.departures.push(Departure { node, since: 15, until: 51, successor });
     Final { leases: [(1, lease)].into(), accounted: [(1, 2)].into() }
 }
 
