@@ -35,7 +35,8 @@ fn refused(rack: &mut Rack, input: Input) -> String {
     let rows = |rack: &Rack| {
         let mut world = rack.world.clone();
         world.meta.now = rack.now;
-        serde_json::to_value((&world.leases, &world.nodes, &world.runs, &world.tenants)).unwrap()
+        serde_json::to_value((&world.leases, &world.nodes, &world.runs, &world.tenants))
+            .expect("rows are JSON")
     };
     let before = rows(rack);
     match rack.refuse(input) {

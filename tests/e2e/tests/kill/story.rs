@@ -88,10 +88,10 @@ impl Story<'_> {
             for lease in [one, other] {
                 self.record.release(&self.stage.ci, lease).await?;
             }
-            self.stage.all_ready().await
+            self.stage.all_ready().await.map(drop)
         };
         tokio::select! {
-            played = play => _ = played?,
+            played = play => played?,
             failed = self.look_on([one, other]) => return failed,
         }
         for lease in [one, other] {
