@@ -141,10 +141,11 @@ impl Record {
     }
 }
 
-/// The exit codes of a run's tasks, by what was printed of them.
+/// The exit codes of a run's tasks, by what was printed of them: what has ended before is told at the start.
 fn exit_codes(printed: &[Value]) -> anyhow::Result<BTreeMap<String, i64>> {
-    let tasks = printed.iter().filter(|line| line["event"] == "task").map(|line| &line["task"]);
-    let ended = tasks.filter(|task| task["state"] == "finished");
+    let told_at_start = printed.iter().filter_map(|line| line["run"]["tasks"].as_array()).flatten();
+    let told_later = printed.iter().filter(|line| line["event"] == "task").map(|line| &line["task"]);
+    let ended = told_at_start.chain(told_later).filter(|task| task["state"] == "finished");
     ended
         .map(|task| Ok((text(&task["node"])?, task["exit_code"].as_i64().context("no exit code")?)))
         .collect()
