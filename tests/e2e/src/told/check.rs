@@ -99,11 +99,11 @@ fn keeps_its_moments(told: &Times, last: &Times) -> anyhow::Result<()> {
 fn reads_go_forward(told: &[Told], lease: u32) -> anyhow::Result<()> {
     let reads: Vec<_> = views(told).filter(|(_, view)| view.lease == lease).collect();
     for (later, view) in &reads {
-        for (earlier, before) in reads.iter().filter(|(earlier, _)| earlier.told_ms <= later.asked_ms) {
+        for (earlier, before) in reads.iter().filter(|(earlier, _)| earlier.told_ms < later.asked_ms) {
             let forward = before.state < State::Active || view.state >= before.state;
             ensure!(forward, "lease {lease} comes back: {}", both(earlier, later));
         }
-        for earlier in told.iter().filter(|earlier| earlier.told_ms <= later.asked_ms) {
+        for earlier in told.iter().filter(|earlier| earlier.told_ms < later.asked_ms) {
             knows_of(earlier, view).with_context(|| both(earlier, later))?;
         }
     }

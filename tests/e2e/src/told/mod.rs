@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Something that a client was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// When it was asked, in milliseconds. Of several answers in one stream, each was asked for when the one before came.
+    /// When it was asked, in milliseconds. What comes in a stream may have been on its way for long: it was asked for when
+    /// the stream began.
     pub asked_ms: u64,
     /// When the answer was there.
     pub told_ms: u64,

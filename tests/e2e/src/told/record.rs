@@ -64,11 +64,9 @@ impl Record {
     /// # Errors
     /// If something else comes.
     pub async fn follow(&self, mut stream: Following) -> anyhow::Result<Option<i32>> {
-        let mut asked_ms = now_ms();
+        let asked_ms = now_ms();
         while let Some(lease) = stream.next().await? {
-            let seen = What::Seen(view(lease)?);
-            self.note(asked_ms, seen);
-            asked_ms = now_ms();
+            self.note(asked_ms, What::Seen(view(lease)?));
         }
         Ok(stream.end().await?.0)
     }
