@@ -83,8 +83,9 @@ impl Story<'_> {
             tokio::try_join!(self.deployed(0, one, coins & 1 > 0), self.deployed(1, other, coins & 2 > 0))?;
             check_leases(self.stage).await?;
             self.record.extend(&self.stage.ci, other, &format!("{}-longer", self.seed), "30m").await?;
-            tokio::try_join!(self.replace(one), self.run(1, other))?;
-            self.run(0, one).await?;
+            let broken = self.replace(one).await?;
+            tokio::try_join!(self.run(0, one), self.run(1, other))?;
+            self.ask_for_replacement(one, &broken).await?;
             for lease in [one, other] {
                 self.record.release(&self.stage.ci, lease).await?;
             }
@@ -140,19 +141,22 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// A machine is given back, and the controller killed right after it has said what comes.
-    async fn replace(&self, lease: &Value) -> anyhow::Result<()> {
-        let (ci, key) = (&self.stage.ci, format!("{}-broken", self.seed));
-        let shown = self.record.show(ci, lease).await?;
+    /// A machine is given back, and another comes. Returns its name.
+    async fn replace(&self, lease: &Value) -> anyhow::Result<String> {
+        let shown = self.record.show(&self.stage.ci, lease).await?;
         let servers = shown["nodes"].as_array().into_iter().flatten().find(|node| node["role"] == "server");
         let broken = servers.and_then(|node| node["name"].as_str()).context("it has no server")?;
-        self.record.replace(ci, lease, &key, broken).await?;
-        self.killer.strike(Duration::ZERO).await?;
-        self.record.replace(ci, lease, &key, broken).await?;
-        let wait = ci.follow(&format!("lease wait {lease}"))?;
+        self.ask_for_replacement(lease, broken).await?;
+        let wait = self.stage.ci.follow(&format!("lease wait {lease}"))?;
         let code = self.record.follow(wait).await?;
         ensure!(code == Some(0), "lease wait ended with {code:?}");
-        Ok(())
+        Ok(broken.to_owned())
+    }
+
+    /// However often it is asked for, before a kill and after it, it is the same replacement.
+    async fn ask_for_replacement(&self, lease: &Value, broken: &str) -> anyhow::Result<()> {
+        let key = format!("{}-broken", self.seed);
+        self.record.replace(&self.stage.ci, lease, &key, broken).await.map(drop)
     }
 
     /// A payload that surely runs across a kill.
