@@ -48,6 +48,8 @@ pub(crate) enum Error {
     WaitedTooLong { id: u32, after: Duration },
     #[error("lease {id} ended: {why}")]
     LeaseEnded { id: u32, reason: CloseReason, why: String },
+    #[error("lease {id} goes on without {node}: {why}")]
+    MemberMissing { id: u32, node: String, why: String },
     /// What came does not fit what was promised.
     #[error("could not {action}: {problem}")]
     Protocol { action: String, problem: String },
@@ -86,6 +88,7 @@ impl Error {
             | Self::Runtime(_)
             | Self::Unreachable { .. }
             | Self::OutcomeUnknown { .. }
+            | Self::MemberMissing { .. }
             | Self::Protocol { .. } => Exit::Infrastructure,
             Self::Interrupted { signal, .. } => signal.exit(),
         }
@@ -125,6 +128,10 @@ impl Error {
                         .to_owned(),
                 ]
             }
+            Self::MemberMissing { id, node, .. } => vec![
+                format!("hostler lease replace {id} {node}  # ask again for a machine in its place"),
+                format!("hostler lease release {id}"),
+            ],
             Self::Interrupted { next, .. } => next.clone(),
             _ => Vec::new(),
         }

@@ -89,6 +89,7 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Lease(lease::Command::Keepalive(arguments)) => {
             lease::keepalive::run(session, arguments).await
         }
+        Command::Lease(lease::Command::Replace(arguments)) => lease::replace::run(session, arguments).await,
         Command::Lease(lease::Command::Release(arguments)) => lease::release::run(session, arguments).await,
         Command::Run(arguments) => payload::run(session, arguments).await,
         Command::Node(node::Command::List(arguments)) => node::list::run(session, arguments).await,

@@ -1,7 +1,7 @@
 //! The course of a lease: on what terms it was asked for, and what happened to it on its way that its state does not
 //! tell.
 
-use crate::ids::{LeaseId, ReservationId};
+use crate::ids::{LeaseId, NodeId, ReservationId};
 use crate::lease::{Assigned, CloseReason};
 use crate::tenancy::Band;
 use crate::time::Timestamp;
@@ -49,6 +49,40 @@ pub struct Course {
     pub claim: Option<Timestamp>,
     /// When it gave way, the oldest first.
     pub interruptions: Vec<Interruption>,
+    /// What was answered to those who gave a machine back as broken, the oldest first.
+    pub replacements: Vec<Replacement>,
+    /// The machines that have left the present group since it is active, the oldest first.
+    pub departures: Vec<Departure>,
+}
+
+/// An answer to somebody who gave a machine back as broken and was given another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// Chosen by the caller: the same key again is the same replacement.
+    pub key: String,
+    /// The machine by the name that was said.
+    pub name: String,
+    /// Which that was.
+    pub broken: NodeId,
+    /// What is wrong with it, for people; empty if nobody said.
+    pub why: String,
+    /// What was granted: this machine in its place.
+    pub substitute: NodeId,
+}
+
+/// A machine left an active group: it was given back as broken, or was to take the place of one and failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Departure {
+    /// What it was to the group.
+    pub had: Assigned,
+    /// Since when the lease had it.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why it left, for people.
+    pub why: String,
+    /// The machine that came in its place, and when; none while the place is empty.
+    pub successor: Option<(NodeId, Timestamp)>,
 }
 
 /// A lease is about to give way.
@@ -128,6 +162,25 @@ pub struct Grant {
     pub granted_ms: u64,
     /// Why it is less than was asked for, for people; none if it is not.
     pub note: Option<String>,
+}
+
+impl Course {
+    /// What the machine came in place of, if it took a place in a group that was active.
+    #[must_use]
+    pub fn taken_over(&self, node: NodeId) -> Option<&Departure> {
+        self.departures.iter().rfind(|left| left.successor.is_some_and(|(other, _)| other == node))
+    }
+
+    /// The places that nobody has.
+    pub fn empty_places(&self) -> impl Iterator<Item = &Departure> {
+        self.departures.iter().filter(|left| left.successor.is_none())
+    }
+
+    /// True if the machine was given back as broken by somebody who had it in this lease.
+    #[must_use]
+    pub fn was_broken(&self, node: NodeId) -> bool {
+        self.replacements.iter().any(|replacement| replacement.broken == node)
+    }
 }
 
 /// Minutes before the end of a lease at which it is told.

@@ -134,6 +134,32 @@ fn waits_of_firmware(boot: &Boot) -> &'static str {
     }
 }
 
+/// What becomes of an active lease.
+fn in_use(lease: &Lease, expires: Timestamp) -> String {
+    match (&lease.course.hold, lease.course.notice) {
+        (Some(hold), _) => held(lease, hold, expires),
+        (None, Some(Notice { at, to })) => {
+            format!("in the tenant's hands; gives way to lease {to} at {}", at.utc())
+        }
+        (None, None) => "in the tenant's hands".to_owned(),
+    }
+}
+
+/// What is with the places of an active group whose machines left: "; r1-n05 (web) is deploying since …".
+fn places(world: &World, lease: &Lease) -> String {
+    let role = |a: &Assigned| lease.spec.members.get(a.member).map_or("", |member| member.role.as_str());
+    let coming = lease.group().iter().filter_map(|a| Some((a, world.nodes.get(a.node)?)));
+    let coming = coming.filter(|(_, node)| matches!(node.state, NodeState::Deploying { .. }));
+    let coming = coming.map(|(assigned, node)| {
+        format!("; {} ({}) is deploying since {}", node.spec.name, role(assigned), node.since.utc())
+    });
+    let empty = lease.course.empty_places().map(|left| {
+        let name = world.nodes.get(left.had.node).map_or("a machine", |node| node.spec.name.as_str());
+        format!("; the place of {name} ({}) is empty", role(&left.had))
+    });
+    coming.chain(empty).collect()
+}
+
 /// Why `lease` is in the state it is in. Never empty.
 #[must_use]
 pub fn lease(world: &World, lease: &Lease) -> String {
@@ -148,13 +174,7 @@ pub fn lease(world: &World, lease: &Lease) -> String {
             };
             format!("{} of {} machines are up", group.iter().filter(up).count(), group.len())
         }
-        LeaseState::Active { expires, .. } => match (&lease.course.hold, lease.course.notice) {
-            (Some(hold), _) => held(lease, hold, *expires),
-            (None, Some(Notice { at, to })) => {
-                format!("in the tenant's hands; gives way to lease {to} at {}", at.utc())
-            }
-            (None, None) => "in the tenant's hands".to_owned(),
-        },
+        LeaseState::Active { expires, .. } => format!("{}{}", in_use(lease, *expires), places(world, lease)),
         LeaseState::Closing { group, ended } => {
             format!(
                 "{}; {} of {} machines are still being cleaned",

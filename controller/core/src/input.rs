@@ -139,6 +139,19 @@ pub enum Input {
         /// Who, for people.
         author: String,
     },
+    /// A tenant says that a machine of an active lease is of no use, and needs another in its place.
+    ReplaceMember {
+        /// Of which lease.
+        lease: LeaseId,
+        /// The same key again is the same replacement.
+        key: String,
+        /// The machine, by its name.
+        node: String,
+        /// What is wrong with it, for people; may be empty.
+        why: String,
+        /// Who, for people.
+        author: String,
+    },
     /// Nobody has kept a lease alive for as long as its terms say. What keeps it alive stays with the shell.
     LeaseAbandoned {
         /// Which.
@@ -399,6 +412,8 @@ pub enum Reply {
     Lease(LeaseId),
     /// More time for a lease.
     Extended(Grant),
+    /// This machine takes the place of the one that was given back.
+    Replaced(NodeId),
     /// The run.
     Run(RunId),
 }

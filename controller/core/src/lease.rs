@@ -1,7 +1,8 @@
 //! A lease's life cycle: `Queued -> Deploying -> Active -> Closing -> Closed`.
 //!
 //! A group is assigned whole or not at all. One whose deployment cannot be finished with the nodes that are free goes
-//! back to its place in the queue, whole.
+//! back to its place in the queue, whole. What becomes of a machine of an active lease is up to its tenant: it may be
+//! replaced, and its place is empty if that fails.
 
 use crate::constraint::{Constraint, Grouping};
 use crate::course::{Course, Terms};
@@ -133,7 +134,7 @@ pub enum LeaseState {
     },
     /// In the tenant's hands.
     Active {
-        /// The whole group.
+        /// The group, as far as its places have machines. One that took a place may still be provisioned.
         group: Vec<Assigned>,
         /// Since when; the duration counts from here.
         since: Timestamp,
@@ -224,6 +225,12 @@ impl Lease {
     #[must_use]
     pub const fn is_queued(&self) -> bool {
         matches!(self.state, LeaseState::Queued { .. })
+    }
+
+    /// True while it is in the tenant's hands.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        matches!(self.state, LeaseState::Active { .. })
     }
 
     /// True when it is over.

@@ -256,7 +256,7 @@ pub const TRANSITIONS: &[(StateName, StateName, &str)] = {
         (Ready, Deploying, "assigned to a group"),
         (Deploying, Leased, "agent of the deployed system said hello"),
         (Deploying, Cleaning, "lease ended, or its group was dissolved"),
-        (Leased, Cleaning, "lease ended, or its group was dissolved"),
+        (Leased, Cleaning, "lease ended, or it was given back as broken"),
         (Inspecting, Failed, "ladder exhausted"),
         (Cleaning, Failed, "ladder exhausted"),
         (Deploying, Failed, "ladder exhausted"),

@@ -2,10 +2,12 @@
 //!
 //! * [`stage`]: a controller in a process of its own, simulated machines and the command line.
 //! * [`puppet`]: a machine that is moved by hand; [`agent`]: an agent that says anything; [`wire`]: what they speak over.
+//! * [`told`]: what clients were told, and whether it can be true.
 //! * [`bad_network`]: a network that loses, doubles and delays.
 
 pub mod agent;
 pub mod bad_network;
 pub mod puppet;
 pub mod stage;
+pub mod told;
 pub mod wire;

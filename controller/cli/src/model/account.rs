@@ -36,6 +36,17 @@ pub(crate) struct LeaseAccount {
     pub(crate) closed_ms: Option<u64>,
     /// When it gave way to others before that, the oldest first.
     pub(crate) interruptions: Vec<Interruption>,
+    /// The machines that it has or had for a part of its time only.
+    pub(crate) part_time: Vec<PartTime>,
+}
+
+/// A machine that left an active lease, or came into it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PartTime {
+    pub(crate) arch: String,
+    pub(crate) since_ms: u64,
+    /// `None` for one of `machines`, which stays until the end.
+    pub(crate) until_ms: Option<u64>,
 }
 
 /// Where time goes, in milliseconds.
@@ -91,6 +102,17 @@ impl LeaseAccount {
         self.machines.values().map(|count| u64::from(*count)).sum()
     }
 
+    /// The same but for those that came when it was active.
+    fn full_time(&self) -> BTreeMap<String, u32> {
+        let mut machines = self.machines.clone();
+        for late in self.part_time.iter().filter(|machine| machine.until_ms.is_none()) {
+            if let Some(count) = machines.get_mut(&late.arch) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        machines
+    }
+
     /// How long it waited until its machines were assigned.
     pub(crate) fn waited_ms(&self) -> Option<u64> {
         let had: u64 = self.interruptions.iter().map(|i| i.ended_ms.saturating_sub(i.assigned_ms)).sum();
@@ -119,6 +141,16 @@ impl LeaseAccount {
                 self.ended_ms.filter(|_| self.assigned_ms.is_some()),
                 self.closed_ms.unwrap_or(now_ms),
             ),
+        }
+    }
+}
+
+impl PartTime {
+    /// The part of the period in which the lease had it.
+    fn part_of(&self, period: Period) -> Period {
+        Period {
+            since_ms: period.since_ms.max(self.since_ms),
+            until_ms: self.until_ms.map_or(period.until_ms, |until| until.min(period.until_ms)),
         }
     }
 }
@@ -159,7 +191,11 @@ pub(crate) fn by_tenant(leases: &[LeaseAccount], period: Period, now_ms: u64) ->
         let ended_here = lease.ended_ms.is_some_and(|at| period.has(at));
         sum.ended_by_infrastructure +=
             u64::from(ended_here && lease.close_reason == Some(CloseReason::Infrastructure));
-        sum.add(&lease.machines, lease.spent_since_interruptions(period, now_ms));
+        sum.add(&lease.full_time(), lease.spent_since_interruptions(period, now_ms));
+        for machine in &lease.part_time {
+            let spent = lease.spent_since_interruptions(machine.part_of(period), now_ms);
+            sum.add(&[(machine.arch.clone(), 1)].into(), Spent { queue_ms: 0, ..spent });
+        }
         lease.interruptions.iter().for_each(|i| sum.add(&i.machines, i.spent(period)));
         waits.extend(lease.waited_ms().filter(|_| lease.assigned_ms.is_some_and(|at| period.has(at))));
     }
@@ -215,7 +251,15 @@ impl From<pb::LeaseAccount> for LeaseAccount {
             ended_ms: time(times.ended_ms),
             closed_ms: time(times.closed_ms),
             interruptions: all(account.interruptions),
+            part_time: all(account.part_time),
         }
+    }
+}
+
+impl From<pb::PartTime> for PartTime {
+    fn from(machine: pb::PartTime) -> Self {
+        let until_ms = time(machine.until_ms);
+        Self { arch: clean(&machine.arch), since_ms: machine.since_ms, until_ms }
     }
 }
 
@@ -244,6 +288,7 @@ pub(crate) mod tests {
             ended_ms: Some(T + 75 * MINUTE),
             closed_ms: Some(T + 85 * MINUTE),
             interruptions: Vec::new(),
+            part_time: Vec::new(),
         }
     }
 
@@ -279,6 +324,26 @@ pub(crate) mod tests {
         assert_eq!(sums[0].spent, spent([6, 17, 186, 0, 30]), "each with the machines that it had then");
         let failed = LeaseAccount { active_ms: None, ..closed };
         assert_eq!(failed.spent(ALL, T + 999 * MINUTE), spent([10, 65, 0, 0, 10]));
+    }
+
+    #[test]
+    fn a_machine_that_was_replaced_is_counted_for_the_time_that_it_was_had() {
+        // After 25 minutes one of the two was given back; its substitute of another architecture came 10 minutes later.
+        let machine = |arch: &str, since: u64, until: Option<u64>| PartTime {
+            arch: arch.to_owned(),
+            since_ms: T + since * MINUTE,
+            until_ms: until.map(|until| T + until * MINUTE),
+        };
+        let part_time = vec![machine("x86_64", 10, Some(25)), machine("aarch64", 35, None)];
+        let machines = [("x86_64".to_owned(), 1), ("aarch64".to_owned(), 1)].into();
+        let replaced = LeaseAccount { machines, part_time, ..account(1, "ci") };
+        let sums = by_tenant(&[replaced], ALL, T + 999 * MINUTE);
+        // 75 minutes of the one that stayed, 15 of the one that left, 50 of the one that came.
+        assert_eq!(
+            sums[0].node_hours,
+            [("aarch64".to_owned(), 50.0 / 60.0), ("x86_64".to_owned(), 1.5)].into()
+        );
+        assert_eq!(sums[0].spent, spent([10, 10, 110, 0, 20]));
     }
 
     #[test]

@@ -52,6 +52,28 @@ pub(crate) struct Lease {
     pub(crate) interruptions: Vec<Interruption>,
     /// The reservation whose machines it gets.
     pub(crate) reservation: Option<String>,
+    /// The machines that have left the group while it was active, the oldest first.
+    pub(crate) departures: Vec<Departure>,
+}
+
+/// A machine left an active group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Departure {
+    pub(crate) node: String,
+    pub(crate) role: String,
+    pub(crate) since_ms: u64,
+    pub(crate) until_ms: u64,
+    pub(crate) why: String,
+    /// The machine that came in its place; none while nobody has it.
+    pub(crate) successor: Option<String>,
+}
+
+/// A machine of an active lease was given back, and another takes its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Replacement {
+    /// The machine that takes the place.
+    pub(crate) substitute: String,
+    pub(crate) lease: Option<Lease>,
 }
 
 /// A lease gave way to another, and went back to its place in the queue.
@@ -238,7 +260,36 @@ impl From<pb::Lease> for Lease {
             gives_way_to: (lease.gives_way_to != 0).then_some(lease.gives_way_to),
             interruptions: all(lease.interruptions),
             reservation: optional(&lease.reservation),
+            departures: all(lease.departures),
         }
+    }
+}
+
+impl Lease {
+    /// The machines that have come into the active group and do not run what was asked for yet.
+    pub(crate) fn coming(&self) -> impl Iterator<Item = &LeasedNode> {
+        let took_over =
+            |node: &LeasedNode| self.departures.iter().any(|d| d.successor.as_ref() == Some(&node.name));
+        self.nodes.iter().filter(move |node| !node.up && took_over(node))
+    }
+}
+
+impl From<pb::Departure> for Departure {
+    fn from(departure: pb::Departure) -> Self {
+        Self {
+            node: clean(&departure.node),
+            role: clean(&departure.role),
+            since_ms: departure.since_ms,
+            until_ms: departure.until_ms,
+            why: clean(&departure.why),
+            successor: optional(&departure.successor),
+        }
+    }
+}
+
+impl From<pb::ReplaceMemberResponse> for Replacement {
+    fn from(replacement: pb::ReplaceMemberResponse) -> Self {
+        Self { substitute: clean(&replacement.substitute), lease: replacement.lease.map(Lease::from) }
     }
 }
 
@@ -383,7 +434,8 @@ mod tests {
           "gives_way_ms": null,
           "gives_way_to": null,
           "interruptions": [],
-          "reservation": null
+          "reservation": null,
+          "departures": []
         }
         "#);
     }

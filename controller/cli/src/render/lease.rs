@@ -4,7 +4,7 @@ use super::look::{Look, Tone};
 use super::phases;
 use super::table::{Table, or_dash, plain};
 use super::time::{age, between, span, stamp};
-use crate::model::lease::{Extension, Lease, LeasedNode, Member, Phase, State};
+use crate::model::lease::{Departure, Extension, Lease, LeasedNode, Member, Phase, Replacement, State};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -59,6 +59,9 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
         seconds(lease.keepalive_s).map(|bound| format!("ends when not kept alive for {bound}")),
     );
     fact("preempted", preemption(lease));
+    for departure in &lease.departures {
+        fact("left", Some(left(departure)));
+    }
     fact("on failure", seconds(lease.hold_s).map(|bound| format!("held for {bound}")));
     if !lease.nodes.is_empty() {
         text.push('\n');
@@ -77,6 +80,16 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
         );
     }
     text
+}
+
+/// "r1-n02 (web) at 2026-03-21 10:12:33Z, r1-n05 took its place: given back as broken by ci".
+fn left(departure: &Departure) -> String {
+    let place = match &departure.successor {
+        Some(successor) => format!("{successor} took its place"),
+        None => "its place is empty".to_owned(),
+    };
+    let Departure { node, role, until_ms, why, .. } = departure;
+    format!("{node} ({role}) at {}, {place}: {why}", stamp(*until_ms))
 }
 
 /// Whether it gives way to others, and when it did.
@@ -118,6 +131,11 @@ fn course(lease: &Lease) -> Vec<Phase> {
 pub(crate) fn extension(id: u32, extension: &Extension) -> String {
     let longer = span(Duration::from_millis(extension.granted_ms));
     format!("lease {id} lasts until {}, {longer} longer\n", stamp(extension.until_ms))
+}
+
+/// "r1-n05 takes the place of r1-n02 in lease 7".
+pub(crate) fn replacement(id: u32, node: &str, replacement: &Replacement) -> String {
+    format!("{} takes the place of {node} in lease {id}\n", replacement.substitute)
 }
 
 /// The host keys of the deployed systems, as `ssh -o UserKnownHostsFile=` reads them.
@@ -308,6 +326,7 @@ mod tests {
             gives_way_to: None,
             reservation: None,
             interruptions: Vec::new(),
+            departures: Vec::new(),
             queue_position: None,
             members: vec![member("server", 1, "x86_64"), member("client", 1, "aarch64")],
             together: Vec::new(),

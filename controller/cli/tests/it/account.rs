@@ -26,6 +26,7 @@ fn account(id: u32, tenant: &str) -> LeaseAccount {
         duration_ms: 3_600_000,
         purpose: String::new(),
         interruptions: Vec::new(),
+        part_time: Vec::new(),
     }
 }
 

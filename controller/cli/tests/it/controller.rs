@@ -61,6 +61,7 @@ pub(crate) struct Asked {
     pub(crate) offsets: Vec<BTreeMap<String, u64>>,
     pub(crate) releases: Vec<lease::ReleaseLeaseRequest>,
     pub(crate) extensions: Vec<lease::ExtendLeaseRequest>,
+    pub(crate) replacements: Vec<lease::ReplaceMemberRequest>,
     pub(crate) accounts: Vec<lease::AccountLeasesRequest>,
     /// Of each watch and of each followed run, whether it keeps the lease alive.
     pub(crate) keepalives: Vec<bool>,
@@ -275,6 +276,15 @@ impl LeaseService for World {
         let lease = self.leases.first().cloned();
         let (until_ms, granted_ms) = (1_774_087_953_000, 1_200_000);
         Ok(Response::new(lease::ExtendLeaseResponse { lease, until_ms, granted_ms, note }))
+    }
+
+    async fn replace_member(
+        &self,
+        request: Request<lease::ReplaceMemberRequest>,
+    ) -> Answer<lease::ReplaceMemberResponse> {
+        self.asked.lock().unwrap().replacements.push(request.into_inner());
+        let lease = self.leases.first().cloned();
+        Ok(Response::new(lease::ReplaceMemberResponse { lease, substitute: "r1-n05".to_owned() }))
     }
 
     type AccountLeasesStream = Stream<lease::LeaseAccount>;

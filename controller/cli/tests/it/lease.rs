@@ -4,7 +4,7 @@ use crate::controller::{Place, World};
 use crate::program::{run, start};
 use hostler_proto::lease::v1::extend_lease_request::Wanted;
 use hostler_proto::lease::v1::{
-    CloseReason, Lease, LeasePreview, LeaseState, LeaseTimes, LeasedNode, Relaxation, TextProblem,
+    CloseReason, Departure, Lease, LeasePreview, LeaseState, LeaseTimes, LeasedNode, Relaxation, TextProblem,
 };
 
 fn lease(state: LeaseState, status: &str) -> Lease {
@@ -142,6 +142,61 @@ fn an_extension_says_by_how_much_or_until_when() {
     {
         assert_eq!(run(&place.credentials(), arguments).code, 2, "{arguments:?}");
     }
+}
+
+/// r1-n02 was given back; what was to take its place is `status`, or failed where nothing is said of it.
+fn replaced(status: Option<&str>) -> Lease {
+    let departure = |node: &str, successor: &str| Departure {
+        node: node.to_owned(),
+        role: "server".to_owned(),
+        why: "its deployment failed".to_owned(),
+        successor: successor.to_owned(),
+        ..Default::default()
+    };
+    let whole = lease(LeaseState::Active, "");
+    let Some(status) = status else {
+        return Lease { departures: vec![departure("r1-n02", "r1-n05"), departure("r1-n05", "")], ..whole };
+    };
+    let up = status.is_empty();
+    let substitute =
+        LeasedNode { name: "r1-n05".to_owned(), up, status: status.to_owned(), ..Default::default() };
+    let nodes = whole.nodes.iter().cloned().chain([substitute]).collect();
+    Lease { nodes, departures: vec![departure("r1-n02", "r1-n05")], ..whole }
+}
+
+#[test]
+fn a_replacement_is_waited_for_until_it_is_there_or_the_place_is_empty() {
+    let arguments =
+        ["lease", "replace", "7", "r1-n02", "--reason", "no link", "--wait", "--idempotency-key", "k"];
+    let printed = "r1-n05 takes the place of r1-n02 in lease 7\n";
+    for (end, code, stdout, stderr) in [
+        (Some(""), 0, printed, "r1-n05 (): up\n"),
+        (None, 5, "", "error: lease 7 goes on without r1-n05: its deployment failed\n"),
+    ] {
+        let mut place = Place::new();
+        let world =
+            World { leases: vec![replaced(Some("writing image")), replaced(end)], ..World::default() };
+        place.live(world.clone());
+        let ended = run(&place.credentials(), &arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (code, stdout), "{ended:?}");
+        assert!(ended.stderr.starts_with(printed) && ended.stderr.contains(stderr), "{ended:?}");
+        let asked = &world.asked.lock().unwrap().replacements[0];
+        assert_eq!((asked.id, asked.node.as_str(), asked.reason.as_str()), (7, "r1-n02", "no link"));
+        assert_eq!(asked.idempotency_key, "k");
+    }
+}
+
+/// Who waits for a lease waits for the machines that are to come into it.
+#[test]
+fn a_wait_for_an_active_lease_is_over_when_its_substitutes_are_there() {
+    let mut place = Place::new();
+    let leases = vec![replaced(Some("writing image")), replaced(Some(""))];
+    place.live(World { leases, ..World::default() });
+    let ended = run(&place.credentials(), &["lease", "wait", "7", "-o", "json"]);
+    assert_eq!((ended.code, ended.stdout.lines().count()), (0, 2), "{ended:?}");
+    let answer = run(&place.credentials(), &["lease", "replace", "7", "r1-n02", "-o", "json"]);
+    let answer: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!((&answer["substitute"], &answer["lease"]["id"]), (&"r1-n05".into(), &7.into()));
 }
 
 /// The first release begins a hold; sent again because its answer was lost, it must not end that.

@@ -13,13 +13,23 @@ use crate::world::World;
 /// the architecture is the same. Nodes that queued leases could use are not spared: the group was there first.
 #[must_use]
 pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Assigned> {
-    let want = Want::new(world, lease.spec.members.get(failed.member)?);
+    substitutes(world, lease, failed).next()
+}
+
+/// The same: all that there are, the least recently used first.
+pub(super) fn substitutes<'w>(
+    world: &'w World,
+    lease: &'w Lease,
+    failed: &'w Assigned,
+) -> impl Iterator<Item = Assigned> + 'w {
+    let want = lease.spec.members.get(failed.member).map(|member| Want::new(world, member));
     let image = world.images.get(failed.image).filter(|image| image.status != ImageStatus::Suspect);
     let allowed = allowed_architectures(world, lease, failed);
     let (reserved, now) = (Reserved::of(world), world.meta.now.0);
     let end = lease.gives_back().map_or(now + lease.spec.duration_ms, |end| end.0);
-    let closed = |node: &Node| reserved.bar(node, lease.course.reservation, now, end).is_some();
-    world.by_last_use(Node::is_free).into_iter().find_map(|node| {
+    let closed = move |node: &Node| reserved.bar(node, lease.course.reservation, now, end).is_some();
+    world.by_last_use(Node::is_free).into_iter().filter_map(move |node| {
+        let want = want.as_ref()?;
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
         if closed(node)
             || !allowed.contains(&node.spec.arch)

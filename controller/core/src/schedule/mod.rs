@@ -11,7 +11,7 @@
 //!   not to be had, [`Past`]
 //!   how long a tenant's leases took, [`Budget`] what its quota leaves.
 //! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, how
-//!   `tenants` stand to each other. `choice` is about nodes, `words` about what people are told.
+//!   `tenants` stand to each other. `choice` and `replace` are about nodes, `words` about what people are told.
 //!
 //! What it is shown follows from the rows and the time alone, so that a restart changes no decision.
 
@@ -30,6 +30,7 @@ mod power;
 mod preempt;
 mod profile;
 mod promise;
+mod replace;
 mod scene;
 mod scheduler;
 mod shape;
@@ -50,6 +51,7 @@ pub(crate) use preempt::{Preemption, notice_ends, preemption};
 pub use profile::{Need, Profile};
 pub(crate) use promise::Lost;
 pub use promise::{Planned, Promise};
+pub(crate) use replace::replacement;
 pub(crate) use scene::{Scene, Stale};
 pub use scheduler::{Passed, Policy, Scheduler, Spans, Standing, Start, Waiting};
 pub use shape::{Class, Shape, Share, Slot};

@@ -121,6 +121,6 @@ pub fn forecast(world: &World) -> BTreeMap<LeaseId, Timestamp> {
     starts.into_iter().map(|(lease, at)| (LeaseId(lease), Timestamp(at))).collect()
 }
 
-fn replanned(promises: Vec<(u32, Promise)>) -> impl Iterator<Item = Decision> {
+pub(super) fn replanned(promises: Vec<(u32, Promise)>) -> impl Iterator<Item = Decision> {
     promises.into_iter().map(|(lease, promise)| Decision::Replan { lease: LeaseId(lease), promise })
 }

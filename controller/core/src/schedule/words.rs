@@ -2,9 +2,9 @@
 
 use crate::calendar::Reserved;
 use crate::ids::ReservationId;
-use crate::lease::Lease;
+use crate::lease::{Assigned, Lease};
 use crate::node::Node;
-use crate::request::{Request, Want, describe, suspicion};
+use crate::request::{Request, Want, admits, describe, suspicion};
 use crate::tenancy::{Count, Demand, Standing};
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         None | Some(0) => String::new(),
         Some(earlier) => format!("{earlier} asked earlier; "),
     };
-    let free = world.by_last_use(|node| node.is_free() && closed.word(node).is_none());
+    let free = world.by_last_use(|node| closed.is_free(node));
     if !shortages.is_empty() {
         format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
     } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {
@@ -66,8 +66,12 @@ struct Closed {
 impl Closed {
     fn of(world: &World, lease: &Lease) -> Self {
         let now = world.meta.now.0;
-        let end = now.saturating_add(lease.spec.duration_ms);
+        let end = lease.gives_back().map_or(now.saturating_add(lease.spec.duration_ms), |end| end.0);
         Self { reserved: Reserved::of(world), own: lease.course.reservation, now, end }
+    }
+
+    fn is_free(&self, node: &Node) -> bool {
+        node.is_free() && self.word(node).is_none()
     }
 
     fn word(&self, node: &Node) -> Option<String> {
@@ -77,21 +81,54 @@ impl Closed {
 
 fn shortage(world: &World, want: &Want<'_>, closed: &Closed) -> Option<String> {
     let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
-    let is_free = |node: &&Node| node.is_free() && closed.word(node).is_none();
-    let free = usable().filter(is_free).count();
+    let free = usable().filter(|node| closed.is_free(node)).count();
     if free >= want.member.count as usize {
         return None;
     }
     if let Some(suspicion) = suspicion(world, want) {
         return Some(format!("{}: {suspicion}", describe(want.member)));
     }
+    Some(format!("{}: {free} free{}", describe(want.member), busy(usable(), closed)))
+}
+
+/// Why no machine can take a place in a group, for people.
+pub(super) fn none_for(world: &World, lease: &Lease, had: &Assigned) -> String {
+    let Some(member) = lease.spec.members.get(had.member) else { return "there is no such role".into() };
+    let want = Want::new(world, member);
+    if let Some(suspicion) = suspicion(world, &want) {
+        return format!("no machine can take its place: {suspicion}");
+    }
+    let is_other = |n: &&Node| lease.group().iter().all(|a| a.node != n.id) && n.id != had.node;
+    let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
+    let others = || usable().filter(is_other);
+    let closed = Closed::of(world, lease);
+    let free: Vec<_> = others().filter(|n| closed.is_free(n)).collect();
+    let unwanted = free.iter().filter(|n| lease.course.was_broken(n.id)).count();
+    let apart = free.iter().filter(|n| !admits(world, &lease.spec, lease.group(), had, n)).count();
+    let because = if free.is_empty() {
+        ""
+    } else if unwanted == free.len() {
+        ", given back as broken before"
+    } else if unwanted + apart >= free.len() {
+        ", not as asked together with the rest of the group"
+    } else {
+        ", of architectures for which the quota has no room"
+    };
+    let machines = match others().count() {
+        0 => "there is no other that suits".to_owned(),
+        all => format!("of {all} others that suit, {} free{because}{}", free.len(), busy(others(), &closed)),
+    };
+    format!("no machine can take its place now: {machines}")
+}
+
+/// ", 2 leased, 1 cleaning": what those do that are not free.
+fn busy<'a>(nodes: impl Iterator<Item = &'a Node>, closed: &Closed) -> String {
     let mut busy = BTreeMap::<String, usize>::new();
-    for node in usable().filter(|node| !is_free(node)) {
+    for node in nodes.filter(|node| !closed.is_free(node)) {
         let word = closed.word(node).filter(|_| node.is_free());
         *busy.entry(word.unwrap_or_else(|| occupation(node))).or_default() += 1;
     }
-    let busy: String = busy.iter().map(|(word, n)| format!(", {n} {word}")).collect();
-    Some(format!("{}: {free} free{busy}", describe(want.member)))
+    busy.iter().map(|(word, n)| format!(", {n} {word}")).collect()
 }
 
 /// What a machine does that is not free: its state, or why it is held.

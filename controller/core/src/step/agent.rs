@@ -204,6 +204,8 @@ impl World {
             return Ok(Reply::Done);
         }
         let lease = self.nodes.get(id).and_then(|n| n.state.lease());
+        // An active lease goes on without the machine.
+        let lease = lease.filter(|lease| self.leases.get(*lease).is_none_or(|lease| !lease.is_active()));
         let untried = order::image_of(self, id).filter(|i| !i.was_ever_booted()).map(|i| i.name.clone());
         match (blame, untried, lease) {
             (Blame::Image, Some(image), Some(lease)) => {
@@ -252,7 +254,7 @@ impl World {
         if let NodeState::Deploying { boot, lease } = node.state.clone() {
             node.enter(NodeState::Leased { boot, lease }, now, None);
             self.deployment_succeeded(id, image);
-            self.member_is_up(lease);
+            self.member_is_up(lease, id);
         } else if up {
             let (lease, message) =
                 (node.state.lease(), format!("{}: its system is there again", node.spec.name));

@@ -166,7 +166,7 @@ impl World {
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
 
-    fn deploy(&mut self, assigned: &Assigned, lease: LeaseId) {
+    pub(super) fn deploy(&mut self, assigned: &Assigned, lease: LeaseId) {
         let Some(image) = self.images.get(assigned.image) else { return };
         let purpose = image.content.purpose();
         let Some(boot) = self.order_boot(purpose, Rung::First, None) else { return };
@@ -178,11 +178,14 @@ impl World {
         self.machine_taken(lease, assigned.node);
     }
 
-    /// A node of the group runs its deployed system; when all do, the lease is active.
-    pub(super) fn member_is_up(&mut self, id: LeaseId) {
+    /// A node of the group runs its deployed system; when all do, the lease is active. If it is already, the node has
+    /// taken the place of another.
+    pub(super) fn member_is_up(&mut self, id: LeaseId, node: NodeId) {
         let now = self.meta.now;
         let Some(lease) = self.leases.get(id) else { return };
-        let LeaseState::Deploying { group, .. } = &lease.state else { return };
+        let LeaseState::Deploying { group, .. } = &lease.state else {
+            return self.substitute_is_up(id, node);
+        };
         let up = |a: &Assigned| {
             self.nodes.get(a.node).is_some_and(|n| matches!(n.state, NodeState::Leased { .. }))
         };
@@ -205,7 +208,7 @@ impl World {
     }
 
     /// A node failed before its group was whole: another takes its place, or the group is dissolved and the lease
-    /// goes back to its place in the queue.
+    /// goes back to its place in the queue. An active lease goes on without it.
     pub(super) fn lost_member(&mut self, id: LeaseId, node: NodeId, evidence: &str) {
         self.machine_given_back(id, node);
         let Some(lease) = self.leases.get(id) else { return };
@@ -217,6 +220,7 @@ impl World {
                     None => self.dissolve(id, node, evidence),
                 }
             }
+            (LeaseState::Active { .. }, Some(failed)) => self.lost_substitute(id, &failed, evidence),
             _ => self.member_is_gone(id, node),
         }
     }

@@ -4,7 +4,8 @@
 //!   [`tenant`]: what tenants may have.
 //! * [`drain`] and [`reserve`]: machines that are wanted for something else, now or at a time.
 //! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
-//!   come by themselves, [`preempt`] about those that give way, [`run`] about payloads on them.
+//!   come by themselves, [`preempt`] about those that give way, [`replace`] about machines that leave them, [`run`] about
+//!   payloads on them.
 //! * [`inrush`]: whose turn it is to be powered on, and how many may start at once.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
@@ -28,6 +29,7 @@ mod power;
 mod preempt;
 mod prepare;
 mod registration;
+mod replace;
 mod reserve;
 mod run;
 mod tenant;
@@ -80,6 +82,9 @@ impl World {
             Input::RequestLease { tenant, key, spec } => self.on_request(tenant, key, spec),
             Input::ReleaseLease { lease, author, at_once } => self.on_release(lease, &author, at_once),
             Input::ExtendLease { lease, key, wanted, author } => self.on_extend(lease, key, wanted, author),
+            Input::ReplaceMember { lease, key, node, why, author } => {
+                self.on_replace(lease, key, &node, &why, &author)
+            }
             Input::LeaseAbandoned { lease } => self.on_abandoned(lease),
             Input::StartRun { lease, key, spec } => self.on_start_run(lease, key, spec),
             Input::StopRun { run, author } => self.on_stop_run(run, &author),

@@ -55,6 +55,7 @@ impl World {
             l.course.warning = None;
             l.course.failure = None;
             l.course.interruptions.push(interruption);
+            l.course.departures.clear();
             l.promise = None;
             l.setback = None;
             l.state = LeaseState::Queued { reason: schedule::asks_for(l) };

@@ -5,7 +5,7 @@ use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId, RunId};
 use crate::input::{Refusal, Reply};
 use crate::lease::LeaseState;
-use crate::node::Presence;
+use crate::node::{NodeState, Presence};
 use crate::run::{Run, RunSpec, Task, TaskResult, TaskState};
 use crate::text::clip;
 use crate::world::World;
@@ -59,6 +59,7 @@ impl World {
         for assigned in group {
             let member = &lease.spec.members[assigned.member];
             if role.is_empty() || member.role == role {
+                self.has_come(id, assigned.node)?;
                 let state = TaskState::Pending { incarnation: self.incarnation_heard(assigned.node) };
                 tasks.push(Task { node: assigned.node, role: member.role.clone(), state });
             }
@@ -69,6 +70,22 @@ impl World {
             return Err(Refusal::Invalid(text));
         }
         Ok(tasks)
+    }
+
+    /// Refuses a payload on a machine that is to take the place of another and has not come yet: whether it ever does is
+    /// not known, and a group would wait for it with half of its members at work.
+    fn has_come(&self, lease: LeaseId, node: NodeId) -> std::result::Result<(), Refusal> {
+        match self.nodes.get(node) {
+            Some(node) if matches!(node.state, NodeState::Deploying { .. }) => {
+                Err(Refusal::Conflict(format!(
+                    "{} is not there yet: it is being deployed since {}; wait with `hostler lease wait {lease}`, or run on \
+                 another role",
+                    node.spec.name,
+                    node.since.utc()
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The incarnation of the deployed system on `node` whose agent is heard now, if one is.
@@ -164,6 +181,14 @@ impl World {
     /// What one node was told of whose system is gone.
     pub(super) fn lose_tasks_of(&mut self, node: NodeId, reason: &str) {
         for run in self.runs_on(node, |state| !state.is_over() && !state.is_untold()) {
+            self.lose_task(run, node, reason);
+            self.note_failure(run, node);
+        }
+    }
+
+    /// What runs or waits on one node, which leaves its lease.
+    pub(super) fn lose_all_tasks_of(&mut self, node: NodeId, reason: &str) {
+        for run in self.runs_on(node, |state| !state.is_over()) {
             self.lose_task(run, node, reason);
             self.note_failure(run, node);
         }

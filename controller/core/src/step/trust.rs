@@ -7,7 +7,7 @@ use crate::event::Severity;
 use crate::hardware::Arch;
 use crate::ids::{ImageId, LeaseId, NodeId};
 use crate::input::{Refusal, Reply};
-use crate::lease::CloseReason;
+use crate::lease::{CloseReason, Lease};
 use crate::node::{HoldKind, NodeState};
 use crate::order;
 use crate::record::{Check, Failure, Proof, STRIKES};
@@ -45,7 +45,9 @@ impl World {
         if let Some(node) = self.nodes.get_mut(id) {
             node.record.due = true;
         }
-        match suspicion {
+        // An active lease has machines that run the image, and goes on with them.
+        let is_active = self.leases.get(lease).is_some_and(Lease::is_active);
+        match suspicion.filter(|_| !is_active) {
             Some(text) => self.end_lease(lease, CloseReason::Image, text),
             None => {
                 self.clean(id, lease, None);

@@ -69,6 +69,11 @@ pub struct Standing {
 }
 
 impl Count {
+    /// One machine of this architecture.
+    pub(crate) fn one(arch: Arch) -> Self {
+        Self { all: 1, ..Self::exchanged_for(arch) }
+    }
+
     /// One machine of this architecture in place of one of another.
     pub(crate) fn exchanged_for(arch: Arch) -> Self {
         let mut count = Self::default();

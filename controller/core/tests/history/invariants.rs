@@ -41,8 +41,8 @@ pub(crate) fn invariant_1_one_lease_for_each_node(world: &World) -> Verdict {
     Ok(())
 }
 
-/// A group is assigned whole or not at all; no node belongs to an incomplete group. Nor does a lease wait that could
-/// start.
+/// A group is assigned whole or not at all; no node belongs to one that was not. In an active lease a machine that left is
+/// replaced, or its place is empty. Nor does a lease wait that could start.
 pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
     for lease in world.leases.values() {
         match &lease.state {
@@ -51,12 +51,23 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
             LeaseState::Active { group, .. } => {
                 whole(world, lease, group)?;
                 let in_hand = |a: &Assigned| {
-                    world.nodes.get(a.node).is_some_and(|n| matches!(n.state, NodeState::Leased { .. }))
+                    world.nodes.get(a.node).is_some_and(|n| match n.state {
+                        NodeState::Leased { .. } => true,
+                        NodeState::Deploying { .. } => lease.course.taken_over(n.id).is_some(),
+                        _ => false,
+                    })
                 };
                 if !group.iter().all(in_hand) {
-                    return Err(format!("{:?} is active, not all of its nodes are leased", lease.id));
+                    return Err(format!(
+                        "{:?} is active, not all of its nodes are leased or coming",
+                        lease.id
+                    ));
+                }
+                if let Some(left) = lease.course.departures.iter().find(|left| left.until < left.since) {
+                    return Err(format!("{:?} had {left:?} for less than no time", lease.id));
                 }
             }
+            // Who went on without any machine has none to clean, and is closed at once.
             LeaseState::Closing { group, ended } => {
                 if group.is_empty() || !group.iter().all(|a| ended.had.contains(a)) {
                     return Err(format!("{:?} closes with {group:?} of {:?}", lease.id, ended.had));
@@ -197,7 +208,10 @@ fn whole(world: &World, lease: &Lease, group: &[Assigned]) -> Verdict {
     }
     for (index, member) in lease.spec.members.iter().enumerate() {
         let role: Vec<_> = group.iter().filter(|a| a.member == index).collect();
-        if !(member.count as usize..=member.most() as usize).contains(&role.len()) {
+        let empty = lease.course.empty_places().filter(|left| left.had.member == index).count();
+        let active = matches!(lease.state, LeaseState::Active { .. });
+        let places = role.len() + if active { empty } else { 0 };
+        if !(member.count as usize..=member.most() as usize).contains(&places) {
             return Err(format!("{:?} has {} nodes for {member:?}", lease.id, role.len()));
         }
         for assigned in role {
@@ -323,10 +337,11 @@ pub(crate) fn invariant_6_power_is_an_attempt(
         }
         if let Some(lease) = leased.get(id) {
             let lease = world.leases.get(*lease);
-            // A group that was dissolved may begin anew at once, without the machine.
+            // A group that was dissolved may begin anew at once, without the machine. One that was given back is gone.
             let goes_on = |l: &&Lease| match l.state {
-                LeaseState::Active { .. } => true,
-                LeaseState::Deploying { .. } => l.group().iter().any(|a| a.node == *id),
+                LeaseState::Active { .. } | LeaseState::Deploying { .. } => {
+                    l.group().iter().any(|a| a.node == *id)
+                }
                 _ => false,
             };
             if lease.as_ref().is_some_and(goes_on) {

@@ -43,6 +43,7 @@ const WISHES: &[(u64, Wish)] = &[
     (35, tenants::request),
     (22, tenants::release),
     (6, tenants::extend),
+    (14, tenants::replace),
     (4, tenants::abandon),
     (25, tenants::run),
     (3, tenants::stop),

@@ -21,6 +21,7 @@ mod preview;
 mod quotas;
 mod rack;
 mod registration;
+mod replace;
 mod restart;
 mod runs;
 mod scheduling;

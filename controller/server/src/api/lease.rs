@@ -10,13 +10,14 @@ use hostler_core::ids::LeaseId;
 use hostler_core::input::{Input, Reply};
 use hostler_core::step::preview_request;
 use hostler_core::time::Timestamp;
+use hostler_core::world::World;
 use hostler_proto::lease::v1::extend_lease_request::Wanted;
 use hostler_proto::lease::v1::lease_service_server::LeaseService;
 use hostler_proto::lease::v1::{
     AccountLeasesRequest, ExtendLeaseRequest, ExtendLeaseResponse, FileChunk, FollowRunRequest,
     GetLeaseRequest, GetRunFileRequest, GetRunRequest, Lease, LeaseAccount, LeasePreview, LeaseState,
-    ListLeasesRequest, ListLeasesResponse, ReleaseLeaseRequest, RequestLeaseRequest, Run, RunEvent,
-    StartRunRequest, StopRunRequest,
+    ListLeasesRequest, ListLeasesResponse, ReleaseLeaseRequest, ReplaceMemberRequest, ReplaceMemberResponse,
+    RequestLeaseRequest, Run, RunEvent, StartRunRequest, StopRunRequest,
 };
 use tonic::{Request, Response, Status};
 
@@ -139,6 +140,26 @@ impl LeaseService for Api {
             until_ms: grant.until.0,
             granted_ms: grant.granted_ms,
             note: grant.note.unwrap_or_default(),
+        }))
+    }
+
+    async fn replace_member(
+        &self,
+        request: Request<ReplaceMemberRequest>,
+    ) -> Result<Response<ReplaceMemberResponse>, Status> {
+        let user = User::of(&request)?;
+        let request = request.into_inner();
+        let id = LeaseId(request.id);
+        self.find_lease(&user, id).await?;
+        let (key, node, why) = (request.idempotency_key, request.node, request.reason);
+        let input = Input::ReplaceMember { lease: id, key, node, why, author: user.label() };
+        let Reply::Replaced(substitute) = self.0.submit(input).await.map_err(|e| refused(&e))? else {
+            return Err(Status::internal("no replacement"));
+        };
+        let name = |w: &World| w.nodes.get(substitute).map(|n| n.spec.name.clone());
+        Ok(Response::new(ReplaceMemberResponse {
+            lease: Some(self.lease_now(id).await?),
+            substitute: self.0.published.read(name).unwrap_or_default(),
         }))
     }
 

@@ -1,8 +1,9 @@
 //! Leases as they are shown.
 
 use hostler_core::attempt::Stage;
+use hostler_core::course::Departure;
 use hostler_core::explain;
-use hostler_core::ids::LeaseId;
+use hostler_core::ids::{LeaseId, NodeId};
 use hostler_core::lease::{Assigned, CloseReason, Lease, LeaseState};
 use hostler_core::node::Node;
 use hostler_core::request::{Preview, Relaxation, RolePreview};
@@ -62,7 +63,36 @@ fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Le
         gives_way_to: lease.course.notice.map_or(0, |notice| notice.to.0),
         interruptions: interruptions(world, lease),
         reservation: terms.reservation.clone().unwrap_or_default(),
+        departures: lease.course.departures.iter().map(|left| departure(world, lease, left)).collect(),
     }
+}
+
+fn departure(world: &World, lease: &Lease, left: &Departure) -> wire::Departure {
+    let name = |id: NodeId| world.nodes.get(id).map(|node| node.spec.name.clone()).unwrap_or_default();
+    let member = lease.spec.members.get(left.had.member);
+    wire::Departure {
+        node: name(left.had.node),
+        role: member.map(|member| member.role.clone()).unwrap_or_default(),
+        since_ms: left.since.0,
+        until_ms: left.until.0,
+        why: left.why.clone(),
+        successor: left.successor.map(|(node, _)| name(node)).unwrap_or_default(),
+    }
+}
+
+/// The machines that it has or had for a part of its time: they left an active group, or came into it.
+pub(super) fn part_time(world: &World, lease: &Lease) -> Vec<wire::PartTime> {
+    let time = |node: NodeId, since: Timestamp, until: Option<Timestamp>| {
+        let arch = world.nodes.get(node)?.spec.arch.to_string();
+        Some(wire::PartTime { arch, since_ms: since.0, until_ms: ms(until) })
+    };
+    let left = &lease.course.departures;
+    let gone = left.iter().filter_map(|left| time(left.had.node, left.since, Some(left.until)));
+    let came = lease.group_or_former().iter().filter_map(|assigned| {
+        let (_, since) = lease.course.taken_over(assigned.node)?.successor?;
+        time(assigned.node, since, None)
+    });
+    gone.chain(came).collect()
 }
 
 /// When it gave way.

@@ -10,6 +10,7 @@ mod leases;
 mod network;
 mod next_tenant;
 mod pools;
+mod replacements;
 mod requests;
 mod restarts;
 mod secrets;

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use hostler_e2e::stage::account::check;
 use hostler_e2e::stage::witness::Starts;
 use hostler_e2e::stage::{Engine, Setup};
+use hostler_e2e::told::Record;
 use hostler_fleet::dice::Dice;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -51,12 +52,12 @@ async fn invariant_5_whatever_was_answered_survives_kill_9_at_any_moment(
 
 async fn play(engine: Engine, seeds: Vec<u64>) -> anyhow::Result<()> {
     let first = seeds.first().copied().unwrap_or_default();
-    let setup = Setup { seed: first, waits: WAITS, ..Setup::of(4) };
+    let setup = Setup { seed: first, waits: WAITS, ..Setup::of(5) };
     let stage = setup.on(engine).with_witness().set().await?;
-    let (starts, killer) = (Starts::of(stage.room()), Killer::of(&stage));
+    let (starts, killer, record) = (Starts::of(stage.room()), Killer::of(&stage), Record::default());
     for seed in seeds {
         let (began, mut dice) = (Instant::now(), Dice::new(seed));
-        let story = Story { stage: &stage, killer: &killer, seed };
+        let story = Story { stage: &stage, killer: &killer, record: &record, seed };
         let played = tokio::try_join!(story.play(), killer.strike_at_random(&mut dice, KILLS));
         played.with_context(|| format!("HOSTLER_SEED={seed}"))?;
         check(&stage, &starts, &killer.moments(), WAITS.firmware_ms)

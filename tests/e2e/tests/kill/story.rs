@@ -1,10 +1,12 @@
 //! What goes on while the controller is killed: machines are inspected and wiped, leased in two groups, run payloads,
-//! and come back.
+//! and come back. One is given back as broken, and replaced. What the clients are told is written down, and checked at the
+//! end.
 
 use anyhow::{Context as _, ensure};
 use hostler_e2e::stage::account::check_leases;
 use hostler_e2e::stage::witness::now_ms;
 use hostler_e2e::stage::{Following, Stage};
+use hostler_e2e::told::{Record, check};
 use hostler_fleet::dice::Dice;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -14,7 +16,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Two groups that want the same kind of machine.
+/// Whoever looks on does so this often.
+const GLANCES: Duration = Duration::from_millis(150);
+
+/// Two groups that want the same kind of machine, of which there is one more.
 const GROUPS: [&str; 2] = ["server=1:x86_64 arm=1:aarch64", "client=1:x86_64 power=1:ppc64le"];
 
 /// Kills and restarts the controller, one at a time.
@@ -63,6 +68,8 @@ impl<'s> Killer<'s> {
 pub(crate) struct Story<'s> {
     pub(crate) stage: &'s Stage,
     pub(crate) killer: &'s Killer<'s>,
+    /// What its clients are told.
+    pub(crate) record: &'s Record,
     pub(crate) seed: u64,
 }
 
@@ -71,18 +78,38 @@ impl Story<'_> {
     pub(crate) async fn play(&self) -> anyhow::Result<()> {
         let coins = Dice::new(self.seed ^ 0x5707).roll();
         self.prepare().await?;
-        let (one, other) = tokio::try_join!(self.lease(0, coins & 1 > 0), self.lease(1, coins & 2 > 0))?;
-        check_leases(self.stage).await?;
-        tokio::try_join!(self.run(0, &one), self.run(1, &other))?;
-        for lease in [&one, &other] {
-            self.stage.ci.ok(&format!("lease release {lease}")).await?;
+        let (one, other) = &tokio::try_join!(self.request(0), self.request(1))?;
+        let play = async {
+            tokio::try_join!(self.deployed(0, one, coins & 1 > 0), self.deployed(1, other, coins & 2 > 0))?;
+            check_leases(self.stage).await?;
+            self.record.extend(&self.stage.ci, other, &format!("{}-longer", self.seed), "30m").await?;
+            let broken = self.replace(one).await?;
+            tokio::try_join!(self.run(0, one), self.run(1, other))?;
+            self.ask_for_replacement(one, &broken).await?;
+            for lease in [one, other] {
+                self.record.release(&self.stage.ci, lease).await?;
+            }
+            self.stage.all_ready().await.map(drop)
+        };
+        tokio::select! {
+            played = play => played?,
+            failed = self.look_on([one, other]) => return failed,
         }
-        self.stage.all_ready().await?;
-        for lease in [&one, &other] {
-            let lease = self.stage.ci.json(&format!("lease show {lease}")).await?;
+        for lease in [one, other] {
+            let lease = self.record.show(&self.stage.ci, lease).await?;
             ensure!(lease["state"] == "closed" && lease["close_reason"] == "released", "{lease}");
         }
-        Ok(())
+        check(&self.record.told(), &self.record.last(&self.stage.admin).await?)
+    }
+
+    /// Looks at the leases again and again, until it is not wanted any more.
+    async fn look_on(&self, leases: [&Value; 2]) -> anyhow::Result<()> {
+        loop {
+            for lease in leases {
+                self.record.show(&self.stage.ci, lease).await?;
+                sleep(GLANCES).await;
+            }
+        }
     }
 
     async fn prepare(&self) -> anyhow::Result<()> {
@@ -96,33 +123,57 @@ impl Story<'_> {
         self.stage.all_ready().await.map(drop)
     }
 
+    /// The request of a group, which is the same lease however often it is made.
+    async fn request(&self, group: usize) -> anyhow::Result<Value> {
+        let (key, line) = (format!("{}-{group}", self.seed), format!("{} --image demo", GROUPS[group]));
+        self.record.request(&self.stage.ci, "ci", &key, &line).await
+    }
+
     /// Whatever was answered is still so after a kill in the very next moment.
-    async fn lease(&self, group: usize, killed: bool) -> anyhow::Result<Value> {
-        let (ci, seed) = (&self.stage.ci, self.seed);
-        let request =
-            format!("lease request {} --image demo --idempotency-key {seed}-{group}", GROUPS[group]);
-        let lease = ci.json(&request).await?;
-        let wait = ci.follow(&format!("lease wait {}", lease["id"]))?;
+    async fn deployed(&self, group: usize, lease: &Value, killed: bool) -> anyhow::Result<()> {
+        let wait = self.stage.ci.follow(&format!("lease wait {lease}"))?;
         if killed {
             self.killer.strike(Duration::ZERO).await?;
         }
-        let again = ci.json(&request).await?;
-        ensure!(lease["id"] == again["id"], "the same request became another lease: {lease} {again}");
-        let (code, states) = wait.end().await?;
-        ensure!(code == Some(0), "lease wait ended with {code:?}: {states:?}");
-        Ok(lease["id"].clone())
+        self.request(group).await?;
+        let code = self.record.follow(wait).await?;
+        ensure!(code == Some(0), "lease wait ended with {code:?}");
+        Ok(())
+    }
+
+    /// A machine is given back, and another comes. Returns its name.
+    async fn replace(&self, lease: &Value) -> anyhow::Result<String> {
+        let shown = self.record.show(&self.stage.ci, lease).await?;
+        let servers = shown["nodes"].as_array().into_iter().flatten().find(|node| node["role"] == "server");
+        let broken = servers.and_then(|node| node["name"].as_str()).context("it has no server")?;
+        self.ask_for_replacement(lease, broken).await?;
+        let wait = self.stage.ci.follow(&format!("lease wait {lease}"))?;
+        let code = self.record.follow(wait).await?;
+        ensure!(code == Some(0), "lease wait ended with {code:?}");
+        Ok(broken.to_owned())
+    }
+
+    /// However often it is asked for, before a kill and after it, it is the same replacement.
+    async fn ask_for_replacement(&self, lease: &Value, broken: &str) -> anyhow::Result<()> {
+        let key = format!("{}-broken", self.seed);
+        self.record.replace(&self.stage.ci, lease, &key, broken).await.map(drop)
     }
 
     /// A payload that surely runs across a kill.
     async fn run(&self, group: usize, lease: &Value) -> anyhow::Result<()> {
         let payload = Payload::write(self.stage, &format!("{}-{group}", self.seed))?;
+        let asked_ms = now_ms();
         let mut run = self.stage.ci.follow(&payload.command(lease))?;
         let nodes = payload.has_begun(&mut run).await?;
         self.killer.strike(Duration::ZERO).await?;
         payload.go_on()?;
         let (code, lines) = run.end().await?;
         ensure!(code == Some(0), "the run ended with {code:?}: {:?}", lines.last());
-        payload.check(&nodes)
+        self.record.ran(lease, &payload.name, asked_ms, &lines)?;
+        payload.check(&nodes)?;
+        // Asked for again, it is the same run with the same end.
+        let again = self.stage.ci.documents(&payload.command(lease)).await?;
+        self.record.ran(lease, &payload.name, now_ms(), &again)
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod extend;
 pub(crate) mod keepalive;
 pub(crate) mod list;
 pub(crate) mod release;
+pub(crate) mod replace;
 pub(crate) mod request;
 pub(crate) mod show;
 pub(crate) mod wait;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Extend(extend::Arguments),
     /// Keep a lease alive for as long as the process that started this lives
     Keepalive(keepalive::Arguments),
+    /// Give one machine of an active lease back as broken, and get another in its place
+    Replace(replace::Arguments),
     /// Give the machines back
     Release(release::Arguments),
 }

@@ -59,7 +59,7 @@ pub(crate) enum EachChange {
     Silent,
 }
 
-/// Waits until the lease is active, and shows how it gets there.
+/// Waits until the lease is active and all its machines are there, and shows how it gets there.
 ///
 /// # Errors
 /// [`Error::LeaseEnded`], [`Error::WaitedTooLong`], and those of the connection.
@@ -75,17 +75,42 @@ pub(crate) async fn until_active(
         format!("hostler lease release {id}  # give it up"),
     ]);
     let attempts = client.persistent(format!("wait for lease {id}"));
-    let watch = Watch { ui: &session.ui, client, id, each_change, attempts, last: None };
+    let watch = Watch { ui: &session.ui, client, id, each_change, attempts, last: None, verdict: &verdict };
     match bound {
         None => watch.run().await,
         Some(after) => timeout(after, watch.run()).await.unwrap_or(Err(Error::WaitedTooLong { id, after })),
     }
 }
 
-/// What the state of a lease means to somebody who waits for it; `None` to wait on.
+/// Waits until `verdict` has one, and shows how the lease gets there.
+///
+/// # Errors
+/// What the verdict is, and those of the connection.
+pub(super) async fn until(
+    session: &Session,
+    client: &Client<'_>,
+    id: u32,
+    verdict: &Verdict<'_>,
+) -> Result<Lease, Error> {
+    let attempts = client.persistent(format!("wait for lease {id}"));
+    let each_change = EachChange::Silent;
+    Watch { ui: &session.ui, client, id, each_change, attempts, last: None, verdict }.run().await
+}
+
+/// What a lease means to somebody who waits for it; `None` to wait on.
+pub(super) type Verdict<'v> = dyn Fn(&Lease) -> Option<Result<(), Error>> + 'v;
+
+/// What it means to somebody who waits for its machines.
 fn verdict(lease: &Lease) -> Option<Result<(), Error>> {
+    match lease.state {
+        State::Active if lease.coming().next().is_none() => Some(Ok(())),
+        _ => verdict_of_its_end(lease),
+    }
+}
+
+/// What the end of a lease means to somebody who waits for something of it.
+pub(super) fn verdict_of_its_end(lease: &Lease) -> Option<Result<(), Error>> {
     match (lease.state, lease.close_reason) {
-        (State::Active, _) => Some(Ok(())),
         (State::Closing, Some(reason)) => Some(Err(ended(lease, reason))),
         (State::Closed, reason) => Some(Err(ended(lease, reason.unwrap_or(CloseReason::Unknown)))),
         _ => None,
@@ -111,6 +136,7 @@ struct Watch<'a> {
     each_change: EachChange,
     attempts: Attempts<'a>,
     last: Option<Lease>,
+    verdict: &'a Verdict<'a>,
 }
 
 impl Watch<'_> {
@@ -151,7 +177,7 @@ impl Watch<'_> {
             };
             self.attempts.succeeded();
             self.changed(&lease)?;
-            if let Some(verdict) = verdict(&lease) {
+            if let Some(verdict) = (self.verdict)(&lease) {
                 self.ui.keep_live();
                 return verdict.map(|()| End::There(Box::new(lease)));
             }

@@ -52,6 +52,18 @@ pub(super) fn extend(scene: &mut Scene<'_>) -> Option<Input> {
     Some(scene.ask(Input::ExtendLease { lease, key, wanted, author: "kim".into() }))
 }
 
+/// A machine of theirs is broken, or the place of one is empty; now and then it is not theirs at all.
+pub(super) fn replace(scene: &mut Scene<'_>) -> Option<Input> {
+    let key = format!("replacement {}", scene.serial());
+    let lease = some_lease(scene.world, scene.random)?;
+    let row = scene.world.leases.get(lease)?;
+    let places = row.group().iter().chain(row.course.empty_places().map(|left| &left.had));
+    let places: Vec<_> = places.filter_map(|a| scene.world.nodes.get(a.node)).collect();
+    let own = scene.random.chance(950).then(|| scene.random.pick(&places).copied()).flatten();
+    let node = own.or_else(|| some_node(scene.world, scene.random))?.spec.name.clone();
+    Some(scene.ask(Input::ReplaceMember { lease, key, node, why: "no link".into(), author: "kim".into() }))
+}
+
 /// Their job died.
 pub(super) fn abandon(scene: &mut Scene<'_>) -> Option<Input> {
     Some(Input::LeaseAbandoned { lease: some_lease(scene.world, scene.random)? })
