@@ -33,6 +33,14 @@ pub struct Tenant {
     pub reservations: Vec<Reservation>,
 }
 
+impl Tenant {
+    /// Its reservation of this name.
+    #[must_use]
+    pub fn reservation_named(&self, name: &str) -> Option<&Reservation> {
+        self.reservations.iter().find(|reservation| reservation.name == name)
+    }
+}
+
 /// What nodes of one architecture are provisioned with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {

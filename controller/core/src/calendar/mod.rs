@@ -3,9 +3,11 @@
 mod outage;
 mod reservation;
 mod reserved;
+mod stay;
 mod window;
 
 pub use outage::{Outage, Times};
 pub use reservation::{Every, MOST_RESERVATIONS, Reservation, Wanted};
 pub use reserved::{Bar, Reserved};
+pub(crate) use stay::Stay;
 pub use window::{Again, Window};

@@ -4,6 +4,7 @@ use super::feasible::satisfiable;
 use super::fit::Request;
 use super::relax::{Relaxation, relaxations};
 use super::want::Want;
+use crate::calendar::Stay;
 use crate::ids::TenantId;
 use crate::lease::LeaseSpec;
 use crate::node::Node;
@@ -41,14 +42,15 @@ pub struct RolePreview {
     /// Those that could serve it and are free.
     pub free: Vec<String>,
     /// Those that could serve it later, with what they do now.
-    pub busy: Vec<(String, &'static str)>,
+    pub busy: Vec<(String, String)>,
 }
 
 /// What would come of the request `spec` at this moment, if it were the tenant's.
 #[must_use]
 pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Preview {
     let request = Request::new(world, spec);
-    let free = world.by_last_use(Node::is_free);
+    let stay = stay(world, tenant, spec);
+    let free = world.by_last_use(|node| stay.finds_free(node));
     let group = request.search(&free);
     let never = satisfiable(world, spec).err();
     let fits_now = matches!(group, Ok(Some(_)));
@@ -58,7 +60,8 @@ pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Pre
         let mine = group.iter().filter(move |assigned| assigned.member == member);
         mine.filter_map(|assigned| Some(world.nodes.get(assigned.node)?.spec.name.clone())).collect()
     };
-    let roles: Vec<_> = request.members().iter().enumerate().map(|(i, w)| role(world, w, names(i))).collect();
+    let roles: Vec<_> =
+        request.members().iter().enumerate().map(|(i, w)| role(world, &stay, w, names(i))).collect();
     let waits_for = match (&never, fits_now) {
         (None, false) => gave_up.unwrap_or_else(|| waits_for(&request, &roles)),
         _ => String::new(),
@@ -74,15 +77,21 @@ pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Pre
     Preview { never, fits_now, waits_for, start, queued, roles, relaxations }
 }
 
-fn role(world: &World, want: &Want<'_>, gets: Vec<String>) -> RolePreview {
+fn stay(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stay {
+    let tenant = tenant.and_then(|id| world.tenants.get(id));
+    let own = tenant.zip(spec.terms.reservation.as_deref()).and_then(|(t, name)| t.reservation_named(name));
+    Stay::new(world, own.map(|r| r.id), world.meta.now.0.saturating_add(spec.duration_ms))
+}
+
+fn role(world: &World, stay: &Stay, want: &Want<'_>, gets: Vec<String>) -> RolePreview {
     let usable = world.by_last_use(|node| node.in_service() && want.image_on(node).is_some());
-    let (free, busy): (Vec<_>, Vec<_>) = usable.into_iter().partition(|node| node.is_free());
+    let (free, busy): (Vec<_>, Vec<_>) = usable.into_iter().partition(|node| stay.finds_free(node));
     let name = |node: &Node| node.spec.name.clone();
     RolePreview {
         role: want.member.role.clone(),
         gets,
         free: free.into_iter().map(name).collect(),
-        busy: busy.into_iter().map(|node| (name(node), occupation(node))).collect(),
+        busy: busy.into_iter().map(|node| (name(node), occupation(stay, node))).collect(),
     }
 }
 
@@ -90,7 +99,7 @@ fn waits_for(request: &Request<'_>, roles: &[RolePreview]) -> String {
     let shortage = |(want, role): (&Want<'_>, &RolePreview)| {
         let (wanted, free) = (want.member.count as usize, role.free.len());
         let mut busy = BTreeMap::<_, usize>::new();
-        role.busy.iter().for_each(|(_, word)| *busy.entry(word).or_default() += 1);
+        role.busy.iter().for_each(|(_, word)| *busy.entry(word.as_str()).or_default() += 1);
         let busy: String = busy.iter().map(|(word, machines)| format!(", {machines} {word}")).collect();
         let machines = if wanted == 1 { "machine" } else { "machines" };
         (free < wanted).then(|| format!("{wanted} {machines} for role {:?}: {free} free{busy}", role.role))
@@ -106,6 +115,7 @@ fn waits_for(request: &Request<'_>, roles: &[RolePreview]) -> String {
     }
 }
 
-fn occupation(node: &Node) -> &'static str {
-    if node.holds.is_empty() { node.state.name().as_str() } else { "held" }
+fn occupation(stay: &Stay, node: &Node) -> String {
+    let state = if node.holds.is_empty() { node.state.name().as_str() } else { "held" };
+    stay.bar(node).unwrap_or_else(|| state.to_owned())
 }

@@ -1,10 +1,9 @@
 //! Which machines, where it does not matter to anybody else.
 
-use crate::calendar::Reserved;
+use super::words::stay;
 use crate::catalogue::{Image, ImageStatus};
 use crate::hardware::Arch;
 use crate::lease::{Assigned, Lease};
-use crate::node::Node;
 use crate::request::{Want, admits, can_hold};
 use crate::tenancy::{Count, Standing};
 use crate::world::World;
@@ -25,16 +24,11 @@ pub(super) fn substitutes<'w>(
     let want = lease.spec.members.get(failed.member).map(|member| Want::new(world, member));
     let image = world.images.get(failed.image).filter(|image| image.status != ImageStatus::Suspect);
     let allowed = allowed_architectures(world, lease, failed);
-    let (reserved, now) = (Reserved::of(world), world.meta.now.0);
-    let end = lease.gives_back().map_or(now + lease.spec.duration_ms, |end| end.0);
-    let closed = move |node: &Node| reserved.bar(node, lease.course.reservation, now, end).is_some();
-    world.by_last_use(Node::is_free).into_iter().filter_map(move |node| {
+    let stay = stay(world, lease);
+    world.by_last_use(|node| stay.finds_free(node)).into_iter().filter_map(move |node| {
         let want = want.as_ref()?;
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
-        if closed(node)
-            || !allowed.contains(&node.spec.arch)
-            || !admits(world, &lease.spec, lease.group(), failed, node)
-        {
+        if !allowed.contains(&node.spec.arch) || !admits(world, &lease.spec, lease.group(), failed, node) {
             return None;
         }
         let same = image.filter(usable).map(|image| image.id);

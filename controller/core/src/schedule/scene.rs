@@ -403,9 +403,8 @@ impl Scene {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let mut work = Work::default();
-        let reservations = world.tenants.get(tenant).map(|t| t.reservations.as_slice()).unwrap_or_default();
-        let named = |r: &&Reservation| Some(&r.name) == spec.terms.reservation.as_ref();
-        let reservation = reservations.iter().find(named).map(|r| r.id);
+        let named = world.tenants.get(tenant).zip(spec.terms.reservation.as_deref());
+        let reservation = named.and_then(|(tenant, name)| tenant.reservation_named(name)).map(|r| r.id);
         let kind = self.add_kind(spec, reservation, &mut work);
         self.carry_out(world, work);
         let before = self.tenants.get(&tenant).map_or(0, |tenant| tenant.leases().count());

@@ -1,7 +1,6 @@
 //! What people are told of a lease that waits.
 
-use crate::calendar::Reserved;
-use crate::ids::ReservationId;
+use crate::calendar::Stay;
 use crate::lease::{Assigned, Lease};
 use crate::node::Node;
 use crate::request::{Request, Want, admits, describe, suspicion};
@@ -24,14 +23,14 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         return format!("{bar}{}", setback(lease));
     }
     let request = Request::new(world, &lease.spec);
-    let closed = Closed::of(world, lease);
+    let stay = stay(world, lease);
     let shortages: Vec<_> =
-        request.members().iter().filter_map(|want| shortage(world, want, &closed)).collect();
+        request.members().iter().filter_map(|want| shortage(world, want, &stay)).collect();
     let earlier = match world.queue_position(lease) {
         None | Some(0) => String::new(),
         Some(earlier) => format!("{earlier} asked earlier; "),
     };
-    let free = world.by_last_use(|node| closed.is_free(node));
+    let free = world.by_last_use(|node| stay.finds_free(node));
     if !shortages.is_empty() {
         format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
     } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {
@@ -55,40 +54,23 @@ fn why_barred(world: &World, lease: &Lease, wanted: Count, node_ms: u64) -> Opti
     lease.promise.is_none().then(standing)?.bar(&tenant.allowance, wanted, node_ms)
 }
 
-/// Which free machines a lease cannot have for as long as it needs them.
-struct Closed {
-    reserved: Reserved,
-    own: Option<ReservationId>,
-    now: u64,
-    end: u64,
+/// For as long as it has its machines if it begins now, or has them already.
+pub(super) fn stay(world: &World, lease: &Lease) -> Stay {
+    let begins_now = world.meta.now.0.saturating_add(lease.spec.duration_ms);
+    let until = lease.gives_back().map_or(begins_now, |end| end.0);
+    Stay::new(world, lease.course.reservation, until)
 }
 
-impl Closed {
-    fn of(world: &World, lease: &Lease) -> Self {
-        let now = world.meta.now.0;
-        let end = lease.gives_back().map_or(now.saturating_add(lease.spec.duration_ms), |end| end.0);
-        Self { reserved: Reserved::of(world), own: lease.course.reservation, now, end }
-    }
-
-    fn is_free(&self, node: &Node) -> bool {
-        node.is_free() && self.word(node).is_none()
-    }
-
-    fn word(&self, node: &Node) -> Option<String> {
-        Some(self.reserved.bar(node, self.own, self.now, self.end)?.word(self.now))
-    }
-}
-
-fn shortage(world: &World, want: &Want<'_>, closed: &Closed) -> Option<String> {
+fn shortage(world: &World, want: &Want<'_>, stay: &Stay) -> Option<String> {
     let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
-    let free = usable().filter(|node| closed.is_free(node)).count();
+    let free = usable().filter(|node| stay.finds_free(node)).count();
     if free >= want.member.count as usize {
         return None;
     }
     if let Some(suspicion) = suspicion(world, want) {
         return Some(format!("{}: {suspicion}", describe(want.member)));
     }
-    Some(format!("{}: {free} free{}", describe(want.member), busy(usable(), closed)))
+    Some(format!("{}: {free} free{}", describe(want.member), busy(usable(), stay)))
 }
 
 /// Why no machine can take a place in a group, for people.
@@ -101,8 +83,8 @@ pub(super) fn none_for(world: &World, lease: &Lease, had: &Assigned) -> String {
     let is_other = |n: &&Node| lease.group().iter().all(|a| a.node != n.id) && n.id != had.node;
     let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
     let others = || usable().filter(is_other);
-    let closed = Closed::of(world, lease);
-    let free: Vec<_> = others().filter(|n| closed.is_free(n)).collect();
+    let stay = stay(world, lease);
+    let free: Vec<_> = others().filter(|n| stay.finds_free(n)).collect();
     let unwanted = free.iter().filter(|n| lease.course.was_broken(n.id)).count();
     let apart = free.iter().filter(|n| !admits(world, &lease.spec, lease.group(), had, n)).count();
     let because = if free.is_empty() {
@@ -116,17 +98,16 @@ pub(super) fn none_for(world: &World, lease: &Lease, had: &Assigned) -> String {
     };
     let machines = match others().count() {
         0 => "there is no other that suits".to_owned(),
-        all => format!("of {all} others that suit, {} free{because}{}", free.len(), busy(others(), &closed)),
+        all => format!("of {all} others that suit, {} free{because}{}", free.len(), busy(others(), &stay)),
     };
     format!("no machine can take its place now: {machines}")
 }
 
 /// ", 2 leased, 1 cleaning": what those do that are not free.
-fn busy<'a>(nodes: impl Iterator<Item = &'a Node>, closed: &Closed) -> String {
+fn busy<'a>(nodes: impl Iterator<Item = &'a Node>, stay: &Stay) -> String {
     let mut busy = BTreeMap::<String, usize>::new();
-    for node in nodes.filter(|node| !closed.is_free(node)) {
-        let word = closed.word(node).filter(|_| node.is_free());
-        *busy.entry(word.unwrap_or_else(|| occupation(node))).or_default() += 1;
+    for node in nodes.filter(|node| !stay.finds_free(node)) {
+        *busy.entry(stay.bar(node).unwrap_or_else(|| occupation(node))).or_default() += 1;
     }
     busy.iter().map(|(word, n)| format!(", {n} {word}")).collect()
 }

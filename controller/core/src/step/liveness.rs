@@ -85,16 +85,21 @@ impl World {
         Some(just_after(Timestamp(requested.0.saturating_add(age))))
     }
 
+    /// When time alone brings something about: a drain begins or ends, or the wait of the node is over.
+    fn due(&self, node: &Node) -> Option<Timestamp> {
+        let is_drained = node.holds.contains_key(&HoldKind::Drain);
+        let outage = node.outage.as_ref().and_then(|outage| outage.due(is_drained));
+        outage.into_iter().chain(self.given_up(node)).min()
+    }
+
     /// When the wait of a node is over: at its deadline, or when its agent was silent for too long. While a whole pool
     /// is silent, silence says nothing about the machine.
-    fn due(&self, node: &Node) -> Option<Timestamp> {
+    fn given_up(&self, node: &Node) -> Option<Timestamp> {
         let silence_counts = node.state.boot().is_some_and(|b| b.stage < Stage::Start)
             && is_working(node)
             && !self.meta.incidents.contains_key(&node.spec.pool);
-        let given_up = silent_since(node).filter(|_| silence_counts).map(|since| since.after(self.silence()));
-        let outage = node.outage.as_ref();
-        let outage = outage.and_then(|outage| outage.due(node.holds.contains_key(&HoldKind::Drain)));
-        [node.deadline, given_up, outage].into_iter().flatten().min()
+        let silent = silent_since(node).filter(|_| silence_counts).map(|since| since.after(self.silence()));
+        node.deadline.into_iter().chain(silent).min()
     }
 
     const fn silence(&self) -> Duration {
@@ -110,7 +115,7 @@ impl World {
     fn on_overdue(&mut self, id: NodeId) {
         let (now, later) = (self.meta.now, self.within(self.timing.firmware_ms));
         self.on_outage_due(id);
-        if self.nodes.get(id).and_then(|n| self.due(n)).is_none_or(|due| due > now) {
+        if self.nodes.get(id).and_then(|n| self.given_up(n)).is_none_or(|due| due > now) {
             return;
         }
         let Some(node) = self.nodes.get_mut(id) else { return };

@@ -166,9 +166,9 @@ impl World {
         spec: &LeaseSpec,
     ) -> std::result::Result<Option<ReservationId>, Refusal> {
         let Some(name) = &spec.terms.reservation else { return Ok(None) };
-        let reservations = self.tenants.get(tenant).map(|t| t.reservations.as_slice()).unwrap_or_default();
-        let Some(reservation) = reservations.iter().find(|r| r.name == *name) else {
-            return Err(Refusal::NotFound(no_reservation(reservations, name)));
+        let Some(tenant) = self.tenants.get(tenant) else { return Ok(None) };
+        let Some(reservation) = tenant.reservation_named(name) else {
+            return Err(Refusal::NotFound(no_reservation(&tenant.reservations, name)));
         };
         let nodes: Vec<_> = reservation.nodes.iter().filter_map(|id| self.nodes.get(*id)).collect();
         if Request::hopeful(self, spec).fit(&nodes).is_none() {

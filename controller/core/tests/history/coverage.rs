@@ -138,7 +138,7 @@ const EXPECTED: &[(&str, u64)] = &[
     ("accepted reserve", 10),
     ("refused reserve", 10),
     ("event drain-announced", 10),
-    ("event lease-shortened", 3),
+    ("event lease-shortened", 1),
     ("event reservation-ended", 5),
     ("started in a reservation", 1),
     ("lease forgotten", 300),

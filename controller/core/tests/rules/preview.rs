@@ -64,7 +64,7 @@ fn a_request_that_waits_is_told_for_what_and_what_would_help() {
     let preview = asked(&rack, "2 x86_64 where cpu.cores < 16; same rack").unwrap();
     assert_eq!((preview.never.as_deref(), preview.fits_now), (None, false));
     assert_eq!(preview.waits_for, "2 machines for role \"r0\": 1 free, 1 leased");
-    assert_eq!(preview.roles[0].busy, [("a".to_owned(), "leased")]);
+    assert_eq!(preview.roles[0].busy, [("a".to_owned(), "leased".to_owned())]);
     // Two changes at once are not looked for.
     assert_eq!(changes(&preview), ["now, with 1 instead of 2"]);
     let preview = asked(&rack, "2 x86_64; same rack").unwrap();

@@ -203,7 +203,7 @@ fn leased_node(world: &World, lease: &Lease, assigned: &Assigned) -> Option<wire
 
 /// What would come of a request.
 pub(super) fn preview(preview: Preview) -> wire::LeasePreview {
-    let busy = |(name, state): (String, &str)| wire::BusyNode { name, state: state.to_owned() };
+    let busy = |(name, state)| wire::BusyNode { name, state };
     let role = |role: RolePreview| wire::RolePreview {
         role: role.role,
         gets: role.gets,

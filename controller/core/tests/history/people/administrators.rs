@@ -61,9 +61,11 @@ pub(super) fn reserve(scene: &mut Scene<'_>) -> Option<Input> {
     let random = &mut *scene.random;
     let now = scene.world.meta.now.0;
     let from = random.chance(700).then(|| Timestamp(now + random.below(600_000)));
-    let length_ms = 50_000 + random.below(1_800_000);
+    let length_ms = 600_000 + random.below(6_000_000);
     let until = random.chance(600).then(|| Timestamp(now + random.below(9_000_000)));
-    let every = random.chance(400).then(|| Every { ms: NonZeroU64::MIN.saturating_add(1_800_000), until });
+    let every = random
+        .chance(400)
+        .then(|| Every { ms: NonZeroU64::MIN.saturating_add(length_ms + random.below(900_000)), until });
     let wanted = Wanted { name, nodes, from, length_ms, every, reason: "a demonstration".into() };
     let anyway = random.chance(600);
     Some(Input::Reserve { author: ADMIN.into(), tenant: random.pick(&tenants)?.clone(), wanted, anyway })

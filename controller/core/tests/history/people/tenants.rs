@@ -130,8 +130,14 @@ fn terms(world: &World, random: &mut Random) -> Terms {
         hold_ms: random.chance(300).then(|| 1 + random.below(300_000)),
         priority: random.weighted(&[(5, Band::Batch), (3, Band::Gate), (2, Band::Interactive)]),
         grace_ms: random.chance(700).then_some(60_000),
-        reservation: random.chance(60).then(|| format!("r{}", random.below(6))),
+        reservation: some_reservation(world, random),
     }
+}
+
+/// Of anybody.
+fn some_reservation(world: &World, random: &mut Random) -> Option<String> {
+    let all = world.tenants.values().flat_map(|tenant| &tenant.reservations).map(|r| r.name.clone());
+    random.pick(&all.collect::<Vec<_>>()).filter(|_| random.chance(400)).cloned()
 }
 
 fn groupings(random: &mut Random) -> Vec<Grouping> {

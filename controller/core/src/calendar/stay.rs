@@ -1,0 +1,32 @@
+//! Which machines a group could have for as long as it needs them.
+
+use super::reserved::Reserved;
+use crate::ids::ReservationId;
+use crate::node::Node;
+use crate::world::World;
+
+/// A group that begins now and has its machines for a while.
+pub(crate) struct Stay {
+    reserved: Reserved,
+    own: Option<ReservationId>,
+    now: u64,
+    until: u64,
+}
+
+impl Stay {
+    /// Until just before this, in milliseconds since the epoch; `own` is its reservation.
+    pub(crate) fn new(world: &World, own: Option<ReservationId>, until: u64) -> Self {
+        Self { reserved: Reserved::of(world), own, now: world.meta.now.0, until }
+    }
+
+    /// True if the machine is free, and nothing is planned with it meanwhile.
+    pub(crate) fn finds_free(&self, node: &Node) -> bool {
+        node.is_free() && self.bar(node).is_none()
+    }
+
+    /// What is planned with a machine that is free, for people.
+    pub(crate) fn bar(&self, node: &Node) -> Option<String> {
+        let bar = self.reserved.bar(node, self.own, self.now, self.until).filter(|_| node.is_free())?;
+        Some(bar.word(self.now))
+    }
+}
