@@ -76,11 +76,11 @@ impl Outage {
         Window::closed(self.from, self.back_at)
     }
 
-    /// True if a drain is all that holds the machine, and ends by itself.
+    /// When a machine is not held any more, if a drain is all that holds it and ends by itself.
     #[must_use]
-    pub(crate) fn has_end(node: &Node) -> bool {
+    pub(crate) fn end(node: &Node) -> Option<Timestamp> {
         let drained_only = node.holds.keys().all(|kind| *kind == HoldKind::Drain);
-        drained_only && node.outage.as_ref().is_some_and(|outage| outage.back_at.is_some())
+        node.outage.as_ref()?.back_at.filter(|_| drained_only)
     }
 }
 

@@ -496,9 +496,21 @@ impl<'w> Lengths<'w> {
 
 /// What a machine does. With `until`, as if the lease that has it lasted until then.
 fn standing(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
-    if !node.holds.is_empty() && !Outage::has_end(node) {
-        return Standing::Away;
+    let standing = in_service(node, pace, lengths, until);
+    if node.holds.is_empty() {
+        return standing;
     }
+    match (Outage::end(node), standing) {
+        (None, _) | (_, Standing::Away) => Standing::Away,
+        (Some(end), Standing::Free { .. }) => Standing::Busy { guard: end.0, limit: end.0 },
+        (Some(end), Standing::Busy { guard, limit }) => {
+            Standing::Busy { guard: guard.max(end.0), limit: limit.max(end.0) }
+        }
+    }
+}
+
+/// The same, whatever holds it.
+fn in_service(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
     match &node.state {
         NodeState::Ready { .. } => Standing::Free { since: node.since.0 },
         NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. } => {
