@@ -1,7 +1,7 @@
 //! Which of several controllers is asked. One of them leads; one that does not says where to ask instead, and one that
 //! is gone says nothing.
 
-use crate::connector::{self, Address};
+use crate::connector::{self, Address, Patience};
 use crate::status;
 use hostler_proto::controller::v1::Elsewhere;
 use hostler_proto::rotation::{Rotation, Turn};
@@ -24,9 +24,9 @@ pub(crate) struct Route {
 impl Route {
     /// To the first of them, as long as nothing speaks against it.
     pub(crate) fn new(first: Address, others: Vec<Address>, tls: ClientConfig) -> Self {
-        let channel = RefCell::new(connector::channel(first.clone(), tls.clone()));
-        let rotation = RefCell::new(Rotation::new(first, others));
-        Self { tls, rotation, channel, was_heard: Cell::new(false) }
+        let rotation = Rotation::new(first, others);
+        let channel = RefCell::new(channel(&rotation, &tls));
+        Self { tls, rotation: RefCell::new(rotation), channel, was_heard: Cell::new(false) }
     }
 
     /// To the controller that is asked now.
@@ -64,10 +64,17 @@ impl Route {
             None => Turn::Later,
         };
         if *rotation.now() != before {
-            self.channel.replace(connector::channel(rotation.now().clone(), self.tls.clone()));
+            self.channel.replace(channel(&rotation, &self.tls));
         }
         turn
     }
+}
+
+/// To the one that is asked now.
+fn channel(rotation: &Rotation<Address>, tls: &ClientConfig) -> Channel {
+    let is_only = rotation.others().next().is_none();
+    let patience = if is_only { Patience::Long } else { Patience::Short };
+    connector::channel(rotation.now().clone(), tls.clone(), patience)
 }
 
 #[cfg(test)]

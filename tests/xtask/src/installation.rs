@@ -89,19 +89,45 @@ impl Installation {
     /// If the file system refuses.
     pub fn replica(&self, dir: &Path, host: Ipv4Addr) -> anyhow::Result<Self> {
         let ports = Ports::free()?;
-        fs::create_dir_all(dir)?;
+        self.share(dir)?;
         for key in ["ca.pem", "ca.key", "seal.key", "token.key"] {
             fs::copy(self.dir.join(key), dir.join(key))?;
-        }
-        fs::create_dir_all(self.dir.join("data"))?;
-        for shared in ["boot", "data"] {
-            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
         }
         let text = fs::read_to_string(self.config())?;
         let store = text.split_once(STORE).map_or("", |(_, store)| store);
         fs::write(dir.join("hostlerd.toml"), config(host, ports, self.waits) + STORE + store)?;
         let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
         Ok(Self { dir, host, waits: self.waits, binaries, ports, filter, hostlerd: None })
+    }
+
+    /// Makes the directory of another controller as an administrator does: with `hostlerd join`, a code, and nothing
+    /// else but the boot files and the data directory.
+    ///
+    /// # Errors
+    /// If the controller refuses, with what it says.
+    pub fn join(&self, dir: &Path, host: Ipv4Addr, code: &Path) -> anyhow::Result<Self> {
+        // The boot server has the same ports at another address.
+        let ports = Ports { api: Ports::free()?.api, ..self.ports };
+        self.share(dir)?;
+        let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
+        let joined = Self { dir, host, waits: self.waits, binaries, ports, filter, hostlerd: None };
+        let mut join = joined.hostlerd("join");
+        join.args(["--listen", &format!("{host}:{}", ports.api), "--boot-server", &host.to_string()]);
+        let join = join.arg("--file").arg(code).output().context("cannot start hostlerd")?;
+        if !join.status.success() {
+            bail!("hostlerd join failed with {}: {}", join.status, String::from_utf8_lossy(&join.stderr));
+        }
+        Ok(joined)
+    }
+
+    /// Makes a directory with the boot files and the data of this one.
+    fn share(&self, dir: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(dir)?;
+        fs::create_dir_all(self.dir.join("data"))?;
+        for shared in ["boot", "data"] {
+            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
+        }
+        Ok(())
     }
 
     /// Has the next `hostlerd` keep its state in the store of this URL.

@@ -10,5 +10,6 @@ pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod node;
 pub(crate) mod pool;
+mod private_file;
 pub(crate) mod run;
 pub(crate) mod tenant;

@@ -11,6 +11,7 @@ mod groups;
 mod hardware;
 mod inrush;
 mod invariants;
+mod invitations;
 mod ladder;
 mod language;
 mod leadership;

@@ -46,9 +46,18 @@ pub struct Setup {
     /// What the controller logs.
     pub log_filter: &'static str,
     /// A second controller stands by.
-    pub replica: bool,
+    pub replica: Option<Replica>,
     /// How long a machine that was powered is busy with itself, before it asks the network for anything.
     pub self_test: Duration,
+}
+
+/// How a second controller comes to its keys and settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replica {
+    /// They are copied.
+    Copied,
+    /// It is invited, and joins.
+    Joined,
 }
 
 impl Setup {
@@ -62,7 +71,7 @@ impl Setup {
             engine: Engine::Sqlite,
             database: String::new(),
             log_filter: "info",
-            replica: false,
+            replica: None,
             self_test: Timing::default().self_test,
         }
     }
@@ -82,7 +91,13 @@ impl Setup {
     /// The same with two controllers on PostgreSQL.
     #[must_use]
     pub fn with_replica(self) -> Self {
-        Self { replica: true, engine: Engine::Postgres, ..self }
+        Self { replica: Some(Replica::Copied), engine: Engine::Postgres, ..self }
+    }
+
+    /// The same with two controllers on PostgreSQL, one of which was invited by the other.
+    #[must_use]
+    pub fn with_joined_replica(self) -> Self {
+        Self { replica: Some(Replica::Joined), engine: Engine::Postgres, ..self }
     }
 
     /// The same with a database that keeps what was ever committed: see [`super::witness`].
@@ -118,10 +133,9 @@ impl Setup {
             prepare(&mut installation, &admin, &database, &self.database).await?;
         }
         installation.start()?;
-        let replica = if self.replica {
-            Some(replica(&installation, &admin, &directory.path().join("replica")).await?)
-        } else {
-            None
+        let replica = match self.replica {
+            Some(how) => Some(replica(how, &installation, &admin, &directory.path().join("replica")).await?),
+            None => None,
         };
         let room = self.room(&installation, replica.as_ref(), &directory.path().join("room")).await?;
         let mut stage = Stage {
@@ -180,10 +194,22 @@ fn programs() -> anyhow::Result<&'static Programs> {
 }
 
 /// Another controller that stands by, known to the administrator's credential.
-async fn replica(first: &Installation, admin: &Cli, dir: &Path) -> anyhow::Result<Installation> {
+async fn replica(
+    how: Replica,
+    first: &Installation,
+    admin: &Cli,
+    dir: &Path,
+) -> anyhow::Result<Installation> {
     // The first one is to lead.
     admin.ok("controller list").await?;
-    let mut replica = first.replica(dir, REPLICA)?;
+    let mut replica = match how {
+        Replica::Copied => first.replica(dir, REPLICA)?,
+        Replica::Joined => {
+            let code = dir.with_extension("code");
+            admin.ok(&format!("controller invite at-{REPLICA} --write {}", code.display())).await?;
+            block_in_place(|| first.join(dir, REPLICA, &code))?
+        }
+    };
     replica.start()?;
     let credential = first.admin();
     let known = std::fs::read_to_string(&credential)?;

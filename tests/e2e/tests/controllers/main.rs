@@ -1,6 +1,8 @@
 //! Two controllers on one PostgreSQL: one leads, the other one stands by, and takes over whatever happens.
 
+mod boot;
 mod fencing;
+mod joining;
 mod load;
 mod outages;
 mod standby;
