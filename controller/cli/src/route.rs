@@ -2,7 +2,6 @@
 //! is gone says nothing.
 
 use crate::connector::{self, Address, Patience};
-use crate::status;
 use hostler_proto::controller::v1::Elsewhere;
 use hostler_proto::rotation::{Rotation, Turn};
 use rustls::ClientConfig;
@@ -59,9 +58,8 @@ impl Route {
                 self.was_heard.set(true);
                 rotation.sent_on(Address::parse(&leader.address).ok())
             }
-            None if status::is_local(status) => rotation.lost(),
-            // It leads, and is not ready.
-            None => Turn::Later,
+            // One that leads, as far as it knows, may be cut off from the database, and another one lead.
+            None => rotation.lost(),
         };
         if *rotation.now() != before {
             self.channel.replace(channel(&rotation, &self.tls));
@@ -114,7 +112,12 @@ mod tests {
             ("the leader is named", vec![a], vec![(elsewhere(c), Turn::AtOnce, c)]),
             ("nobody leads", vec![a, b], vec![(elsewhere(""), Turn::Later, a)]),
             ("what is named makes no sense", vec![a], vec![(elsewhere("x"), Turn::Later, a)]),
-            ("the leader itself is not ready", vec![a, b], vec![(away, Turn::Later, a)]),
+            (
+                "the leader itself is not ready, and nobody else leads",
+                vec![a, b],
+                vec![(away.clone(), Turn::AtOnce, b), (elsewhere(a), Turn::Later, a)],
+            ),
+            ("the only one is not ready", vec![a], vec![(away, Turn::Later, a)]),
         ];
         for (case, addresses, turns) in cases {
             let route = route(&addresses);

@@ -1,4 +1,4 @@
-//! Keys that never leave this machine, and what is made with them: sealed BMC passwords and one-time tokens.
+//! Keys that only controllers have, and what is made with them: sealed BMC passwords, one-time tokens and invitations.
 
 use anyhow::{Context as _, bail};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 use xtask::artefacts::{self, Scale};
 use xtask::installation::{Installation, Waits};
@@ -22,7 +22,7 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Long enough for a busy computer. A machine whose boot fails by itself is tried again before a test gives up: one
 /// that is started twice within seconds may get the end of a transfer that it aborted the first time.
-const PATIENT: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms: 20_000, bmc_ms: 6_000 };
+pub const PATIENT: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms: 20_000, bmc_ms: 6_000 };
 
 /// For tests that climb the ladder. A machine is up within a second; these waits leave a busy computer some more.
 pub const IMPATIENT: Waits = Waits { firmware_ms: 4_000, step_ms: 8_000, silence_ms: 8_000, bmc_ms: 1_000 };
@@ -120,7 +120,7 @@ impl Setup {
     /// # Errors
     /// If the programs cannot be built, or the system refuses.
     pub async fn set(self) -> anyhow::Result<Stage> {
-        let turn = TURNS.acquire().await?;
+        let turn = turn().await?;
         let directory = tempfile::Builder::new().prefix("hostler-e2e-").tempdir()?;
         let controller = directory.path().join("controller");
         let mut installation = block_in_place(|| self.install(&controller))?;
@@ -186,8 +186,19 @@ impl Setup {
     }
 }
 
+/// Whose turn it is: stages at the same time are bounded.
+///
+/// # Errors
+/// If nobody is to have a turn any more.
+pub async fn turn() -> anyhow::Result<SemaphorePermit<'static>> {
+    Ok(TURNS.acquire().await?)
+}
+
 /// The programs, built once.
-fn programs() -> anyhow::Result<&'static Programs> {
+///
+/// # Errors
+/// If they cannot be built.
+pub fn programs() -> anyhow::Result<&'static Programs> {
     static PROGRAMS: OnceLock<Result<Programs, String>> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| Programs::given_or_built().map_err(|error| format!("{error:#}")));
     programs.as_ref().map_err(|error| anyhow!("{error}"))

@@ -5,6 +5,7 @@ mod fencing;
 mod joining;
 mod load;
 mod outages;
+mod partitions;
 mod standby;
 
 use anyhow::Context as _;
