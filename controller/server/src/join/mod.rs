@@ -142,7 +142,7 @@ impl<'a> Host<'a> {
         let url = self.args.url.clone().unwrap_or_else(|| format!("https://{listen}"));
         let own = Own { name, listen, url: &url, boot_server };
         let text = settings::configuration(&answer.settings, own, &answer.controller)?;
-        settings::check(&text, &self.args.config)?;
+        Config::parse(&text, &self.args.config)?;
         Ok(Some(text))
     }
 

@@ -3,7 +3,6 @@
 use crate::config::Config;
 use anyhow::Context as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use toml::{Table, Value};
 
 /// Settings that are each controller's own.
@@ -102,17 +101,10 @@ pub(super) fn store(shared: &str) -> Option<String> {
     all.get("store")?.get("url")?.as_str().map(|url| hostler_store::without_password(url).0)
 }
 
-/// Reads a configuration back, as it will be read.
-///
-/// # Errors
-/// If it is not valid.
-pub(super) fn check(text: &str, path: &Path) -> anyhow::Result<Config> {
-    Config::parse(text, path)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     const LEADER: &str = r#"[api]
 name = "lab-a"
@@ -142,7 +134,7 @@ firmware_ms = 1234
     #[test]
     fn a_controller_that_joins_has_the_settings_of_the_leader_at_its_own_addresses() {
         let text = configuration(&shared(&leader(), false).unwrap(), own(), "lab-a").unwrap();
-        let joined = check(&text, Path::new("/etc/hostler/hostlerd.toml")).unwrap();
+        let joined = Config::parse(&text, Path::new("/etc/hostler/hostlerd.toml")).unwrap();
         assert_eq!(joined.name(), "lab-b");
         assert_eq!(joined.api.url, "https://10.0.0.2:7443");
         assert_eq!(joined.boot.server, Ipv4Addr::new(10, 0, 0, 2));
