@@ -36,9 +36,9 @@ long. The keys travel over TLS, from a controller of the certificate authority t
 else. Nothing that is here is overwritten; a configuration that is here stays, and what is different in it is told.
 
 Examples:
-  hostler controller invite lab-b | ssh lab-b hostlerd join --file - --config /etc/hostler/hostlerd.toml \\
-      --listen 10.0.0.2:7443 --boot-server 10.0.0.2
-  hostlerd join --file lab-b.code --config /etc/hostler/hostlerd.toml     # with a configuration that is there"
+  hostler controller invite lab-b | ssh lab-b hostlerd join --file - \\
+      --config /etc/hostler/hostlerd.toml --listen 10.0.0.2:7443 --boot-server 10.0.0.2
+  hostlerd join --file lab-b.code --config hostlerd.toml     # that is there"
 )]
 pub(crate) struct JoinArgs {
     /// What `hostler controller invite` printed. Others on this host may see it there: prefer --file.

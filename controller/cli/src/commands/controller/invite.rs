@@ -15,8 +15,8 @@ use std::time::Duration;
 const EXAMPLES: &str = "\
 Examples:
   hostler controller invite lab-b --write lab-b.code
-  hostler controller invite lab-b | ssh lab-b hostlerd join --file - --config /etc/hostler/hostlerd.toml \\
-      --listen 10.0.0.2:7443 --boot-server 10.0.0.2
+  hostler controller invite lab-b | ssh lab-b hostlerd join --file - \\
+      --config /etc/hostler/hostlerd.toml --listen 10.0.0.2:7443 --boot-server 10.0.0.2
 
 Whoever has the code gets the controller's keys, once, until it expires. `hostler events` tells who used it.";
 
