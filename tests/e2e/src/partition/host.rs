@@ -184,7 +184,7 @@ mod tests {
         let socket = |name: &str| {
             let host = hosts.host(name).unwrap();
             let socket = host.within(|| Ok(UdpSocket::bind((host.address(), 0))?)).unwrap();
-            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
             socket
         };
         let (a, b, c) = (socket("a"), socket("b"), socket("c"));
