@@ -16,6 +16,9 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 /// How long TCP and TLS may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long TCP alone may take where others can be asked: the system of a host that is there answers at once, however
+/// busy its controller is. Long enough for one packet to be lost.
+const ELSEWHERE_TIMEOUT: Duration = Duration::from_secs(2);
 /// An idle connection is asked for a sign of life after this.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Without a sign of life for this long the connection is given up: the controller is dead or unreachable.
@@ -54,8 +57,26 @@ impl fmt::Display for Address {
     }
 }
 
+/// How long to wait for a host that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Nobody else can be asked.
+    Long,
+    /// Others can.
+    Short,
+}
+
+impl Patience {
+    const fn tcp(self) -> Duration {
+        match self {
+            Self::Long => CONNECT_TIMEOUT,
+            Self::Short => ELSEWHERE_TIMEOUT,
+        }
+    }
+}
+
 /// A channel that connects when it is first used, and again whenever it has to.
-pub(crate) fn channel(address: Address, tls: ClientConfig) -> Channel {
+pub(crate) fn channel(address: Address, tls: ClientConfig, patience: Patience) -> Channel {
     let endpoint = Endpoint::from(address.uri.clone())
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
@@ -63,13 +84,15 @@ pub(crate) fn channel(address: Address, tls: ClientConfig) -> Channel {
     let tls = TlsConnector::from(Arc::new(tls));
     endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
         let (address, tls) = (address.clone(), tls.clone());
-        async move {
-            timeout(CONNECT_TIMEOUT, connect(&address, &tls))
-                .await
-                .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no connection within 10 s")))
-                .map(TokioIo::new)
-        }
+        async move { within(CONNECT_TIMEOUT, connect(&address, &tls, patience)).await.map(TokioIo::new) }
     }))
+}
+
+async fn within<T>(bound: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(bound, work).await.unwrap_or_else(|_| {
+        let message = format!("no connection within {} s", bound.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, message))
+    })
 }
 
 /// A connection on which the controller has said something.
@@ -78,8 +101,12 @@ pub(crate) fn channel(address: Address, tls: ClientConfig) -> Channel {
 /// refused it comes instead of the first data. The controller sends its HTTP/2 settings without waiting for ours (RFC
 /// 9113 section 3.4 lets it), so waiting for them costs nothing, and tells a refusal, which is final, from a broken
 /// connection, which is not.
-async fn connect(address: &Address, tls: &TlsConnector) -> io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
+async fn connect(
+    address: &Address,
+    tls: &TlsConnector,
+    patience: Patience,
+) -> io::Result<TlsStream<TcpStream>> {
+    let tcp = within(patience.tcp(), TcpStream::connect((address.host.as_str(), address.port))).await?;
     tcp.set_nodelay(true)?;
     let mut stream = tls.connect(address.name.clone(), tcp).await?;
     if stream.fill_buf().await?.is_empty() {
@@ -94,6 +121,43 @@ async fn connect(address: &Address, tls: &TlsConnector) -> io::Result<TlsStream<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::RootCertStore;
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::Instant;
+
+    /// A host that is cut off: nobody takes the one connection for which there is room, so that the system answers
+    /// nobody else.
+    async fn black_hole() -> (TcpListener, TcpStream) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let filled = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (listener, filled)
+    }
+
+    fn tls() -> TlsConnector {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(config))
+    }
+
+    /// By a clock that goes on when nothing else does.
+    #[tokio::test]
+    async fn a_host_that_is_cut_off_is_left_sooner_if_there_are_others() {
+        let (listener, _filled) = black_hole().await;
+        let address = Address::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+        tokio::time::pause();
+        for (patience, seconds) in [(Patience::Short, 2), (Patience::Long, 10)] {
+            let began = Instant::now();
+            let error = connect(&address, &tls(), patience).await.unwrap_err();
+            assert_eq!((error.kind(), began.elapsed().as_secs()), (io::ErrorKind::TimedOut, seconds));
+            assert_eq!(error.to_string(), format!("no connection within {seconds} s"));
+        }
+    }
 
     #[test]
     fn addresses() {

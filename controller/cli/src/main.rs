@@ -114,6 +114,9 @@ async fn run(session: &Session, command: Command) -> Result<Exit, Error> {
         Command::Tenant(tenant::Command::List(arguments)) => tenant::list::run(session, arguments).await,
         Command::Tenant(tenant::Command::Show(arguments)) => tenant::show::run(session, arguments).await,
         Command::Tenant(tenant::Command::Set(arguments)) => tenant::set::run(session, arguments).await,
+        Command::Controller(controller::Command::Invite(arguments)) => {
+            controller::invite::run(session, arguments).await
+        }
         Command::Controller(controller::Command::List(arguments)) => {
             controller::list::run(session, arguments).await
         }

@@ -1,8 +1,7 @@
 //! Which of several controllers is asked. One of them leads; one that does not says where to ask instead, and one that
 //! is gone says nothing.
 
-use crate::connector::{self, Address};
-use crate::status;
+use crate::connector::{self, Address, Patience};
 use hostler_proto::controller::v1::Elsewhere;
 use hostler_proto::rotation::{Rotation, Turn};
 use rustls::ClientConfig;
@@ -24,9 +23,9 @@ pub(crate) struct Route {
 impl Route {
     /// To the first of them, as long as nothing speaks against it.
     pub(crate) fn new(first: Address, others: Vec<Address>, tls: ClientConfig) -> Self {
-        let channel = RefCell::new(connector::channel(first.clone(), tls.clone()));
-        let rotation = RefCell::new(Rotation::new(first, others));
-        Self { tls, rotation, channel, was_heard: Cell::new(false) }
+        let rotation = Rotation::new(first, others);
+        let channel = RefCell::new(channel(&rotation, &tls));
+        Self { tls, rotation: RefCell::new(rotation), channel, was_heard: Cell::new(false) }
     }
 
     /// To the controller that is asked now.
@@ -59,15 +58,21 @@ impl Route {
                 self.was_heard.set(true);
                 rotation.sent_on(Address::parse(&leader.address).ok())
             }
-            None if status::is_local(status) => rotation.lost(),
-            // It leads, and is not ready.
-            None => Turn::Later,
+            // One that leads, as far as it knows, may be cut off from the database, and another one lead.
+            None => rotation.lost(),
         };
         if *rotation.now() != before {
-            self.channel.replace(connector::channel(rotation.now().clone(), self.tls.clone()));
+            self.channel.replace(channel(&rotation, &self.tls));
         }
         turn
     }
+}
+
+/// To the one that is asked now.
+fn channel(rotation: &Rotation<Address>, tls: &ClientConfig) -> Channel {
+    let is_only = rotation.others().next().is_none();
+    let patience = if is_only { Patience::Long } else { Patience::Short };
+    connector::channel(rotation.now().clone(), tls.clone(), patience)
 }
 
 #[cfg(test)]
@@ -107,7 +112,12 @@ mod tests {
             ("the leader is named", vec![a], vec![(elsewhere(c), Turn::AtOnce, c)]),
             ("nobody leads", vec![a, b], vec![(elsewhere(""), Turn::Later, a)]),
             ("what is named makes no sense", vec![a], vec![(elsewhere("x"), Turn::Later, a)]),
-            ("the leader itself is not ready", vec![a, b], vec![(away, Turn::Later, a)]),
+            (
+                "the leader itself is not ready, and nobody else leads",
+                vec![a, b],
+                vec![(away.clone(), Turn::AtOnce, b), (elsewhere(a), Turn::Later, a)],
+            ),
+            ("the only one is not ready", vec![a], vec![(away, Turn::Later, a)]),
         ];
         for (case, addresses, turns) in cases {
             let route = route(&addresses);

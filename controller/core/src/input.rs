@@ -46,6 +46,19 @@ pub enum Input {
         /// What.
         action: AdminAction,
     },
+    /// An administrator lets another controller fetch what it needs.
+    Invite {
+        /// Who.
+        author: String,
+        /// What it is to be called.
+        name: String,
+        /// For how long, in milliseconds.
+        valid_ms: u64,
+        /// The password of the store goes along.
+        with_password: bool,
+    },
+    /// A host redeems an invitation, whose code the shell has checked.
+    Join(JoinRequest),
     /// A tenant is named.
     AddTenant {
         /// Unique name.
@@ -227,6 +240,21 @@ pub enum Input {
         /// What.
         report: Report,
     },
+}
+
+/// Who redeems which invitation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The number that the code names.
+    pub number: u32,
+    /// The controller that the code names.
+    pub name: String,
+    /// The end that the code names.
+    pub expires: Timestamp,
+    /// From where.
+    pub address: IpAddr,
+    /// Digest of what only the process knows that asks.
+    pub by: String,
 }
 
 /// What an administrator may do to a node.
@@ -416,6 +444,8 @@ pub enum Reply {
     Replaced(NodeId),
     /// The run.
     Run(RunId),
+    /// The number of an invitation.
+    Invitation(u32),
 }
 
 /// What `Apply` did to one object.

@@ -17,6 +17,7 @@ pub mod ids;
 mod index;
 pub mod input;
 mod inrush;
+pub mod invitation;
 pub mod leadership;
 pub mod lease;
 pub mod node;

@@ -6,6 +6,7 @@ use crate::hardware::{Arch, Mac};
 use crate::ids::{BmcId, ImageId, LeaseId, MAX_ID, NodeId, PoolId, ReservationId, RunId, TenantId};
 use crate::index::Index;
 use crate::inrush::Inrush;
+use crate::invitation::Invitations;
 use crate::lease::Lease;
 use crate::node::{Bmc, Node};
 use crate::pool::Pool;
@@ -68,6 +69,9 @@ pub struct Meta {
     /// When it was last decided who starts. Quotas of machine time count as they stood then.
     #[serde(default)]
     pub planned: Timestamp,
+    /// Controllers that may join.
+    #[serde(default, skip_serializing_if = "Invitations::is_new")]
+    pub invitations: Invitations,
 }
 
 /// The last number given out, of each kind.
@@ -96,6 +100,7 @@ impl Meta {
         for counter in [node, bmc, lease, tenant, image, run, pool, reservation, boot] {
             *counter = counter.saturating_add(count).min(MAX_ID);
         }
+        self.invitations.leave_out(count);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line of `hostlerd`.
 
+use crate::join::{self, JoinError};
 use crate::{copies, init, ramdisk, roles};
 use clap::{Parser, Subcommand};
 use hostler_store::StoreError;
@@ -21,8 +22,9 @@ const FILTER: &str = "info,object_store=warn";
   hostlerd serve --config /etc/hostler/hostlerd.toml
   hostlerd backup --config /etc/hostler/hostlerd.toml /var/backups/hostler-$(date +%F)
 
-Exit codes: 0 done; 1 failed; 2 not understood; 3 refused, since a store is in use or not empty; 4 the store cannot be
-reached; 5 a backup or a store is damaged or of a newer version."
+Exit codes: 0 done; 1 failed; 2 not understood; 3 refused, since a store is in use or not empty, a code is not good, or
+keys of another installation are there; 4 the store or the controllers cannot be reached; 5 a backup or a store is damaged
+or of a newer version."
 )]
 struct Args {
     #[command(subcommand)]
@@ -33,6 +35,8 @@ struct Args {
 enum Command {
     /// Make a directory with configuration, certificate authority, keys and the first administrator's credential.
     Init(init::InitArgs),
+    /// Make this host another controller: fetch keys and settings from one that runs.
+    Join(join::JoinArgs),
     /// Run the controller until SIGTERM or SIGINT. SIGHUP reads the certificate authority again.
     Serve {
         /// The file that `init` wrote.
@@ -89,6 +93,9 @@ pub fn main() -> ExitCode {
 
 /// What scripts are told; `--help` says the same.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if let Some(error) = error.downcast_ref::<JoinError>() {
+        return error.exit_code();
+    }
     match error.downcast_ref::<StoreError>() {
         Some(StoreError::Locked { .. } | StoreError::NotEmpty { .. } | StoreError::Superseded { .. }) => {
             3.into()
@@ -102,6 +109,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Init(args) => init::run(&args),
+        Command::Join(args) => join::run(&args),
         Command::Serve { config, record } => roles::run(&config, record.as_deref()),
         Command::Replay { config, record } => roles::replay(&config, &record),
         Command::CheckConfig { config } => roles::check(&config),

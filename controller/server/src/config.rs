@@ -224,8 +224,13 @@ impl Config {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of the file at `path`.
+    pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
         let mut config: Self =
-            toml::from_str(&text).with_context(|| format!("{} is not valid", path.display()))?;
+            toml::from_str(text).with_context(|| format!("{} is not valid", path.display()))?;
         config.dir = path.parent().unwrap_or(Path::new(".")).to_owned();
         config.check().with_context(|| format!("{} is not valid", path.display()))?;
         Ok(config)
@@ -257,6 +262,19 @@ impl Config {
     /// The directory of this host for whatever is too large for the store.
     pub(crate) fn data(&self) -> PathBuf {
         self.path(&self.store.data)
+    }
+
+    /// The URL of the store as it was written, but for the password unless that is wanted; none for a file.
+    ///
+    /// # Errors
+    /// If it is wanted, and comes from somewhere else.
+    pub(crate) fn store_url(&self, with_password: bool) -> anyhow::Result<Option<String>> {
+        let Some(SecretUrl(url)) = &self.store.url else { return Ok(None) };
+        let (open, has_password) = hostler_store::without_password(url);
+        if with_password && !has_password {
+            bail!("there is no password in store.url: it comes from a file or the environment");
+        }
+        Ok(Some(if with_password { url.clone() } else { open }))
     }
 
     /// What this controller is called.

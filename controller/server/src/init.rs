@@ -131,7 +131,7 @@ fn secret(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// Never overwrites: a lost key cannot be made again.
-fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
         let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(text.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Keys that never leave this machine, and what is made with them: sealed BMC passwords and one-time tokens.
+//! Keys that only controllers have, and what is made with them: sealed BMC passwords, one-time tokens and invitations.
 
 use anyhow::{Context as _, bail};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hostler_core::hardware::Mac;
 use hostler_core::ids::{BootId, NodeId};
 use hostler_core::node::Sealed;
+use hostler_core::time::Timestamp;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -63,6 +64,22 @@ pub(crate) struct TokenClaims {
     pub(crate) mac: Mac,
 }
 
+/// Who is invited by a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvitationClaims<'a> {
+    pub(crate) number: u32,
+    pub(crate) name: &'a str,
+    pub(crate) expires: Timestamp,
+}
+
+impl InvitationClaims<'_> {
+    /// Longer than any token's, so that neither passes for the other.
+    fn encode(&self) -> Vec<u8> {
+        let (number, expires) = (self.number.to_be_bytes(), self.expires.0.to_be_bytes());
+        [b"hostler invitation".as_slice(), &number, &expires, self.name.as_bytes()].concat()
+    }
+}
+
 impl TokenKey {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, read_key(path)?.as_slice())))
@@ -72,6 +89,16 @@ impl TokenKey {
         let body = claims.encode();
         let tag = hmac::sign(&self.0, &body);
         BASE64.encode([&body, tag.as_ref()].concat())
+    }
+
+    /// Proves that an invitation is one of this controller's.
+    pub(crate) fn prove(&self, invitation: &InvitationClaims<'_>) -> Vec<u8> {
+        hmac::sign(&self.0, &invitation.encode()).as_ref().to_vec()
+    }
+
+    /// True if it is. Compared in constant time.
+    pub(crate) fn proves(&self, invitation: &InvitationClaims<'_>, proof: &[u8]) -> bool {
+        hmac::verify(&self.0, &invitation.encode(), proof).is_ok()
     }
 
     /// What an authentic token is for; `None` for anything else. Compared in constant time.
@@ -156,5 +183,22 @@ mod tests {
         }
         assert_eq!(key.check(""), None);
         assert_eq!(TokenKey::load(key_file().path()).unwrap().check(&token), None);
+    }
+
+    #[test]
+    fn a_proof_is_of_one_invitation() {
+        let (file, other) = (key_file(), key_file());
+        let key = TokenKey::load(file.path()).unwrap();
+        let claims = InvitationClaims { number: 1, name: "lab-b", expires: Timestamp(9) };
+        let proof = key.prove(&claims);
+        assert!(key.proves(&claims, &proof));
+        let others = [
+            InvitationClaims { number: 2, ..claims },
+            InvitationClaims { name: "lab-c", ..claims },
+            InvitationClaims { expires: Timestamp(10), ..claims },
+        ];
+        assert!(others.iter().all(|other| !key.proves(other, &proof)));
+        assert!(!key.proves(&claims, &proof[1..]) && !key.proves(&claims, &[]));
+        assert!(!TokenKey::load(other.path()).unwrap().proves(&claims, &proof));
     }
 }

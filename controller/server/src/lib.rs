@@ -20,6 +20,7 @@ mod executor;
 mod grpc;
 mod image;
 mod init;
+mod join;
 mod keys;
 mod leadership;
 mod netboot;

@@ -50,8 +50,9 @@ fn server_config(authority: &Authority, own: &Issued) -> anyhow::Result<Arc<Serv
     let mut roots = RootCertStore::empty();
     let ca =
         CertificateDer::from_pem_slice(authority.pem().as_bytes()).context("the CA certificate is no PEM")?;
-    roots.add(ca).context("the CA certificate is not usable")?;
-    let chain = vec![CertificateDer::from_pem_slice(own.certificate.as_bytes())?];
+    roots.add(ca.clone()).context("the CA certificate is not usable")?;
+    // The CA goes along for those who know no more than its fingerprint: hosts that join.
+    let chain = vec![CertificateDer::from_pem_slice(own.certificate.as_bytes())?, ca];
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes())?;
     // Enrolment is the one call without a client certificate; every other one asks who is calling.
     let verifier = WebPkiClientVerifier::builder(roots.into()).allow_unauthenticated().build()?;

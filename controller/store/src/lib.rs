@@ -25,7 +25,7 @@ pub use history::{EventFilter, History};
 pub use open::{Opened, open, open_as_leader};
 pub use postgres::{Follower, Leader, Leadership, Member, PostgresHistory, PostgresStore, Roster};
 pub use sqlite::{SqliteHistory, SqliteStore};
-pub use url::{PostgresUrl, StoreUrl};
+pub use url::{PostgresUrl, StoreUrl, without_password};
 
 use hostler_core::world::Change;
 

@@ -26,6 +26,8 @@ pub struct Installation {
     binaries: Programs,
     ports: Ports,
     filter: Option<String>,
+    /// The network namespace that its process is in; none for that of this process.
+    namespace: Option<String>,
     hostlerd: Option<Child>,
 }
 
@@ -68,21 +70,34 @@ impl Installation {
     /// # Errors
     /// If `hostlerd init` fails or the file system refuses.
     pub fn create(dir: &Path, binaries: &Programs, waits: Waits, scale: Scale) -> anyhow::Result<Self> {
+        Self::create_at(Ipv4Addr::LOCALHOST, dir, binaries, waits, scale)
+    }
+
+    /// The same at another address than that of loopback.
+    ///
+    /// # Errors
+    /// As [`Installation::create`].
+    pub fn create_at(
+        host: Ipv4Addr,
+        dir: &Path,
+        binaries: &Programs,
+        waits: Waits,
+        scale: Scale,
+    ) -> anyhow::Result<Self> {
         let ports = Ports::free()?;
         let init = Command::new(binaries.path("hostlerd"))
             .arg("init")
             .arg(dir)
-            .args(["--listen", &format!("127.0.0.1:{}", ports.api), "--boot-server", "127.0.0.1"])
+            .args(["--listen", &format!("{host}:{}", ports.api), "--boot-server", &host.to_string()])
             .output()
             .context("cannot start hostlerd")?;
         if !init.status.success() {
             bail!("hostlerd init failed: {}", String::from_utf8_lossy(&init.stderr));
         }
-        let host = Ipv4Addr::LOCALHOST;
         fs::write(dir.join("hostlerd.toml"), config(host, ports, waits))?;
         artefacts::boot_files(&dir.join("boot"), scale)?;
         let (dir, binaries) = (dir.to_owned(), binaries.clone());
-        Ok(Self { dir, host, waits, binaries, ports, filter: None, hostlerd: None })
+        Ok(Self { dir, host, waits, binaries, ports, filter: None, namespace: None, hostlerd: None })
     }
 
     /// Makes the directory of another controller that shares keys, artefacts and store with this one, and is at another
@@ -92,7 +107,7 @@ impl Installation {
     /// If the file system refuses.
     pub fn replica(&self, dir: &Path, host: Ipv4Addr) -> anyhow::Result<Self> {
         let ports = Ports::free()?;
-        fs::create_dir_all(dir)?;
+        self.share(dir)?;
         for key in ["ca.pem", "ca.key", "seal.key", "token.key"] {
             fs::copy(self.dir.join(key), dir.join(key))?;
         }
@@ -108,7 +123,38 @@ impl Installation {
         }
         fs::write(dir.join("hostlerd.toml"), config(host, ports, self.waits) + STORE + store)?;
         let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
-        Ok(Self { dir, host, waits: self.waits, binaries, ports, filter, hostlerd: None })
+        Ok(Self { dir, host, waits: self.waits, binaries, ports, filter, namespace: None, hostlerd: None })
+    }
+
+    /// Makes the directory of another controller as an administrator does: with `hostlerd join`, a code, and nothing
+    /// else but the boot files and the data directory.
+    ///
+    /// # Errors
+    /// If the controller refuses, with what it says.
+    pub fn join(&self, dir: &Path, host: Ipv4Addr, code: &Path) -> anyhow::Result<Self> {
+        // The boot server has the same ports at another address.
+        let ports = Ports { api: Ports::free()?.api, ..self.ports };
+        self.share(dir)?;
+        let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
+        let joined =
+            Self { dir, host, waits: self.waits, binaries, ports, filter, namespace: None, hostlerd: None };
+        let mut join = joined.hostlerd("join");
+        join.args(["--listen", &format!("{host}:{}", ports.api), "--boot-server", &host.to_string()]);
+        let join = join.arg("--file").arg(code).output().context("cannot start hostlerd")?;
+        if !join.status.success() {
+            bail!("hostlerd join failed with {}: {}", join.status, String::from_utf8_lossy(&join.stderr));
+        }
+        Ok(joined)
+    }
+
+    /// Makes a directory with the boot files and the data of this one.
+    fn share(&self, dir: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(dir)?;
+        fs::create_dir_all(self.dir.join("data"))?;
+        for shared in ["boot", "data"] {
+            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
+        }
+        Ok(())
     }
 
     /// Has the next `hostlerd` keep its state in the store of this URL.
@@ -139,7 +185,7 @@ impl Installation {
     /// If it cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log())?;
-        let mut hostlerd = Command::new(self.binaries.path("hostlerd"));
+        let mut hostlerd = self.program("hostlerd");
         if let Some(filter) = &self.filter {
             hostlerd.env("HOSTLERD_LOG", filter);
         }
@@ -153,6 +199,20 @@ impl Installation {
             .context("cannot start hostlerd")?;
         self.hostlerd = Some(child);
         Ok(())
+    }
+
+    /// Has the next `hostlerd` run in this network namespace.
+    pub fn move_to(&mut self, namespace: &str) {
+        self.namespace = Some(namespace.to_owned());
+    }
+
+    /// One of the programs, where `hostlerd` is.
+    fn program(&self, name: &str) -> Command {
+        let program = self.binaries.path(name);
+        let Some(namespace) = &self.namespace else { return Command::new(program) };
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(program);
+        command
     }
 
     /// What `hostlerd` logs when it is started next, as `HOSTLERD_LOG` has it.
@@ -258,7 +318,7 @@ impl Installation {
     /// `hostlerd`, to do something else than serve.
     #[must_use]
     pub fn hostlerd(&self, command: &str) -> Command {
-        let mut hostlerd = Command::new(self.binaries.path("hostlerd"));
+        let mut hostlerd = self.program("hostlerd");
         hostlerd.arg(command).arg("--config").arg(self.config());
         hostlerd
     }

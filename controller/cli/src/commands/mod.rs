@@ -10,6 +10,7 @@ pub(crate) mod image;
 pub(crate) mod lease;
 pub(crate) mod node;
 pub(crate) mod pool;
+mod private_file;
 pub(crate) mod reservation;
 pub(crate) mod run;
 pub(crate) mod tenant;

@@ -28,6 +28,17 @@ pub(crate) struct Controller {
     pub(crate) seen_ms_ago: u64,
 }
 
+/// What another host joins with.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Invitation {
+    /// Secret.
+    pub(crate) code: String,
+    pub(crate) name: String,
+    pub(crate) expires_ms: u64,
+    pub(crate) addresses: Vec<String>,
+    pub(crate) ca_sha256: String,
+}
+
 /// What a controller does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -63,5 +74,13 @@ impl From<pb::Controller> for Controller {
         };
         let (name, address) = (clean(&controller.name), clean(&controller.address));
         Self { name, address, role, seen_ms_ago: controller.seen_ms_ago }
+    }
+}
+
+impl From<pb::InviteResponse> for Invitation {
+    fn from(response: pb::InviteResponse) -> Self {
+        let pb::InviteResponse { code, name, expires_ms, addresses, ca_sha256 } = response;
+        let addresses = addresses.iter().map(|address| clean(address)).collect();
+        Self { code: clean(&code), name: clean(&name), expires_ms, addresses, ca_sha256: clean(&ca_sha256) }
     }
 }

@@ -3,6 +3,9 @@
 use crate::controller::{Place, World};
 use crate::program::run;
 use hostler_proto::lease::v1::Lease;
+use std::net::TcpStream;
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
 
 #[test]
 fn an_impossible_request_is_refused() {
@@ -54,4 +57,27 @@ fn trust_is_mutual_and_its_lack_is_not_retried() {
     let ended = run(&place.distrustful_credentials(), &["lease", "list"]);
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(ended.stderr.contains("check `address` and `ca`"), "{ended:?}");
+}
+
+#[test]
+fn a_controller_that_is_cut_off_is_left_for_one_that_answers() {
+    let mut place = Place::new();
+    place.live(World::default());
+    // Nobody takes the one connection for which there is room: the system answers nobody else.
+    let runtime = Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let hole = socket.listen(0).unwrap();
+    let address = hole.local_addr().unwrap();
+    let _filled = TcpStream::connect(address).unwrap();
+    let good = std::fs::read_to_string(place.credentials()).unwrap();
+    let (before, rest) = good.split_once("address = '").unwrap();
+    let (answers, rest) = rest.split_once('\'').unwrap();
+    let path = place.path("cut-off.toml");
+    let cut_off = format!("{before}address = 'https://{address}'\naddresses = ['{answers}']{rest}");
+    std::fs::write(&path, cut_off).unwrap();
+    let ended = run(&path, &["node", "list"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stdout.contains("r1-n01"), "{ended:?}");
 }

@@ -11,6 +11,7 @@
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
 //! * [`trust`]: failures of deployments, and what they say of machines and images; proofs of machines.
+//! * [`invitation`]: other controllers fetch the keys.
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
 
 mod admin;
@@ -22,6 +23,7 @@ pub(crate) use disks::written_disks;
 mod ending;
 mod extend;
 mod inrush;
+mod invitation;
 mod lease;
 mod liveness;
 pub(crate) use liveness::is_working;
@@ -68,6 +70,10 @@ impl World {
             Input::ClockStepped { by_ms } => self.on_clock_step(by_ms),
             Input::Apply { author, nodes } => self.on_apply(&author, &nodes),
             Input::Admin { author, node, action } => self.on_admin(&author, &node, action),
+            Input::Invite { author, name, valid_ms, with_password } => {
+                self.on_invite(&author, name, valid_ms, with_password)
+            }
+            Input::Join(request) => self.on_join(request),
             Input::AddTenant { name } => self.on_add_tenant(name),
             Input::SetTenant { author, name, settings } => self.on_set_tenant(&author, &name, &settings),
             Input::Reserve { author, tenant, wanted, anyway } => {

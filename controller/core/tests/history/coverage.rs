@@ -194,6 +194,8 @@ fn kind(input: &Input) -> &'static str {
         Input::Started => "started",
         Input::ClockStepped { .. } => "clock-stepped",
         Input::Apply { .. } => "apply",
+        Input::Invite { .. } => "invite",
+        Input::Join(_) => "join",
         Input::Admin { action, .. } => match action {
             AdminAction::Drain { .. } => "drain",
             AdminAction::Resume => "resume",

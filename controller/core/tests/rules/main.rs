@@ -12,6 +12,7 @@ mod groups;
 mod hardware;
 mod inrush;
 mod invariants;
+mod invitations;
 mod ladder;
 mod language;
 mod leadership;

@@ -4,6 +4,7 @@ mod account;
 mod apply;
 mod caller;
 mod controllers;
+mod invitation;
 mod keepalive;
 mod lease;
 mod lease_request;

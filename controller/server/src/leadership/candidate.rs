@@ -121,7 +121,7 @@ fn check(me: &Member, roster: &Roster) -> anyhow::Result<()> {
         }
         if other.keys != me.keys {
             bail!(
-                "this controller has other keys than {}: give it those of that one (docs/controllers.md)",
+                "this controller has other keys than {}: give it those of that one: `hostlerd join` (docs/controllers.md)",
                 other.name
             );
         }

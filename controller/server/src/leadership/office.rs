@@ -125,6 +125,12 @@ impl Office {
         })
     }
 
+    /// True if a controller of this name is there: this one, or another that was heard of lately.
+    pub(crate) fn has_heard_of(&self, name: &str) -> bool {
+        let is_there = |(member, age): &(Member, u64)| member.name == name && *age < AWAY_MS;
+        self.me.name == name || self.with(|known| known.roster.members.iter().any(is_there))
+    }
+
     /// `ListControllers`. What is known is as old as the last look at the database.
     pub(crate) fn list(&self, epoch: u64) -> wire::ListControllersResponse {
         let acts = self.may_act();

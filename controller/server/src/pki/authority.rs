@@ -1,5 +1,5 @@
-//! The certificate authority of one controller. Its key never leaves this machine; agents' and tenants' keys never
-//! come to it.
+//! The certificate authority of one installation. Its key is on the hosts of its controllers and nowhere else; agents'
+//! and tenants' keys never come to it.
 
 use super::Identity;
 use crate::clock;

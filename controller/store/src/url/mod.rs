@@ -51,6 +51,12 @@ impl StoreUrl {
     }
 }
 
+/// The URL of a PostgreSQL database as it was written, but for the password, and whether it had one.
+#[must_use]
+pub fn without_password(url: &str) -> (String, bool) {
+    postgres::without_password(url)
+}
+
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -71,6 +71,24 @@ impl fmt::Display for PostgresUrl {
     }
 }
 
+/// The URL without the password in it, and whether there was one. Credentials end at the first `@`, as for the client
+/// library.
+pub(super) fn without_password(text: &str) -> (String, bool) {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("postgres", text));
+    let (credentials, rest) = rest.split_once('@').unwrap_or(("", rest));
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let at = if user.is_empty() { "" } else { "@" };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // A name with a percent sign in it may be the password's as well.
+    let is_secret = |parameter: &&str| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        name == "password" || name.contains('%')
+    };
+    let (secret, open): (Vec<_>, Vec<_>) = query.split('&').filter(|p| !p.is_empty()).partition(is_secret);
+    let query = if open.is_empty() { String::new() } else { format!("?{}", open.join("&")) };
+    (format!("{scheme}://{user}{at}{place}{query}"), !password.is_empty() || !secret.is_empty())
+}
+
 /// Takes from the URL what the client library does not know.
 fn split(text: &str, dir: &Path) -> Result<(String, Ours), StoreError> {
     let mut ours = Ours::default();

@@ -62,6 +62,29 @@ fn invariant_9_a_password_is_neither_shown_nor_told() {
 }
 
 #[test]
+fn invariant_9_a_url_is_handed_on_without_its_password() {
+    let table = [
+        (
+            "postgres://ada:s3:c/r?et@db:7/lab?sslmode=disable",
+            "postgres://ada@db:7/lab?sslmode=disable",
+            true,
+        ),
+        (
+            "postgres://ada@/lab?host=/run/pg&password=s3cret&port=6",
+            "postgres://ada@/lab?host=/run/pg&port=6",
+            true,
+        ),
+        ("postgres:///lab?password=s3cret", "postgres:///lab", true),
+        ("postgresql://:s3cret@db", "postgresql://db", true),
+        ("postgres://ada@[::1]:7/lab?passfile=/p", "postgres://ada@[::1]:7/lab?passfile=/p", false),
+        ("postgres://db:7/lab", "postgres://db:7/lab", false),
+    ];
+    for (url, left, had_one) in table {
+        assert_eq!(without_password(url), (left.to_owned(), had_one), "{url}");
+    }
+}
+
+#[test]
 fn a_password_file_is_read_as_libpq_does() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pass");

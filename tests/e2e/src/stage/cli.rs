@@ -20,6 +20,8 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Cli {
     program: PathBuf,
     credential: PathBuf,
+    /// The network namespace that it runs in; none for that of this process.
+    namespace: Option<String>,
 }
 
 /// What came of a call.
@@ -34,14 +36,22 @@ pub struct Answer {
 }
 
 impl Cli {
-    pub(super) fn new(program: &Path, credential: &Path) -> Self {
-        Self { program: program.to_owned(), credential: credential.to_owned() }
+    /// The program, and the credential that it is given.
+    #[must_use]
+    pub fn new(program: &Path, credential: &Path) -> Self {
+        Self { program: program.to_owned(), credential: credential.to_owned(), namespace: None }
+    }
+
+    /// The same in a network namespace.
+    #[must_use]
+    pub fn within(self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self }
     }
 
     /// The same with another credential.
     #[must_use]
     pub fn with_credential(&self, credential: &Path) -> Self {
-        Self::new(&self.program, credential)
+        Self { credential: credential.to_owned(), ..self.clone() }
     }
 
     /// The certificate and key in its credential, for those who speak gRPC themselves.
@@ -58,7 +68,14 @@ impl Cli {
     /// `hostler LINE`. The words of the line are what spaces part.
     #[must_use]
     pub fn command(&self, line: &str) -> std::process::Command {
-        let mut command = std::process::Command::new(&self.program);
+        let mut command = match &self.namespace {
+            None => std::process::Command::new(&self.program),
+            Some(namespace) => {
+                let mut command = std::process::Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.program);
+                command
+            }
+        };
         command
             .env("HOSTLER_CREDENTIALS", &self.credential)
             .args(line.split_whitespace())

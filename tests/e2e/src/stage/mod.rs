@@ -21,7 +21,7 @@ pub mod witness;
 
 pub use cli::{Answer, Cli, Following, PATIENCE};
 pub use database::{Database, Engine};
-pub use setup::{IMPATIENT, Setup};
+pub use setup::{IMPATIENT, PATIENT, Replica, Setup, programs, turn};
 pub use wait::{Nodes, is_held, is_ready};
 
 use anyhow::{Context as _, ensure};

@@ -12,7 +12,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 use xtask::artefacts::{self, Scale};
 use xtask::installation::{Installation, Waits};
@@ -22,7 +22,7 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Long enough for a busy computer. A machine whose boot fails by itself is tried again before a test gives up: one
 /// that is started twice within seconds may get the end of a transfer that it aborted the first time.
-const PATIENT: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms: 20_000, bmc_ms: 6_000 };
+pub const PATIENT: Waits = Waits { firmware_ms: 30_000, step_ms: 30_000, silence_ms: 20_000, bmc_ms: 6_000 };
 
 /// For tests that climb the ladder. A machine is up within a second; these waits leave a busy computer some more.
 pub const IMPATIENT: Waits = Waits { firmware_ms: 4_000, step_ms: 8_000, silence_ms: 8_000, bmc_ms: 1_000 };
@@ -46,11 +46,20 @@ pub struct Setup {
     /// What the controller logs.
     pub log_filter: &'static str,
     /// A second controller stands by.
-    pub replica: bool,
+    pub replica: Option<Replica>,
     /// The URL of output, files and images; empty for the data directory.
     pub artefacts: String,
     /// How long a machine that was powered is busy with itself, before it asks the network for anything.
     pub self_test: Duration,
+}
+
+/// How a second controller comes to its keys and settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replica {
+    /// They are copied.
+    Copied,
+    /// It is invited, and joins.
+    Joined,
 }
 
 impl Setup {
@@ -64,8 +73,8 @@ impl Setup {
             engine: Engine::Sqlite,
             database: String::new(),
             log_filter: "info",
-            replica: false,
             artefacts: String::new(),
+            replica: None,
             self_test: Timing::default().self_test,
         }
     }
@@ -85,7 +94,13 @@ impl Setup {
     /// The same with two controllers on PostgreSQL.
     #[must_use]
     pub fn with_replica(self) -> Self {
-        Self { replica: true, engine: Engine::Postgres, ..self }
+        Self { replica: Some(Replica::Copied), engine: Engine::Postgres, ..self }
+    }
+
+    /// The same with two controllers on PostgreSQL, one of which was invited by the other.
+    #[must_use]
+    pub fn with_joined_replica(self) -> Self {
+        Self { replica: Some(Replica::Joined), engine: Engine::Postgres, ..self }
     }
 
     /// The same with output, files and images at this URL.
@@ -114,7 +129,7 @@ impl Setup {
     /// # Errors
     /// If the programs cannot be built, or the system refuses.
     pub async fn set(self) -> anyhow::Result<Stage> {
-        let turn = TURNS.acquire().await?;
+        let turn = turn().await?;
         let directory = tempfile::Builder::new().prefix("hostler-e2e-").tempdir()?;
         let controller = directory.path().join("controller");
         let mut installation = block_in_place(|| self.install(&controller))?;
@@ -130,10 +145,9 @@ impl Setup {
             prepare(&mut installation, &admin, &database, &self.database).await?;
         }
         installation.start()?;
-        let replica = if self.replica {
-            Some(replica(&installation, &admin, &directory.path().join("replica")).await?)
-        } else {
-            None
+        let replica = match self.replica {
+            Some(how) => Some(replica(how, &installation, &admin, &directory.path().join("replica")).await?),
+            None => None,
         };
         let room = self.room(&installation, replica.as_ref(), &directory.path().join("room")).await?;
         let mut stage = Stage {
@@ -184,18 +198,41 @@ impl Setup {
     }
 }
 
+/// Whose turn it is: stages at the same time are bounded.
+///
+/// # Errors
+/// If nobody is to have a turn any more.
+pub async fn turn() -> anyhow::Result<SemaphorePermit<'static>> {
+    Ok(TURNS.acquire().await?)
+}
+
 /// The programs, built once.
-fn programs() -> anyhow::Result<&'static Programs> {
+///
+/// # Errors
+/// If they cannot be built.
+pub fn programs() -> anyhow::Result<&'static Programs> {
     static PROGRAMS: OnceLock<Result<Programs, String>> = OnceLock::new();
     let programs = PROGRAMS.get_or_init(|| Programs::given_or_built().map_err(|error| format!("{error:#}")));
     programs.as_ref().map_err(|error| anyhow!("{error}"))
 }
 
 /// Another controller that stands by, known to the administrator's credential.
-async fn replica(first: &Installation, admin: &Cli, dir: &Path) -> anyhow::Result<Installation> {
+async fn replica(
+    how: Replica,
+    first: &Installation,
+    admin: &Cli,
+    dir: &Path,
+) -> anyhow::Result<Installation> {
     // The first one is to lead.
     admin.ok("controller list").await?;
-    let mut replica = first.replica(dir, REPLICA)?;
+    let mut replica = match how {
+        Replica::Copied => first.replica(dir, REPLICA)?,
+        Replica::Joined => {
+            let code = dir.with_extension("code");
+            admin.ok(&format!("controller invite at-{REPLICA} --write {}", code.display())).await?;
+            block_in_place(|| first.join(dir, REPLICA, &code))?
+        }
+    };
     replica.start()?;
     let credential = first.admin();
     let known = std::fs::read_to_string(&credential)?;

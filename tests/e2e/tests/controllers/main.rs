@@ -1,9 +1,12 @@
 //! Two controllers on one PostgreSQL: one leads, the other one stands by, and takes over whatever happens.
 
 mod artefacts;
+mod boot;
 mod fencing;
+mod joining;
 mod load;
 mod outages;
+mod partitions;
 mod standby;
 
 use anyhow::Context as _;

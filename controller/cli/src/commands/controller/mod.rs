@@ -1,5 +1,6 @@
 //! `hostler controller …`
 
+pub(crate) mod invite;
 pub(crate) mod list;
 
 use clap::Subcommand;
@@ -9,4 +10,6 @@ use clap::Subcommand;
 pub(crate) enum Command {
     /// Show who leads and who stands by
     List(list::Arguments),
+    /// Make a one-time code with which another host becomes a controller
+    Invite(invite::Arguments),
 }
