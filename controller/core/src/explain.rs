@@ -4,7 +4,7 @@ use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::course::{Hold, Notice};
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
-use crate::node::{Node, NodeState, Presence};
+use crate::node::{Node, NodeState, Presence, Standby};
 use crate::schedule;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -21,7 +21,7 @@ pub fn node(world: &World, node: &Node) -> String {
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
         | NodeState::Deploying { boot, .. } => coming(world, node, boot),
-        NodeState::Ready { .. } => "wiped and free".to_owned(),
+        NodeState::Ready { boot } => format!("wiped and free; {}", standby(node, boot)),
         NodeState::Leased { boot, lease } if boot.stage < Stage::Deployed => brought_back(boot, *lease),
         NodeState::Leased { lease, .. } => format!("in the hands of lease {lease}"),
         NodeState::Failed { step, evidence } => return format!("{step}: {evidence}"),
@@ -29,6 +29,21 @@ pub fn node(world: &World, node: &Node) -> String {
     };
     let silent = if matches!(node.agent, Presence::Silent { .. }) { "; its agent is silent" } else { "" };
     if held.is_empty() { format!("{reason}{silent}") } else { format!("held, {}{silent}", held.join("; ")) }
+}
+
+/// What it costs to begin with a free machine.
+fn standby(node: &Node, boot: &Boot) -> String {
+    let because = boot.because.as_deref().unwrap_or("nobody needs it");
+    match (node.standby(), &boot.power) {
+        (Some(Standby::Warm), _) => "warm: its agent waits in the ramdisk".to_owned(),
+        (Some(Standby::Off), PowerOutcome::Acknowledged { .. }) => format!("powered off: {because}"),
+        (Some(Standby::Off), PowerOutcome::Unknown { detail, .. }) => {
+            format!("being powered off: {because}; whether it is off is unknown: {detail}")
+        }
+        (Some(Standby::Off), _) => format!("being powered off: {because}"),
+        _ if node.unexpected_boot.is_some() => "cold: it has restarted by itself, and has to boot".to_owned(),
+        _ => "cold: it has to boot".to_owned(),
+    }
 }
 
 /// What a leased machine comes to whose system was in memory and is gone.

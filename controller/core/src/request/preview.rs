@@ -43,7 +43,7 @@ pub struct RolePreview {
 #[must_use]
 pub fn preview(world: &World, spec: &LeaseSpec) -> Preview {
     let request = Request::new(world, spec);
-    let free = world.by_last_use(Node::is_free);
+    let free = world.in_order_of_choice(Node::is_free);
     let group = request.search(&free);
     let never = satisfiable(world, spec).err();
     let fits_now = matches!(group, Ok(Some(_)));
@@ -64,7 +64,7 @@ pub fn preview(world: &World, spec: &LeaseSpec) -> Preview {
 }
 
 fn role(world: &World, want: &Want<'_>, gets: Vec<String>) -> RolePreview {
-    let usable = world.by_last_use(|node| node.in_service() && want.image_on(node).is_some());
+    let usable = world.in_order_of_choice(|node| node.in_service() && want.image_on(node).is_some());
     let (free, busy): (Vec<_>, Vec<_>) = usable.into_iter().partition(|node| node.is_free());
     let name = |node: &Node| node.spec.name.clone();
     RolePreview {

@@ -15,7 +15,7 @@ pub fn substitute(world: &World, lease: &Lease, failed: &Assigned) -> Option<Ass
     let want = Want::new(world, lease.spec.members.get(failed.member)?);
     let image = world.images.get(failed.image).filter(|image| image.status != ImageStatus::Suspect);
     let allowed = allowed_architectures(world, lease, failed);
-    world.by_last_use(Node::is_free).into_iter().find_map(|node| {
+    world.in_order_of_choice(Node::is_free).into_iter().find_map(|node| {
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
         if !allowed.contains(&node.spec.arch) || !admits(world, &lease.spec, lease.group(), failed, node) {
             return None;

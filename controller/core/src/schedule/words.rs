@@ -27,7 +27,7 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         None | Some(0) => String::new(),
         Some(earlier) => format!("{earlier} asked earlier; "),
     };
-    let free = world.by_last_use(Node::is_free);
+    let free = world.in_order_of_choice(Node::is_free);
     if !shortages.is_empty() {
         format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
     } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {

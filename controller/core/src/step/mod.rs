@@ -9,6 +9,7 @@
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
 //! * [`trust`]: failures of deployments, and what they say of machines and images; proofs of machines.
+//! * [`unused`]: how many machines stay powered that nobody uses; [`rest`]: powering the others off.
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
 
 mod admin;
@@ -26,9 +27,11 @@ mod power;
 mod preempt;
 mod prepare;
 mod registration;
+mod rest;
 mod run;
 mod tenant;
 mod trust;
+mod unused;
 
 pub use lease::preview as preview_request;
 pub use registration::preview as preview_apply;
@@ -52,6 +55,7 @@ impl World {
             self.start_groups();
             self.preempt_for_the_urgent();
         }
+        self.tend_unused();
         self.hand_out();
         Outcome { reply, effects: std::mem::take(&mut self.effects) }
     }

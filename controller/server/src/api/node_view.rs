@@ -6,7 +6,7 @@ use hostler_core::attempt::{Boot, PowerOutcome};
 use hostler_core::catalogue::{Image, Kind};
 use hostler_core::event::Event;
 use hostler_core::explain;
-use hostler_core::node::{DiskWipe, Inventory, Node, Presence};
+use hostler_core::node::{DiskWipe, Inventory, Node, Presence, Standby};
 use hostler_core::record::{Check, Failure, Proof};
 use hostler_core::trust::FailedOn;
 use hostler_core::world::World;
@@ -41,6 +41,7 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         last_wipe: node.last_wipe.iter().map(disk_wipe).collect(),
         failures: node.record.failures.iter().map(|f| failure(world, f)).collect(),
         proof: node.record.proof.as_ref().map(proof),
+        standby: node.standby().map_or("", Standby::as_str).to_owned(),
     }
 }
 

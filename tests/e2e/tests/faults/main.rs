@@ -17,4 +17,5 @@ mod store;
 mod strangers;
 mod tenants;
 mod tokens;
+mod warm;
 mod wiring;
