@@ -4,8 +4,9 @@ use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::course::{Hold, Notice};
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
-use crate::node::{Node, NodeState, Presence, Standby};
+use crate::node::{Node, NodeState, Presence};
 use crate::schedule;
+use crate::standby::Standby;
 use crate::time::Timestamp;
 use crate::world::World;
 

@@ -27,6 +27,7 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod ssh;
+pub mod standby;
 pub mod step;
 pub mod table;
 pub mod tenancy;

@@ -4,7 +4,7 @@
 #![doc = include_str!("node_life_cycle.txt")]
 //! ```
 
-use crate::attempt::{Boot, EvidenceKind, Purpose, Stage};
+use crate::attempt::{Boot, EvidenceKind, Stage};
 use crate::hardware::{Arch, Firmware, Mac};
 use crate::ids::{BmcId, LeaseId, NodeId};
 use crate::record::Record;
@@ -356,26 +356,6 @@ impl Node {
         matches!(self.state, NodeState::Ready { .. }) && self.holds.is_empty()
     }
 
-    /// What it costs to begin with this node, if it is wiped and free or only held.
-    #[must_use]
-    pub fn standby(&self) -> Option<Standby> {
-        let NodeState::Ready { boot } = &self.state else { return None };
-        // Its firmware has run since: what was in memory is gone.
-        let restarted = self.unexpected_boot.is_some_and(|at| at >= self.since);
-        let waits = self.agent == Presence::Heard && boot.seen(EvidenceKind::Wiped).is_some() && !restarted;
-        Some(match boot.purpose {
-            Purpose::Rest => Standby::Off,
-            Purpose::Prepare if waits => Standby::Warm,
-            _ => Standby::Cold,
-        })
-    }
-
-    /// True if its agent waits in the ramdisk in which it was wiped: no firmware has to run to deploy an image.
-    #[must_use]
-    pub fn is_warm(&self) -> bool {
-        self.standby() == Some(Standby::Warm)
-    }
-
     /// True while it is in a tenant's hands and the agent that is expected is that of its deployed system.
     #[must_use]
     pub fn runs_deployed_system(&self) -> bool {
@@ -413,29 +393,6 @@ impl Node {
         self.state = state;
         self.since = now;
         self.deadline = deadline;
-    }
-}
-
-/// What it costs to begin with a free node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standby {
-    /// Its agent waits in the ramdisk in which it was wiped.
-    Warm,
-    /// It has power, as far as is known, and has to boot.
-    Cold,
-    /// It was powered off, and has to boot.
-    Off,
-}
-
-impl Standby {
-    /// The word in output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Warm => "warm",
-            Self::Cold => "cold",
-            Self::Off => "off",
-        }
     }
 }
 

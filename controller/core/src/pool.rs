@@ -3,7 +3,7 @@
 use crate::ids::PoolId;
 use crate::inrush::{Turn, turn};
 use crate::keep::{Demand, Keep, KeepChange};
-use crate::node::Standby;
+use crate::standby::Standby;
 use crate::time::Timestamp;
 use crate::world::World;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! The machines that nobody uses, by pool and by what it costs to begin with them. Derived from the rows, never stored.
 
 use crate::ids::{BmcId, NodeId};
-use crate::node::{Bmc, Node, NodeState, Standby};
+use crate::node::{Bmc, Node, NodeState};
 use crate::pool::Pool;
+use crate::standby::Standby;
 use crate::table::{News, Table};
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};

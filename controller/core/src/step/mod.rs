@@ -2,8 +2,9 @@
 //!
 //! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands;
 //!   [`tenant`]: what tenants may have.
-//! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
-//!   come by themselves, [`preempt`] about those that give way, [`run`] about payloads on them.
+//! * [`lease`] is about requests, groups and their ends, [`deploy`] about where a machine of a group begins, [`check`]
+//!   about what a request may say, [`extend`] about more time for them, [`ending`] about ends that come by themselves,
+//!   [`preempt`] about those that give way, [`run`] about payloads on them.
 //! * [`inrush`]: whose turn it is to be powered on, and how many may start at once.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
@@ -15,6 +16,7 @@
 mod admin;
 mod agent;
 mod check;
+mod deploy;
 mod disks;
 pub(crate) use disks::written_disks;
 mod ending;

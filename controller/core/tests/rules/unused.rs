@@ -6,8 +6,9 @@ use hostler_core::attempt::{PowerOutcome, Purpose, Rung};
 use hostler_core::explain;
 use hostler_core::input::{Input, PowerResult, Refusal, Reply};
 use hostler_core::keep::KeepChange;
-use hostler_core::node::{BmcSpec, HoldKind, Standby, StateName};
+use hostler_core::node::{BmcSpec, HoldKind, StateName};
 use hostler_core::pool::{Limits, census};
+use hostler_core::standby::Standby;
 
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
@@ -229,7 +230,7 @@ fn whoever_is_waited_for_is_left_alone() {
     rack.wait_ms(31 * MINUTE);
     assert_eq!(powered(&mut rack), ["c"], "a waits for b, and nobody for c");
     rack.release(lease);
-    rack.work("b", StateName::Ready);
+    rack.clean("b");
     assert_eq!(rack.group(big), ["a", "b"]);
 }
 

@@ -6,8 +6,9 @@ use hostler_core::attempt::{Phase, Purpose, Rung, Stage};
 use hostler_core::boot::NetworkEvidence;
 use hostler_core::explain;
 use hostler_core::input::{Blame, PowerResult, Profile, Report};
-use hostler_core::node::{Inventory, Standby, StateName};
+use hostler_core::node::{Inventory, StateName};
 use hostler_core::order;
+use hostler_core::standby::Standby;
 
 fn why(rack: &Rack, name: &str) -> String {
     explain::node(&rack.world, rack.node(name))
