@@ -30,7 +30,7 @@ fn refresh() -> KeepChange {
 /// A rack of which this is said.
 fn kept(machines: &[&str], keep: KeepChange) -> Rack {
     let mut rack = Rack::with(machines);
-    set(&mut rack, keep).unwrap();
+    set(&mut rack, keep).expect("a setting that makes sense");
     rack
 }
 
