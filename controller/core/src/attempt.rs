@@ -39,6 +39,10 @@ pub struct Boot {
     /// Its ramdisk agent knows how to burn a machine in.
     #[serde(default)]
     pub proves: bool,
+    /// When a lease was given the machine that waited in the ramdisk in which it was wiped: what follows of this boot is
+    /// the lease's.
+    #[serde(default)]
+    pub taken: Option<Timestamp>,
 }
 
 /// What a boot is for.
@@ -50,6 +54,8 @@ pub enum Purpose {
     Deploy,
     /// Start a system in memory: a restart ends it, and the disks have nothing of it.
     DeployDiskless,
+    /// No boot but its opposite: the machine is powered off until somebody needs it.
+    Rest,
 }
 
 impl Purpose {
@@ -60,6 +66,7 @@ impl Purpose {
             Self::Prepare => "prepare",
             Self::Deploy => "deploy",
             Self::DeployDiskless => "deploy diskless",
+            Self::Rest => "rest powered off",
         }
     }
 }
@@ -124,7 +131,7 @@ pub enum PowerOutcome {
     },
 }
 
-/// How far the agent is in a boot. Only forward.
+/// How far the agent is in a boot. Only forward, but that a machine which is taken over is inspected once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Stage {
     /// No agent yet.
@@ -283,7 +290,19 @@ impl Boot {
             because: None,
             host_keys: Vec::new(),
             proves: false,
+            taken: None,
         }
+    }
+
+    /// The same boot in the hands of a lease, for which the machine is looked at once more: it has waited, and whoever
+    /// passed by may have put a disk into it. Where the time went is told of the lease's part.
+    pub(crate) fn taken_over(mut self, purpose: Purpose, now: Timestamp) -> Self {
+        self.purpose = purpose;
+        self.taken = Some(now);
+        self.stage = Stage::Inspect;
+        self.because = None;
+        self.phases.clear();
+        self
     }
 
     /// When this was first seen, if it was.
@@ -332,6 +351,6 @@ impl Boot {
 
     /// The end of the latest phase, or the order itself.
     pub(crate) fn last_end(&self) -> Timestamp {
-        self.phases.iter().map(|p| p.end).max().unwrap_or(self.ordered)
+        self.phases.iter().map(|p| p.end).max().or(self.taken).unwrap_or(self.ordered)
     }
 }

@@ -6,6 +6,7 @@ use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
 use crate::node::{HoldKind, Node, NodeState, Presence};
 use crate::schedule;
+use crate::standby::Standby;
 use crate::time::Timestamp;
 use crate::world::World;
 
@@ -21,7 +22,7 @@ pub fn node(world: &World, node: &Node) -> String {
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
         | NodeState::Deploying { boot, .. } => coming(world, node, boot),
-        NodeState::Ready { .. } => "wiped and free".to_owned(),
+        NodeState::Ready { boot } => format!("wiped and free; {}", standby(node, boot)),
         NodeState::Leased { boot, lease } if boot.stage < Stage::Deployed => brought_back(boot, *lease),
         NodeState::Leased { lease, .. } => format!("in the hands of lease {lease}"),
         NodeState::Failed { step, evidence } => return format!("{step}: {evidence}"),
@@ -56,6 +57,21 @@ fn planned(world: &World, node: &Node) -> String {
         Some((from, what)) if from.0 <= now => format!("; {what}"),
         Some((from, what)) => format!("; from {} {what}", from.utc()),
         None => String::new(),
+    }
+}
+
+/// What it costs to begin with a free machine.
+fn standby(node: &Node, boot: &Boot) -> String {
+    let because = boot.because.as_deref().unwrap_or("nobody needs it");
+    match (node.standby(), &boot.power) {
+        (Some(Standby::Warm), _) => "warm: its agent waits in the ramdisk".to_owned(),
+        (Some(Standby::Off), PowerOutcome::Acknowledged { .. }) => format!("powered off: {because}"),
+        (Some(Standby::Off), PowerOutcome::Unknown { detail, .. }) => {
+            format!("being powered off: {because}; whether it is off is unknown: {detail}")
+        }
+        (Some(Standby::Off), _) => format!("being powered off: {because}"),
+        _ if node.unexpected_boot.is_some() => "cold: it has restarted by itself, and has to boot".to_owned(),
+        _ => "cold: it has to boot".to_owned(),
     }
 }
 

@@ -197,7 +197,7 @@ pub enum NodeState {
     },
     /// Wiped and free.
     Ready {
-        /// The boot in which it was wiped.
+        /// The boot in which it was wiped, or with which it was powered off since.
         boot: Box<Boot>,
     },
     /// Being provisioned for a lease.
@@ -262,7 +262,7 @@ pub const TRANSITIONS: &[(StateName, StateName, &str)] = {
         (Deploying, Failed, "ladder exhausted"),
         (Inspecting, Inspecting, "repair, or its registration changed"),
         (Cleaning, Inspecting, "its registration changed"),
-        (Ready, Inspecting, "repair, or its registration changed"),
+        (Ready, Inspecting, "repair, its registration changed, or to be warm or fresh"),
         (Failed, Inspecting, "repair"),
         (Registered, Retired, "retire"),
         (Inspecting, Retired, "retire"),

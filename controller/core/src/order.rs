@@ -38,10 +38,11 @@ pub enum Order<'a> {
     Start(Start),
 }
 
-/// The number by which an agent knows an order: one for each stage of each boot.
+/// The number by which an agent knows an order: one for each stage of each boot, and of what a lease makes of it.
 #[must_use]
 pub const fn task_id(boot: &Boot) -> u64 {
-    ((boot.id.0 as u64) << 8) | boot.stage as u64
+    let part = (boot.taken.is_some() as u64) << 7;
+    ((boot.id.0 as u64) << 8) | part | boot.stage as u64
 }
 
 /// What the ramdisk agent of `node` is to do now, with the order's number.

@@ -2,6 +2,8 @@
 
 use crate::ids::PoolId;
 use crate::inrush::{Turn, turn};
+use crate::keep::{Demand, Keep, KeepChange};
+use crate::standby::Standby;
 use crate::time::Timestamp;
 use crate::world::World;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,12 @@ pub struct Pool {
     /// How many of its machines may be starting at once.
     #[serde(default)]
     pub bounds: Bounds,
+    /// What is done with those that nobody uses.
+    #[serde(default)]
+    pub keep: Keep,
+    /// How many of them were asked for of late. Counted where it makes a difference.
+    #[serde(default)]
+    pub demand: Demand,
 }
 
 /// How many machines of a pool may be starting at once; none for any number.
@@ -40,6 +48,9 @@ pub struct Limits {
     pub max_booting: Option<u32>,
     /// Zero for any number.
     pub max_booting_per_rack: Option<u32>,
+    /// What is done with those that nobody uses.
+    #[serde(default)]
+    pub keep: KeepChange,
 }
 
 impl Bounds {
@@ -62,7 +73,7 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// How many machines there are, and how many of them are to start.
+/// How many machines there are, how many of them are to start, and how many free ones are warm or off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// In service.
@@ -71,6 +82,10 @@ pub struct Census {
     pub starting: u32,
     /// Those whose power order waits its turn.
     pub waiting: u32,
+    /// Free, and their agents wait in the ramdisk.
+    pub warm: u32,
+    /// Free, and powered off.
+    pub off: u32,
 }
 
 /// The machines of each pool, by rack; those of which nobody said where they stand are in none. A pool that was only
@@ -87,6 +102,11 @@ pub fn census(world: &World) -> BTreeMap<&str, BTreeMap<Option<&str>, Census>> {
             Some(Turn::Starting) => count.starting += 1,
             Some(Turn::Waiting(_)) => count.waiting += 1,
             None => {}
+        }
+        match node.standby().filter(|_| node.is_free()) {
+            Some(Standby::Warm) => count.warm += 1,
+            Some(Standby::Off) => count.off += 1,
+            Some(Standby::Cold) | None => {}
         }
     }
     pools

@@ -28,12 +28,14 @@ const MOST_NEWS: usize = 4096;
 struct Unread<K> {
     scheduler: News<K>,
     inrush: News<K>,
+    unused: News<K>,
 }
 
 impl<K: Ord + Copy> Unread<K> {
     fn add(&mut self, key: K) {
         self.scheduler.add(key);
         self.inrush.add(key);
+        self.unused.add(key);
     }
 }
 
@@ -57,7 +59,7 @@ impl<K, V> Default for Table<K, V> {
         Self {
             rows: BTreeMap::new(),
             touched: BTreeSet::new(),
-            unread: Unread { scheduler: News::All, inrush: News::All },
+            unread: Unread { scheduler: News::All, inrush: News::All, unused: News::All },
         }
     }
 }
@@ -136,6 +138,11 @@ impl<K: Ord + Copy, V> Table<K, V> {
     /// What is new since the last look at who is starting.
     pub(crate) const fn take_inrush_news(&mut self) -> News<K> {
         self.unread.inrush.take()
+    }
+
+    /// What is new since the last look at who is unused.
+    pub(crate) const fn take_unused_news(&mut self) -> News<K> {
+        self.unread.unused.take()
     }
 }
 

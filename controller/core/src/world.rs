@@ -14,6 +14,7 @@ use crate::run::Run;
 use crate::schedule::{Scene, Stale};
 use crate::table::{News, Table};
 use crate::time::{Timestamp, Timing};
+use crate::unused::Unused;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -45,6 +46,9 @@ pub struct World {
     /// Who is starting, and who waits to.
     #[serde(skip)]
     pub(crate) inrush: Inrush,
+    /// The machines that nobody uses.
+    #[serde(skip)]
+    pub(crate) unused: Unused,
     /// What the scheduler was told of all this.
     #[serde(skip)]
     scene: Scene,
@@ -72,6 +76,10 @@ pub struct Meta {
     /// Controllers that may join.
     #[serde(default, skip_serializing_if = "Invitations::is_new")]
     pub invitations: Invitations,
+    /// When it was last looked at what time alone brings about. Machines that nobody uses are unused for as long as they
+    /// were then.
+    #[serde(default)]
+    pub looked: Timestamp,
 }
 
 /// The last number given out, of each kind.
@@ -178,6 +186,7 @@ impl World {
         }
         // Whose turn it is, is said when something happens.
         let _ = self.inrush.refresh(&mut self.nodes);
+        self.unused.refresh(&mut self.nodes, &self.bmcs);
     }
 
     /// What was touched since the last call, each row once, and what happened.
@@ -292,10 +301,11 @@ impl World {
         answer
     }
 
-    /// The nodes of this kind, the least recently used first.
-    pub(crate) fn by_last_use(&self, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
+    /// The nodes of this kind in the order in which they are given: first those that need not boot, and of each kind the
+    /// least recently used.
+    pub(crate) fn in_order_of_choice(&self, kind: impl Fn(&Node) -> bool) -> Vec<&Node> {
         let mut nodes: Vec<_> = self.nodes.values().filter(|n| kind(n)).collect();
-        nodes.sort_by_key(|n| (n.since, n.id));
+        nodes.sort_by_key(|n| (!n.is_warm(), n.since, n.id));
         nodes
     }
 

@@ -2,10 +2,11 @@
 
 use crate::published::Published;
 use crate::writer::{Inbox, SubmitError};
+use hostler_core::ids::NodeId;
 use hostler_core::input::{Effect, Input, Reply};
 use hostler_core::world::World;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Carries out effects. `hostlerd` itself does so by speaking to management controllers; a benchmark may put something
@@ -51,6 +52,12 @@ impl EvidenceSink {
     /// Looks at the world as of the last commit. The writer waits meanwhile: take what is needed and go.
     pub fn read<R>(&self, look: impl FnOnce(&World) -> R) -> R {
         self.published.read(look)
+    }
+
+    /// The machines that change from now on: whoever stands for their agents as well finds their orders there.
+    #[must_use]
+    pub fn changed_nodes(&self) -> broadcast::Receiver<NodeId> {
+        self.published.changed_nodes()
     }
 
     /// Hands an input to the writer and waits until it is stored.

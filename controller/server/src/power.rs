@@ -10,7 +10,7 @@ use hostler_bmc::{
     BootDevice, BootFlags, ChassisControl, CipherSuite, Error, Permit, Privilege, Secret, Session, Target,
     Timing, UserName,
 };
-use hostler_core::attempt::Rung;
+use hostler_core::attempt::{Purpose, Rung};
 use hostler_core::hardware::Firmware;
 use hostler_core::ids::{BmcId, BootId, LeaseId, NodeId};
 use hostler_core::input::{Effect, Input, PowerResult};
@@ -98,9 +98,11 @@ impl Power {
         // The leader before may still be at it.
         self.office.until_may_act().await;
         // What was stored together with something newer, or given up while it waited here, is not begun.
-        let current =
-            |w: &World| w.nodes.get(node).filter(|n| n.current(boot).is_some()).map(|n| n.spec.firmware);
-        let Some(firmware) = self.published.read(current) else {
+        let current = |w: &World| {
+            let node = w.nodes.get(node)?;
+            Some((node.spec.firmware, node.current(boot)?.purpose))
+        };
+        let Some((firmware, purpose)) = self.published.read(current) else {
             return failed("this boot is not wanted any more".into());
         };
         // A cold reset is the one command that operators may not give (IPMI v2.0, appendix G).
@@ -121,7 +123,10 @@ impl Power {
                 return failed("this boot is not wanted any more".into());
             }
         }
-        outcome(work.boot_from_network(rung).await)
+        outcome(match purpose {
+            Purpose::Rest => work.power_off().await,
+            _ => work.boot_from_network(rung).await,
+        })
     }
 
     /// Given while this controller may act on machines.
@@ -227,6 +232,14 @@ impl Work<'_> {
         let guid = session.system_guid().await.ok().map(|g| g.to_string());
         session.close().await;
         Ok(PowerResult::Acknowledged { guid, detail: format!("{done}; {device}") })
+    }
+
+    /// Nothing on the machine wants to be asked before: it runs the ramdisk, and its disks are wiped.
+    async fn power_off(&mut self) -> Result<PowerResult, Error> {
+        let mut session = self.open().await?;
+        session.ensure_power(false, self.settle()).await?;
+        session.close().await;
+        Ok(PowerResult::Acknowledged { guid: None, detail: "seen to be off".into() })
     }
 
     /// Some BMCs drop the boot device silently. That is noted, and the boot is tried all the same: the firmware's own

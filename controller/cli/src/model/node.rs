@@ -39,6 +39,8 @@ pub(crate) struct Node {
     pub(crate) holds: Vec<Hold>,
     pub(crate) lease_id: Option<u32>,
     pub(crate) agent_connected: bool,
+    /// What it costs to begin with it while it is ready: "warm", "cold" or "off".
+    pub(crate) standby: Option<String>,
     /// What the BMC said; only in the answer to a power command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) power_on: Option<bool>,
@@ -200,6 +202,7 @@ impl From<pb::Node> for Node {
             holds: all(node.holds),
             lease_id: (node.lease_id != 0).then_some(node.lease_id),
             agent_connected: node.agent_connected,
+            standby: optional(&node.standby),
             power_on: node.power_on,
             health: node.health.map(Health::from),
             boot: node.boot.map(Boot::from),
@@ -393,6 +396,7 @@ mod tests {
           ],
           "lease_id": null,
           "agent_connected": false,
+          "standby": null,
           "health": {
             "load1": 0.0,
             "memory_available_bytes": 0,

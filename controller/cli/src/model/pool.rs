@@ -1,6 +1,6 @@
 //! Pools.
 
-use super::{all, optional};
+use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::node::v1 as pb;
 use serde::Serialize;
@@ -15,7 +15,27 @@ pub(crate) struct Pool {
     pub(crate) machines: u32,
     pub(crate) starting: u32,
     pub(crate) waiting: u32,
+    /// Free machines whose agents wait in the ramdisk.
+    pub(crate) warm: u32,
+    /// Free machines that are powered off.
+    pub(crate) off: u32,
+    pub(crate) keep: Keep,
     pub(crate) racks: Vec<Rack>,
+}
+
+/// What is done with machines that nobody uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Keep {
+    /// So many are warm at least.
+    pub(crate) warm: u32,
+    /// So many have power at most; none for any number.
+    pub(crate) max_powered: Option<u32>,
+    /// Whoever is unused for so long is powered off; none for never.
+    pub(crate) idle_off_ms: Option<u64>,
+    /// Whoever is unused for so long is looked at anew; none for never.
+    pub(crate) refresh_ms: Option<u64>,
+    /// So many stay powered now however long they are unused.
+    pub(crate) spared: u32,
 }
 
 /// Its machines in one rack.
@@ -27,6 +47,8 @@ pub(crate) struct Rack {
     pub(crate) starting: u32,
     /// Those whose power order waits until others have started.
     pub(crate) waiting: u32,
+    pub(crate) warm: u32,
+    pub(crate) off: u32,
 }
 
 impl From<pb::Pool> for Pool {
@@ -41,6 +63,15 @@ impl From<pb::Pool> for Pool {
             machines: sum(|rack| rack.machines),
             starting: sum(|rack| rack.starting),
             waiting: sum(|rack| rack.waiting),
+            warm: sum(|rack| rack.warm),
+            off: sum(|rack| rack.off),
+            keep: Keep {
+                warm: pool.warm,
+                max_powered: bound(pool.max_powered),
+                idle_off_ms: time(pool.idle_off_ms),
+                refresh_ms: time(pool.refresh_ms),
+                spared: pool.spared,
+            },
             racks,
         }
     }
@@ -48,7 +79,7 @@ impl From<pb::Pool> for Pool {
 
 impl From<pb::PoolRack> for Rack {
     fn from(rack: pb::PoolRack) -> Self {
-        let pb::PoolRack { rack, machines, starting, waiting } = rack;
-        Self { rack: optional(&rack), machines, starting, waiting }
+        let pb::PoolRack { rack, machines, starting, waiting, warm, off } = rack;
+        Self { rack: optional(&rack), machines, starting, waiting, warm, off }
     }
 }

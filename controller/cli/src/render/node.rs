@@ -288,6 +288,7 @@ mod tests {
             holds: Vec::new(),
             lease_id: None,
             agent_connected: true,
+            standby: None,
             power_on: None,
             health: Some(Health {
                 load1: 0.25,

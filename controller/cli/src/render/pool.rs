@@ -2,16 +2,20 @@
 
 use super::look::Look;
 use super::table::{Table, or_dash, plain};
-use crate::model::pool::{Pool, Rack};
+use super::time::span;
+use crate::model::pool::{Keep, Pool, Rack};
+use std::time::Duration;
 
 /// One line for each pool.
 pub(crate) fn table(pools: &[Pool], look: &Look) -> String {
-    let titles = ["NAME", "MACHINES", "STARTING", "WAITING", "MAX BOOTING", "PER RACK"];
-    let mut table = Table::new(look, &titles).right(&[1, 2, 3, 4, 5]);
+    let titles = ["NAME", "MACHINES", "WARM", "OFF", "STARTING", "WAITING", "MAX BOOTING", "PER RACK"];
+    let mut table = Table::new(look, &titles).right(&[1, 2, 3, 4, 5, 6, 7]);
     for pool in pools {
         table.row([
             plain(&pool.name),
             plain(pool.machines),
+            plain(pool.warm),
+            plain(pool.off),
             plain(pool.starting),
             plain(pool.waiting),
             or_dash(pool.max_booting),
@@ -21,18 +25,37 @@ pub(crate) fn table(pools: &[Pool], look: &Look) -> String {
     table.render()
 }
 
-/// A pool, and a line for each of its racks.
+/// A pool, what is done with those that nobody uses, and a line for each of its racks.
 pub(crate) fn show(pool: &Pool, look: &Look) -> String {
-    let pools = table(std::slice::from_ref(pool), look);
+    let pools = format!("{}{}", table(std::slice::from_ref(pool), look), keep(&pool.keep));
     if pool.racks.is_empty() { pools } else { format!("{pools}\n{}", racks(&pool.racks, look)) }
 }
 
+/// Nothing if nothing is done.
+fn keep(keep: &Keep) -> String {
+    let Keep { warm, max_powered, idle_off_ms, refresh_ms, spared } = *keep;
+    let after = |ms: u64| span(Duration::from_millis(ms));
+    let warm = (warm > 0).then(|| format!("at least {warm} are warm"));
+    let most = max_powered.map(|most| format!("{most} at most have power"));
+    let off = idle_off_ms.map(|ms| format!("all but {spared} are powered off after {}", after(ms)));
+    let refresh = refresh_ms.map(|ms| format!("they are looked at anew after {}", after(ms)));
+    let said: Vec<_> = [warm, most, off, refresh].into_iter().flatten().collect();
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!("\nOf those that nobody uses {}.\n", said.join("; "))
+    }
+}
+
 fn racks(racks: &[Rack], look: &Look) -> String {
-    let mut table = Table::new(look, &["RACK", "MACHINES", "STARTING", "WAITING"]).right(&[1, 2, 3]);
+    let titles = ["RACK", "MACHINES", "WARM", "OFF", "STARTING", "WAITING"];
+    let mut table = Table::new(look, &titles).right(&[1, 2, 3, 4, 5]);
     for rack in racks {
         table.row([
             or_dash(rack.rack.as_ref()),
             plain(rack.machines),
+            plain(rack.warm),
+            plain(rack.off),
             plain(rack.starting),
             plain(rack.waiting),
         ]);
@@ -46,11 +69,13 @@ mod tests {
     use hostler_proto::node::v1 as pb;
 
     fn rack(rack: &str, machines: u32, starting: u32, waiting: u32) -> pb::PoolRack {
-        pb::PoolRack { rack: rack.to_owned(), machines, starting, waiting }
+        pb::PoolRack { rack: rack.to_owned(), machines, starting, waiting, warm: machines / 2, off: 1 }
     }
 
     fn pool(name: &str, max_booting: u32, racks: Vec<pb::PoolRack>) -> Pool {
-        pb::Pool { name: name.to_owned(), max_booting, max_booting_per_rack: max_booting / 2, racks }.into()
+        let max_booting_per_rack = max_booting / 2;
+        pb::Pool { name: name.to_owned(), max_booting, max_booting_per_rack, racks, ..pb::Pool::default() }
+            .into()
     }
 
     #[test]
@@ -58,9 +83,9 @@ mod tests {
         let pools =
             [pool("default", 8, vec![rack("", 4, 0, 0), rack("r1", 20, 4, 9)]), pool("lab", 0, Vec::new())];
         insta::assert_snapshot!(table(&pools, &Look::default()), @r"
-        NAME     MACHINES  STARTING  WAITING  MAX BOOTING  PER RACK
-        default        24         4        9            8         4
-        lab             0         0        0            -         -
+        NAME     MACHINES  WARM  OFF  STARTING  WAITING  MAX BOOTING  PER RACK
+        default        24    12    2         4        9            8         4
+        lab             0     0    0         0        0            -         -
         ");
     }
 
@@ -68,12 +93,28 @@ mod tests {
     fn shown() {
         let with_racks = pool("default", 8, vec![rack("", 4, 0, 0), rack("r1", 20, 4, 9)]);
         insta::assert_snapshot!(show(&with_racks, &Look::default()), @r"
-        NAME     MACHINES  STARTING  WAITING  MAX BOOTING  PER RACK
-        default        24         4        9            8         4
+        NAME     MACHINES  WARM  OFF  STARTING  WAITING  MAX BOOTING  PER RACK
+        default        24    12    2         4        9            8         4
 
-        RACK  MACHINES  STARTING  WAITING
-        -            4         0        0
-        r1          20         4        9
+        RACK  MACHINES  WARM  OFF  STARTING  WAITING
+        -            4     2    1         0        0
+        r1          20    10    1         4        9
         ");
+    }
+
+    #[test]
+    fn what_is_done_with_those_that_nobody_uses_is_said() {
+        let keep = |warm, max_powered, idle_off_ms, refresh_ms| {
+            let pool =
+                pb::Pool { warm, max_powered, idle_off_ms, refresh_ms, spared: 3, ..pb::Pool::default() };
+            super::keep(&Pool::from(pool).keep)
+        };
+        assert_eq!(keep(0, 0, 0, 0), "");
+        assert_eq!(keep(2, 0, 0, 0), "\nOf those that nobody uses at least 2 are warm.\n");
+        assert_eq!(
+            keep(2, 8, 1_800_000, 86_400_000),
+            "\nOf those that nobody uses at least 2 are warm; 8 at most have power; all but 3 are powered off after \
+             30m 00s; they are looked at anew after 1d 00h.\n"
+        );
     }
 }

@@ -436,12 +436,24 @@ impl NodeService for World {
     }
 
     async fn set_pool(&self, request: Request<node::SetPoolRequest>) -> Answer<node::Pool> {
-        let node::SetPoolRequest { name, max_booting, max_booting_per_rack } = request.into_inner();
+        let node::SetPoolRequest {
+            name,
+            max_booting,
+            max_booting_per_rack,
+            warm,
+            max_powered,
+            idle_off_ms,
+            refresh_ms,
+        } = request.into_inner();
         Ok(Response::new(node::Pool {
             name,
             max_booting: max_booting.unwrap_or(7),
             max_booting_per_rack: max_booting_per_rack.unwrap_or(7),
-            racks: Vec::new(),
+            warm: warm.unwrap_or(7),
+            max_powered: max_powered.unwrap_or(7),
+            idle_off_ms: idle_off_ms.unwrap_or(7),
+            refresh_ms: refresh_ms.unwrap_or(7),
+            ..node::Pool::default()
         }))
     }
 

@@ -50,7 +50,7 @@ pub struct RolePreview {
 pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Preview {
     let request = Request::new(world, spec);
     let stay = stay(world, tenant, spec);
-    let free = world.by_last_use(|node| stay.finds_free(node));
+    let free = world.in_order_of_choice(|node| stay.finds_free(node));
     let group = request.search(&free);
     let never = satisfiable(world, spec).err();
     let fits_now = matches!(group, Ok(Some(_)));
@@ -84,7 +84,7 @@ fn stay(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stay {
 }
 
 fn role(world: &World, stay: &Stay, want: &Want<'_>, gets: Vec<String>) -> RolePreview {
-    let usable = world.by_last_use(|node| node.in_service() && want.image_on(node).is_some());
+    let usable = world.in_order_of_choice(|node| node.in_service() && want.image_on(node).is_some());
     let (free, busy): (Vec<_>, Vec<_>) = usable.into_iter().partition(|node| stay.finds_free(node));
     let name = |node: &Node| node.spec.name.clone();
     RolePreview {

@@ -25,7 +25,7 @@ pub(super) fn substitutes<'w>(
     let image = world.images.get(failed.image).filter(|image| image.status != ImageStatus::Suspect);
     let allowed = allowed_architectures(world, lease, failed);
     let stay = stay(world, lease);
-    world.by_last_use(|node| stay.finds_free(node)).into_iter().filter_map(move |node| {
+    world.in_order_of_choice(|node| stay.finds_free(node)).into_iter().filter_map(move |node| {
         let want = want.as_ref()?;
         let usable = |i: &&Image| i.arch == node.spec.arch && want.suits(node) && can_hold(node, &i.content);
         if !allowed.contains(&node.spec.arch) || !admits(world, &lease.spec, lease.group(), failed, node) {

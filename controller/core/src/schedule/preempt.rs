@@ -138,7 +138,7 @@ fn starts_anyway(scheduler: &Scheduler, waiting: &Waiting, chosen: &[&Victim<'_>
 fn starts(scheduler: &Scheduler, waiting: &Waiting, chosen: &[&Victim<'_>], now: Timestamp) -> bool {
     let mut trial = scheduler.clone();
     for (node, class) in chosen.iter().flat_map(|victim| &victim.machines) {
-        trial.set_node(*node, *class, Standing::Free { since: now.0 });
+        trial.set_node(*node, *class, Standing::Free { cold: true, since: now.0 });
     }
     trial.pass(now.0).starts.iter().any(|start| start.lease == waiting.id)
 }

@@ -352,6 +352,11 @@ impl Scene {
         self.machines.class(node)
     }
 
+    /// True if somebody who waits could have this machine, alone or with others.
+    pub(crate) fn could_be_used(&self, node: NodeId) -> bool {
+        self.machines.class(node).is_some()
+    }
+
     /// Who starts now. Until their rows say so, nobody counts on it.
     pub(super) fn pass(&mut self, now: Timestamp) -> Passed {
         let passed = self.scheduler.pass(now.0);
@@ -512,7 +517,7 @@ fn standing(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Ti
 /// The same, whatever holds it.
 fn in_service(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
     match &node.state {
-        NodeState::Ready { .. } => Standing::Free { since: node.since.0 },
+        NodeState::Ready { .. } => Standing::Free { cold: !node.is_warm(), since: node.since.0 },
         NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. } => {
             let lease = lengths.world.leases.get(*lease);
             lease.map_or(Standing::Away, |lease| in_use(lease, pace, lengths, until))

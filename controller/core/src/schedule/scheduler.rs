@@ -104,6 +104,8 @@ pub struct Waiting {
 pub enum Standing {
     /// It can be had, and was last used then.
     Free {
+        /// It has to boot before anything else: it is given after all of its class that need not.
+        cold: bool,
         /// The smaller, the sooner it is given.
         since: u64,
     },
@@ -152,8 +154,8 @@ pub struct Scheduler {
     /// By shape.
     pub(super) queues: Vec<Queue>,
     nodes: BTreeMap<u32, (Class, Standing)>,
-    /// The free machines of each class, the least recently used first.
-    free: Vec<BTreeSet<(u64, u32)>>,
+    /// The free machines of each class: first those that need not boot, and of each kind the least recently used.
+    free: Vec<BTreeSet<(bool, u64, u32)>>,
     /// How many those are.
     pub(super) counts: Vec<u32>,
     pub(super) windows: Windows,
@@ -257,8 +259,8 @@ impl Scheduler {
     /// What is known of a machine, new or not.
     pub fn set_node(&mut self, node: u32, class: Class, standing: Standing) {
         self.remove_node(node);
-        if let Standing::Free { since } = standing {
-            self.free[class].insert((since, node));
+        if let Standing::Free { cold, since } = standing {
+            self.free[class].insert((cold, since, node));
             self.counts[class] += 1;
         }
         self.nodes.insert(node, (class, standing));
@@ -266,8 +268,8 @@ impl Scheduler {
 
     /// Forgets a machine.
     pub fn remove_node(&mut self, node: u32) {
-        if let Some((class, Standing::Free { since })) = self.nodes.remove(&node) {
-            self.free[class].remove(&(since, node));
+        if let Some((class, Standing::Free { cold, since })) = self.nodes.remove(&node) {
+            self.free[class].remove(&(cold, since, node));
             self.counts[class] -= 1;
         }
     }
@@ -445,13 +447,14 @@ impl Scheduler {
         counts
     }
 
-    /// Takes the least recently used machines of each class for a lease that starts.
+    /// Takes machines of each class for a lease that starts: first those that need not boot, of these the least recently
+    /// used.
     pub(super) fn start(&mut self, waiting: &Waiting, shares: &[Share], now: u64) -> Start {
         self.withdraw(waiting.id, waiting.shape, waiting.submitted);
         self.budgets.spend(waiting, shares);
         let mut nodes = Vec::new();
         for (class, count) in shares {
-            nodes.extend(self.free[*class].iter().take(*count as usize).map(|(_, node)| *node));
+            nodes.extend(self.free[*class].iter().take(*count as usize).map(|(_, _, node)| *node));
         }
         let busy = Standing::Busy { guard: now + waiting.spans.guard, limit: now + waiting.spans.limit };
         for node in &nodes {

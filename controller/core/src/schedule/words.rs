@@ -30,7 +30,7 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
         None | Some(0) => String::new(),
         Some(earlier) => format!("{earlier} asked earlier; "),
     };
-    let free = world.by_last_use(|node| stay.finds_free(node));
+    let free = world.in_order_of_choice(|node| stay.finds_free(node));
     if !shortages.is_empty() {
         format!("{earlier}waits for {}{}", shortages.join(", "), setback(lease))
     } else if request.fit(&free).is_none() && !lease.spec.groupings.is_empty() {

@@ -6,6 +6,7 @@ use crate::attempt::PowerOutcome;
 use crate::event::Severity;
 use crate::ids::NodeId;
 use crate::input::{Effect, Refusal, Reply};
+use crate::keep::{Demand, Keep};
 use crate::node::Node;
 use crate::pool::{Bounds, Limits, Pool};
 use crate::world::World;
@@ -19,6 +20,8 @@ impl World {
     pub(super) fn on_set_pool(&mut self, author: &str, name: String, limits: Limits) -> Result {
         check_word("pool name", &name, "-._")?;
         let known = self.pool_named(&name).cloned();
+        let keep = known.as_ref().map(|pool| pool.keep).unwrap_or_default();
+        let keep = keep.with(limits.keep).map_err(Refusal::Invalid)?;
         let mut pool = match known {
             Some(pool) => pool,
             None if self.pools.len() >= MAX_POOLS => {
@@ -26,14 +29,22 @@ impl World {
             }
             None => {
                 let id = self.meta.counters.next_pool().ok_or_else(exhausted)?;
-                Pool { id, name, added: self.meta.now, bounds: Bounds::default() }
+                Pool {
+                    id,
+                    name,
+                    added: self.meta.now,
+                    bounds: Bounds::default(),
+                    keep: Keep::default(),
+                    demand: Demand::default(),
+                }
             }
         };
         let id = pool.id;
         let bounds = pool.bounds.with(limits);
-        if self.pools.get(id).is_none_or(|known| known.bounds != bounds) {
-            let message = format!("pool {}: {bounds}; by {author}", pool.name);
-            pool.bounds = bounds;
+        if self.pools.get(id).is_none_or(|known| (known.bounds, known.keep) != (bounds, keep)) {
+            let said = if keep == pool.keep { bounds.to_string() } else { format!("{bounds}; {keep}") };
+            let message = format!("pool {}: {said}; by {author}", pool.name);
+            (pool.bounds, pool.keep) = (bounds, keep);
             self.pools.insert(id, pool);
             self.inrush.moved = true;
             self.tell(Severity::Info, "pool-set", (), message);

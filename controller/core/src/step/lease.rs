@@ -166,18 +166,6 @@ impl World {
         self.tell(Severity::Info, "lease-assigned", id, format!("lease {id} gets {names}"));
     }
 
-    pub(super) fn deploy(&mut self, assigned: &Assigned, lease: LeaseId) {
-        let Some(image) = self.images.get(assigned.image) else { return };
-        let purpose = image.content.purpose();
-        let Some(boot) = self.order_boot(purpose, Rung::First, None) else { return };
-        let now = self.meta.now;
-        let Some(node) = self.nodes.get_mut(assigned.node) else { return };
-        node.agent = Presence::Absent;
-        node.unexpected_boot = None;
-        node.enter(NodeState::Deploying { boot, lease }, now, None);
-        self.machine_taken(lease, assigned.node);
-    }
-
     /// A node of the group runs its deployed system; when all do, the lease is active. If it is already, the node has
     /// taken the place of another.
     pub(super) fn member_is_up(&mut self, id: LeaseId, node: NodeId) {

@@ -25,8 +25,8 @@ impl World {
         let incident = self.meta.incidents.values().map(|began| self.incident_ends(*began)).min();
         let promised = self.index().promised().next().map(|(latest, _)| just_after(latest));
         let opening = tenancy::next_opening(self);
-        let reserved = self.next_reservation();
-        let others = [forgotten, incident, promised, self.next_aging(), opening, reserved];
+        let (reserved, unused) = (self.next_reservation(), self.next_unused());
+        let others = [forgotten, incident, promised, self.next_aging(), opening, reserved, unused];
         [node, lease].into_iter().chain(others).flatten().min()
     }
 
@@ -38,6 +38,7 @@ impl World {
 
     pub(super) fn on_tick(&mut self) -> Result {
         let now = self.meta.now;
+        self.meta.looked = now;
         // What happens to a lease or a machine may end an incident, and that may let others of its pool be overdue.
         for _ in 0..ROUNDS {
             if !self.pass_deadlines(now) {
@@ -119,6 +120,9 @@ impl World {
             return;
         }
         let Some(node) = self.nodes.get_mut(id) else { return };
+        if node.standby().is_some() {
+            return self.rest_is_overdue(id);
+        }
         let silent = silent_since(node).is_some();
         let Some(boot) = node.state.boot_mut() else { return };
         if boot.power == PowerOutcome::Outstanding {

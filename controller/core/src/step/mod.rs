@@ -3,20 +3,22 @@
 //! * [`registration`]: making the registered machines equal to those given; [`admin`]: the administrator's hands;
 //!   [`tenant`]: what tenants may have.
 //! * [`drain`] and [`reserve`]: machines that are wanted for something else, now or at a time.
-//! * [`lease`] is about requests, groups and their ends, [`check`] about what a request may say, [`extend`] about more time for them, [`ending`] about ends that
-//!   come by themselves, [`preempt`] about those that give way, [`replace`] about machines that leave them, [`run`] about
-//!   payloads on them.
+//! * [`lease`] is about requests, groups and their ends, [`deploy`] about where a machine of a group begins, [`check`]
+//!   about what a request may say, [`extend`] about more time for them, [`ending`] about ends that come by themselves,
+//!   [`preempt`] about those that give way, [`replace`] about machines that leave them, [`run`] about payloads on them.
 //! * [`inrush`]: whose turn it is to be powered on, and how many may start at once.
 //! * [`power`]: attempts, evidence from the network, the ladder.
 //! * [`agent`]: enrolment and what agents report; [`prepare`]: inspection and wipe of
 //!   [`disks`].
 //! * [`trust`]: failures of deployments, and what they say of machines and images; proofs of machines.
 //! * [`invitation`]: other controllers fetch the keys.
+//! * [`unused`]: how many machines stay powered that nobody uses; [`rest`]: powering the others off.
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
 
 mod admin;
 mod agent;
 mod check;
+mod deploy;
 mod disks;
 mod drain;
 pub(crate) use disks::written_disks;
@@ -33,9 +35,11 @@ mod prepare;
 mod registration;
 mod replace;
 mod reserve;
+mod rest;
 mod run;
 mod tenant;
 mod trust;
+mod unused;
 
 pub use lease::preview as preview_request;
 pub use registration::preview as preview_apply;
@@ -59,6 +63,7 @@ impl World {
             self.start_groups();
             self.preempt_for_the_urgent();
         }
+        self.tend_unused();
         self.hand_out();
         Outcome { reply, effects: std::mem::take(&mut self.effects) }
     }

@@ -51,6 +51,9 @@ impl World {
     }
 
     pub(super) fn on_power(&mut self, id: NodeId, boot: BootId, result: PowerResult) -> Result {
+        if self.is_rest(id, boot) {
+            return self.on_rest(id, result);
+        }
         let (now, firmware) = (self.meta.now, self.within(self.timing.firmware_ms));
         let Some(node) = self.current_mut(id, boot).filter(|n| is_working(n)) else { return Ok(Reply::Done) };
         let name = node.spec.name.clone();
@@ -226,6 +229,10 @@ impl World {
     /// shows that the BMC does as it is told.
     fn next_rung(&self, node: &Node) -> Option<Rung> {
         let boot = node.state.boot()?;
+        if boot.taken.is_some() {
+            // It was spared its own first boot so far.
+            return Some(Rung::First);
+        }
         let next = boot.rung.next()?;
         let sibling_leased = || {
             self.nodes

@@ -8,7 +8,7 @@ use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome};
 use hostler_core::lease::{Lease, LeaseState};
-use hostler_core::node::{HoldKind, NodeState};
+use hostler_core::node::{HoldKind, Node, NodeState};
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::World;
 use std::collections::BTreeMap;
@@ -58,12 +58,17 @@ impl History {
         inrush::nobody_waits_while_there_is_room(&self.writer)?;
         invariants::no_task_waits_for_an_agent_that_is_there(&self.writer)?;
         invariants::whoever_failed_is_proved_first(&self.writer)?;
+        invariants::unused_machines_are_kept_as_was_said(&self.writer)?;
         self.memory.compare(&self.writer)?;
         for Effect::Power { boot, .. } in &outcome.effects {
             self.last_boot = self.last_boot.max(*boot);
         }
         if self.writer.queue().iter().any(|l| explain::lease(&self.writer, l).starts_with("quota: ")) {
             self.coverage.count("kept waiting by a quota");
+        }
+        let taken = |n: &&Node| n.state.boot().is_some_and(|boot| boot.taken == Some(self.now));
+        for _ in self.writer.nodes.values().filter(taken) {
+            self.coverage.count("deployed where it was wiped");
         }
         let has_claim = |l: &&Lease| {
             matches!(l.state, LeaseState::Deploying { .. }) && l.course.assigned == Some(self.now)

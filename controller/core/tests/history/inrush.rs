@@ -56,6 +56,10 @@ pub(crate) fn nobody_starts_beyond_the_bound(
 ) -> Verdict {
     for Effect::Power { node: id, boot, .. } in &outcome.effects {
         let node = world.nodes.get(*id).ok_or("power for a node that does not exist")?;
+        if node.standby().is_some() {
+            // It is powered off.
+            continue;
+        }
         let place = place(node);
         if before.get(id) == Some(&place) {
             continue;

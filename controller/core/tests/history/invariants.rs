@@ -15,6 +15,7 @@ use hostler_core::order;
 use hostler_core::record::STRIKES;
 use hostler_core::request::preview;
 use hostler_core::schedule::{self, Decision};
+use hostler_core::standby::Standby;
 use hostler_core::world::{Change, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -417,6 +418,48 @@ pub(crate) fn invariant_7_nothing_waits_for_ever(world: &World, longest_ms: u64)
         };
         if !bounded {
             return Err(format!("{:?} waits for ever: {:?}", lease.id, lease.state));
+        }
+    }
+    Ok(())
+}
+
+/// Of machines that nobody uses no more have power than was said, nobody is unused for longer than was said, and as many
+/// are warm as can be. Where somebody waits who could use them, or the network is out, they are left alone.
+pub(crate) fn unused_machines_are_kept_as_was_said(world: &World) -> Verdict {
+    if !world.queue().is_empty() {
+        return Ok(());
+    }
+    let now = world.meta.looked;
+    for pool in world.pools.values().filter(|pool| !world.meta.incidents.contains_key(&pool.name)) {
+        let shares = |n: &Node| world.bmcs.get(n.bmc).is_none_or(|bmc| bmc.spec.shared);
+        let tended = |n: &&Node| n.spec.pool == pool.name && n.holds.is_empty() && !shares(n);
+        let nodes: Vec<_> = world.nodes.values().filter(tended).collect();
+        let count = |kinds: &[Standby]| {
+            nodes.iter().filter(|n| n.standby().is_some_and(|standby| kinds.contains(&standby))).count()
+        };
+        let (powered, warm) = (count(&[Standby::Warm, Standby::Cold]), count(&[Standby::Warm]));
+        let most = pool.keep.max_powered.map_or(usize::MAX, |most| most.get() as usize);
+        let spared = pool.keep.spared(pool.demand, now) as usize;
+        let has_power = |n: &&&Node| matches!(n.standby(), Some(Standby::Warm | Standby::Cold));
+        let idle =
+            |n: &Node| pool.keep.idle_off_ms.is_some_and(|ms| n.since.0.saturating_add(ms.get()) <= now.0);
+        if powered > most || powered > spared && nodes.iter().filter(has_power).any(|n| idle(n)) {
+            return Err(format!("{powered} machines have power of {pool:?}: {:?}", names(&nodes)));
+        }
+        let preparing =
+            |n: &&&Node| matches!(n.state, NodeState::Inspecting { .. } | NodeState::Cleaning { .. });
+        let coming = nodes.iter().filter(preparing).count();
+        let rests = |n: &&Node| {
+            let boot = n.state.boot();
+            n.standby() == Some(Standby::Off)
+                && boot.is_some_and(|boot| matches!(boot.power, PowerOutcome::Acknowledged { .. }))
+        };
+        let missing = warm + coming < pool.keep.warm as usize && powered + coming < most;
+        if missing && nodes.iter().any(rests) {
+            return Err(format!(
+                "{warm} machines are warm of {pool:?}, and others rest: {:?}",
+                names(&nodes)
+            ));
         }
     }
     Ok(())

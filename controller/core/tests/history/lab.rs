@@ -2,6 +2,7 @@
 
 use crate::machine::{Content, Machine, Platter, Running, Surroundings, says};
 use crate::random::Random;
+use hostler_core::attempt::Purpose;
 use hostler_core::hardware::{Arch, Firmware, Mac};
 use hostler_core::ids::{BootId, NodeId};
 use hostler_core::input::{Effect, Input, PowerResult, Profile, Report};
@@ -102,7 +103,10 @@ impl Lab {
         let machine = self.wired(world, registered)?;
         let machine = &mut self.machines[machine];
         if matches!(fault, 2..) {
-            machine.reset();
+            match registered.current(boot).map(|boot| boot.purpose) {
+                Some(Purpose::Rest) => machine.power_off(),
+                _ => machine.reset(),
+            }
         }
         let failed = |detail: &str| PowerResult::Failed { detail: detail.into() };
         match fault {

@@ -132,6 +132,12 @@ impl Machine {
         self.running = if self.dead { Running::Off } else { Running::Firmware(0) };
     }
 
+    /// Somebody held the button.
+    pub(crate) fn power_off(&mut self) {
+        self.forget();
+        self.running = Running::Off;
+    }
+
     /// What was in memory is gone.
     fn forget(&mut self) {
         self.installed.take_if(|installed| installed.in_memory);

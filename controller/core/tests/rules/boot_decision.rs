@@ -29,6 +29,7 @@ fn each_state_has_one_answer() {
     rack.work("a", StateName::Ready);
     assert_eq!(plan(&rack), wait("ready, no boot was ordered"));
 
+    rack.chill("a");
     let lease = rack.lease("1 any");
     assert_eq!(plan(&rack), wait("the power command for this boot is not confirmed yet"));
     rack.word("a");

@@ -37,7 +37,7 @@ fn a_lease_is_active_when_its_last_machine_is_up() {
 
 #[test]
 fn a_free_machine_takes_the_place_of_one_that_failed() {
-    let mut rack = Rack::with(&["a", "b", "c"]);
+    let mut rack = Rack::with_cold(&["a", "b", "c"]);
     let lease = rack.lease("2 any");
     assert_eq!(rack.group(lease), ["a", "b"]);
     rack.work("b", StateName::Leased);
@@ -58,7 +58,7 @@ fn only_a_machine_that_the_role_asks_for_takes_a_place() {
         ("b aarch64", "1 x86_64", false),
         ("b", "1 any among a", false),
     ] {
-        let mut rack = Rack::with(&["a", other]);
+        let mut rack = Rack::with_cold(&["a", other]);
         let lease = rack.lease(request);
         fail(&mut rack, "a");
         let expected: &[&str] = if suits { &["b"] } else { &[] };
@@ -69,7 +69,7 @@ fn only_a_machine_that_the_role_asks_for_takes_a_place() {
 /// The group has an image already; what takes a place in it gets the same, even if there is a newer one.
 #[test]
 fn a_substitute_gets_the_image_of_the_group() {
-    let mut rack = Rack::with(&["a", "b", "c"]);
+    let mut rack = Rack::with_cold(&["a", "b", "c"]);
     let lease = rack.lease("2 any");
     rack.accept(crate::given::image("fedora", Arch::X86_64, "f1"));
     fail(&mut rack, "a");
@@ -80,7 +80,7 @@ fn a_substitute_gets_the_image_of_the_group() {
 /// A machine without room for the group's image would fail, and be blamed for it.
 #[test]
 fn a_substitute_has_room_for_the_image_of_the_group() {
-    let mut rack = Rack::with(&["a", "b"]);
+    let mut rack = Rack::with_cold(&["a", "b"]);
     let kind = Kind::Disk { encoding: Encoding::Raw, disk_bytes: 2 << 40 };
     let content = Content { kind, ..Content::raw("h1".into(), 7) };
     rack.accept(Input::AddImage { name: "huge".into(), arch: Arch::X86_64, content });
@@ -89,6 +89,7 @@ fn a_substitute_has_room_for_the_image_of_the_group() {
     let inventory = Inventory { disks: vec![large], ..rack.inventory("c") };
     rack.inventories.insert("c".into(), inventory);
     rack.work("c", StateName::Ready);
+    rack.chill("c");
     let lease = rack.lease("1 any with huge");
     assert_eq!(rack.group(lease), ["c"]);
     fail(&mut rack, "c");
@@ -97,7 +98,7 @@ fn a_substitute_has_room_for_the_image_of_the_group() {
 
 #[test]
 fn without_a_substitute_the_group_is_dissolved_and_waits_in_its_place() {
-    let mut rack = Rack::with(&["a", "b"]);
+    let mut rack = Rack::with_cold(&["a", "b"]);
     let pair = rack.lease("2 any");
     let later = rack.lease("1 any");
     rack.work("b", StateName::Leased);
@@ -182,7 +183,7 @@ fn waiting_is_bounded() {
 /// Whose machines failed did not wait too long: the infrastructure is to blame, and said to be.
 #[test]
 fn a_lease_whose_machines_failed_ends_as_what_it_is() {
-    let mut rack = Rack::with(&["a"]);
+    let mut rack = Rack::with_cold(&["a"]);
     let lease = rack.lease("1 any");
     fail(&mut rack, "a");
     rack.wait();

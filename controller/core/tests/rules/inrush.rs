@@ -10,7 +10,7 @@ use hostler_core::node::{NodeSpec, StateName};
 use hostler_core::pool::{Limits, census};
 
 fn set(rack: &mut Rack, pool: &str, max_booting: Option<u32>, max_booting_per_rack: Option<u32>) -> Reply {
-    let limits = Limits { max_booting, max_booting_per_rack };
+    let limits = Limits { max_booting, max_booting_per_rack, ..Limits::default() };
     rack.accept(Input::SetPool { author: "ada".into(), name: pool.into(), limits })
 }
 
@@ -118,7 +118,7 @@ fn nothing_is_believed_of_a_boot_that_was_not_ordered_yet() {
 
 #[test]
 fn groups_and_their_ends_take_turns_as_well() {
-    let mut rack = Rack::with(&["a", "b", "c"]);
+    let mut rack = Rack::with_cold(&["a", "b", "c"]);
     set(&mut rack, "lab", Some(2), None);
     let lease = rack.lease("3 any");
     let group = rack.group(lease);

@@ -73,7 +73,7 @@ fn every_stage_has_a_bound() {
         (StateName::Deploying, Stage::Deploy, "image write took too long"),
         (StateName::Deploying, Stage::Start, "the deployed system's agent was not seen"),
     ] {
-        let mut rack = Rack::with(&["a"]);
+        let mut rack = Rack::with_cold(&["a"]);
         if purpose == StateName::Deploying {
             rack.lease("1 any");
         } else {
@@ -92,7 +92,7 @@ fn every_stage_has_a_bound() {
 
 #[test]
 fn what_an_agent_cannot_do_drives_the_ladder() {
-    let mut rack = Rack::with(&["a"]);
+    let mut rack = Rack::with_cold(&["a"]);
     rack.lease("1 any");
     rack.work_to("a", Stage::Deploy);
     let task = order::task_id(rack.boot("a"));
@@ -221,7 +221,7 @@ fn firmware_that_runs_again_before_the_agent_does_is_told() {
 /// The script was rendered before the agent enrolled; that this is heard afterwards means nothing.
 #[test]
 fn evidence_that_comes_late_is_no_restart() {
-    let mut rack = Rack::with(&["a"]);
+    let mut rack = Rack::with_cold(&["a"]);
     rack.lease("1 any");
     let script = loop {
         let word = rack.next_word("a");
@@ -267,7 +267,7 @@ fn a_late_answer_makes_known_what_was_unknown() {
 /// What happens to one overdue machine may give another, also overdue, a new wait: then that one is not overdue.
 #[test]
 fn a_machine_that_was_just_given_a_new_boot_is_not_overdue() {
-    let mut rack = Rack::with(&["a", "b"]);
+    let mut rack = Rack::with_cold(&["a", "b"]);
     rack.lease("2 any");
     for name in ["a", "b"] {
         for _ in 0..2 {

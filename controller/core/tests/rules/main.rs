@@ -30,4 +30,6 @@ mod shares;
 mod silence;
 mod together;
 mod trust;
+mod unused;
+mod warm;
 mod wiring;

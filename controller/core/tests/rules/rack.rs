@@ -67,6 +67,22 @@ impl Rack {
         rack
     }
 
+    /// The same, but their agents are not heard any more: whoever gets them has to boot them.
+    pub(crate) fn with_cold(machines: &[&str]) -> Self {
+        let mut rack = Self::with(machines);
+        for machine in machines {
+            rack.chill(name_of(machine));
+        }
+        rack
+    }
+
+    /// The agent of a machine that waits is not heard any more.
+    #[track_caller]
+    pub(crate) fn chill(&mut self, name: &str) {
+        let lost = self.agent(name, Profile::Ramdisk, Report::Lost);
+        self.accept(lost);
+    }
+
     pub(crate) fn register(&mut self, spec: NodeSpec) {
         let bmc = bmc(&spec);
         self.accept(Input::Apply { author: "ada".into(), nodes: vec![(spec, bmc)] });

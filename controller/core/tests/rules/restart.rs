@@ -33,7 +33,7 @@ fn a_machine_that_was_powered_before_the_restart_goes_on() {
 
 #[test]
 fn every_wait_begins_anew() {
-    let mut rack = Rack::with(&["a"]);
+    let mut rack = Rack::with_cold(&["a"]);
     rack.lease("1 any");
     for (stage, seconds) in
         [(Stage::Enrolled, 600), (Stage::Inspect, 300), (Stage::Deploy, 2 * 3600), (Stage::Start, 900)]

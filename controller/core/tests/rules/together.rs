@@ -124,6 +124,9 @@ fn a_substitute_is_as_the_group_was_asked_for() {
         [("2 any; same rack", Some("d")), ("2 any", Some("c")), ("2 any; different label.none", None)]
     {
         let mut rack = rack(&["a r1", "b r1", "c r2", "d r1"]);
+        for name in ["a", "b", "c", "d"] {
+            rack.chill(name);
+        }
         let input = rack.ask(request);
         let Ok(_) = rack.tell(input) else {
             assert_eq!(expected, None, "{request}");

@@ -87,7 +87,7 @@ fn the_node_whose_serial_was_read_elsewhere_is_held_as_well() {
 
 /// `a` was powered, its BMC said OK, and `b` asks for a boot program.
 fn crossed(woken: &[&str]) -> Rack {
-    let mut rack = Rack::with(&["a", "b", "c"]);
+    let mut rack = Rack::with_cold(&["a", "b", "c"]);
     rack.lease("1 any among a");
     rack.word("a");
     for name in woken {
@@ -123,7 +123,7 @@ fn nobody_woke_up_is_no_crossed_wire_either() {
 /// Tenants restart their machines when they like; that says nothing about the wires.
 #[test]
 fn a_leased_machine_that_restarts_is_not_taken_for_crossed() {
-    let mut rack = Rack::with(&["a", "b"]);
+    let mut rack = Rack::with_cold(&["a", "b"]);
     rack.active("1 any among b");
     rack.lease("1 any among a");
     rack.word("a");

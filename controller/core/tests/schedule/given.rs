@@ -42,7 +42,8 @@ impl Room {
     pub(crate) fn new(policy: Policy, machines: &[u32]) -> Self {
         let classes = machines.iter().enumerate();
         let classes = classes.flat_map(|(class, count)| (0..*count).map(move |_| class));
-        let nodes = (0..).zip(classes.map(|class| (class, Standing::Free { since: 0 }))).collect();
+        let nodes =
+            (0..).zip(classes.map(|class| (class, Standing::Free { cold: false, since: 0 }))).collect();
         let mut room = Self {
             scheduler: Scheduler::new(policy),
             policy,
@@ -150,7 +151,7 @@ impl Room {
         for node in nodes {
             // What was taken out of service meanwhile does not come back.
             if matches!(self.nodes[&node].1, Standing::Busy { .. }) {
-                self.set(node, Standing::Free { since: now });
+                self.set(node, Standing::Free { cold: false, since: now });
             }
         }
     }

@@ -115,7 +115,7 @@ fn tell(kind: &Kind, seed: u64, steps: u32, mut after_pass: impl FnMut(&Room, u6
         if kind.losses && random.chance(5) {
             let node = random.below(room.nodes.len() as u64) as u32;
             match room.nodes[&node].1 {
-                Standing::Away => room.set(node, Standing::Free { since: now }),
+                Standing::Away => room.set(node, Standing::Free { cold: false, since: now }),
                 _ => room.set(node, Standing::Away),
             }
         }

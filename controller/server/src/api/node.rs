@@ -16,6 +16,7 @@ use hostler_core::catalogue::Content;
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Applied, Input, Reply};
+use hostler_core::keep::KeepChange;
 use hostler_core::pool::Limits;
 use hostler_core::step::preview_apply;
 use hostler_proto::node::v1 as wire;
@@ -223,8 +224,17 @@ impl NodeService for Api {
 
     async fn set_pool(&self, request: Request<wire::SetPoolRequest>) -> Result<Response<wire::Pool>, Status> {
         let author = User::admin(&request)?;
-        let wire::SetPoolRequest { name, max_booting, max_booting_per_rack } = request.into_inner();
-        let limits = Limits { max_booting, max_booting_per_rack };
+        let wire::SetPoolRequest {
+            name,
+            max_booting,
+            max_booting_per_rack,
+            warm,
+            max_powered,
+            idle_off_ms,
+            refresh_ms,
+        } = request.into_inner();
+        let keep = KeepChange { warm, max_powered, idle_off_ms, refresh_ms };
+        let limits = Limits { max_booting, max_booting_per_rack, keep };
         let input = Input::SetPool { author, name: name.clone(), limits };
         self.0.submit(input).await.map_err(|e| refused(&e))?;
         self.pool(&name).map(Response::new)
@@ -240,7 +250,7 @@ impl NodeService for Api {
         request: Request<wire::ListPoolsRequest>,
     ) -> Result<Response<wire::ListPoolsResponse>, Status> {
         User::admin(&request)?;
-        let pools = self.0.published.read(pool_view::pools);
+        let pools = self.pools();
         Ok(Response::new(wire::ListPoolsResponse { pools }))
     }
 
@@ -348,8 +358,13 @@ impl Api {
         id.and_then(|id| self.visible_node(&User::Admin(author), id)).ok_or_else(|| no_node(&node))
     }
 
+    fn pools(&self) -> Vec<wire::Pool> {
+        let now = self.0.clock.now();
+        self.0.published.read(|world| pool_view::pools(world, now))
+    }
+
     fn pool(&self, name: &str) -> Result<wire::Pool, Status> {
-        let mut pools = self.0.published.read(pool_view::pools).into_iter();
+        let mut pools = self.pools().into_iter();
         pools.find(|pool| pool.name == name).ok_or_else(|| {
             Status::not_found(format!("there is no pool {name:?}; `hostler pool list` shows them"))
         })

@@ -9,6 +9,7 @@ use hostler_core::event::Event;
 use hostler_core::explain;
 use hostler_core::node::{DiskWipe, Inventory, Node, Presence};
 use hostler_core::record::{Check, Failure, Proof};
+use hostler_core::standby::Standby;
 use hostler_core::time::Timestamp;
 use hostler_core::trust::FailedOn;
 use hostler_core::world::World;
@@ -44,6 +45,7 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         failures: node.record.failures.iter().map(|f| failure(world, f)).collect(),
         proof: node.record.proof.as_ref().map(proof),
         drain: node.outage.as_ref().map(drain),
+        standby: node.standby().map_or("", Standby::as_str).to_owned(),
     }
 }
 

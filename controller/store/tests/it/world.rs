@@ -60,7 +60,7 @@ pub(crate) fn world() -> World {
 
 /// Enough for all machines to start at once.
 fn limits() -> Limits {
-    Limits { max_booting: Some(8), max_booting_per_rack: Some(4) }
+    Limits { max_booting: Some(8), max_booting_per_rack: Some(4), ..Limits::default() }
 }
 
 pub(crate) fn request() -> LeaseSpec {

@@ -10,11 +10,12 @@ use hostler_core::order;
 use hostler_core::world::World;
 use hostlerd::{Effects, EvidenceSink, Executor};
 use std::net::IpAddr;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 /// Inputs between the request for a lease of one machine and the moment at which it is closed: request, deployment,
-/// release, preparation.
-pub const INPUTS_PER_CYCLE: usize = 1 + 11 + 1 + 9;
+/// release, preparation. The machine is deployed where it was wiped: no firmware runs for that.
+pub const INPUTS_PER_CYCLE: usize = 1 + 4 + 1 + 9;
 
 /// How the evidence of a boot arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +61,7 @@ impl Evidence {
 impl Executor for Evidence {
     async fn run(self, mut effects: Effects) {
         let sink = effects.evidence();
+        let mut changes = sink.changed_nodes();
         let mut boots = JoinSet::new();
         loop {
             tokio::select! {
@@ -69,6 +71,16 @@ impl Executor for Evidence {
                     }
                     None => return,
                 },
+                changed = changes.recv() => {
+                    let taken = match changed {
+                        Ok(node) => sink.read(|w| taken_over(w, node).into_iter().collect()),
+                        Err(RecvError::Lagged(_)) => sink.read(all_taken_over),
+                        Err(RecvError::Closed) => return,
+                    };
+                    for (node, boot) in taken {
+                        boots.spawn(show(sink.clone(), node, boot, self.pace));
+                    }
+                }
                 Some(_) = boots.join_next() => {}
             }
         }
@@ -88,28 +100,33 @@ async fn show(sink: EvidenceSink, node: NodeId, boot: BootId, pace: Pace) {
     }
 }
 
-/// All that the controller hears of a boot; `None` if the boot is over.
+/// The boot of a machine that a lease was just given where it was wiped: nobody orders power for it.
+#[must_use]
+pub fn taken_over(world: &World, node: NodeId) -> Option<(NodeId, BootId)> {
+    let boot = world.nodes.get(node)?.state.boot()?;
+    (boot.taken.is_some() && boot.stage == Stage::Inspect).then_some((node, boot.id))
+}
+
+fn all_taken_over(world: &World) -> Vec<(NodeId, BootId)> {
+    world.nodes.values().filter_map(|node| taken_over(world, node.id)).collect()
+}
+
+/// All that the controller hears of a boot, or of its part that is a lease's; `None` if the boot is over.
 #[must_use]
 pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> {
     let node = world.nodes.get(node)?;
     let boot = node.current(boot)?;
-    let mut inputs = firmware(node, boot);
-    inputs.push(Input::Enrol {
-        boot: boot.id,
-        node: node.id,
-        mac: node.spec.mac,
-        address: IpAddr::V4(node.spec.address),
-        key: format!("{:064x}", boot.id.0),
-    });
+    let mut inputs = if boot.taken.is_some() { Vec::new() } else { until_hello(node, boot) };
     let task = |stage| order::task_id(&Boot { stage, ..boot.clone() });
     let says = |profile, report| Input::Agent { node: node.id, boot: boot.id, profile, report };
     let ramdisk = |report| says(Profile::Ramdisk, report);
-    inputs.push(ramdisk(Report::Hello { incarnation: 0, runs: Vec::new(), proves: true }));
     inputs.push(ramdisk(Report::Inspected { task: task(Stage::Inspect), inventory: inventory(node) }));
     match boot.purpose {
         Purpose::Prepare => {
             inputs.push(ramdisk(Report::Wiped { task: task(Stage::Wipe), disks: vec![wipe()] }));
         }
+        // The BMC says it all.
+        Purpose::Rest => {}
         Purpose::Deploy | Purpose::DeployDiskless => {
             let sha256 = order::image_of(world, node.id)?.content.sha256.clone();
             inputs.push(ramdisk(Report::SignRequest));
@@ -125,6 +142,21 @@ pub fn of_boot(world: &World, node: NodeId, boot: BootId) -> Option<Vec<Input>> 
         }
     }
     Some(inputs)
+}
+
+/// What is seen until the ramdisk's agent is there.
+fn until_hello(node: &Node, boot: &Boot) -> Vec<Input> {
+    let mut inputs = firmware(node, boot);
+    inputs.push(Input::Enrol {
+        boot: boot.id,
+        node: node.id,
+        mac: node.spec.mac,
+        address: IpAddr::V4(node.spec.address),
+        key: format!("{:064x}", boot.id.0),
+    });
+    let report = Report::Hello { incarnation: 0, runs: Vec::new(), proves: true };
+    inputs.push(Input::Agent { node: node.id, boot: boot.id, profile: Profile::Ramdisk, report });
+    inputs
 }
 
 /// What BMC and boot server see until the ramdisk runs.
@@ -195,8 +227,11 @@ mod tests {
         /// Applies an input, and the evidence of each boot that it leads to. Nothing may be refused.
         fn tell(&mut self, input: Input) -> Reply {
             self.inputs += 1;
+            let is_request = matches!(input, Input::RequestLease { .. });
             let outcome = self.world.apply(Timestamp(1_000), input.clone());
-            for Effect::Power { node, boot, .. } in outcome.effects {
+            let taken = all_taken_over(&self.world).into_iter().filter(|_| is_request);
+            let powered = outcome.effects.into_iter().map(|Effect::Power { node, boot, .. }| (node, boot));
+            for (node, boot) in powered.chain(taken) {
                 for seen in of_boot(&self.world, node, boot).unwrap() {
                     self.tell(seen);
                 }

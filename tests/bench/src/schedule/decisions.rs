@@ -3,7 +3,7 @@
 
 use super::passes::{WAITING, percentiles};
 use super::workload::{Job, MACHINES};
-use crate::control_plane::evidence::of_boot;
+use crate::control_plane::evidence::{of_boot, taken_over};
 use crate::figure::Figure;
 use crate::store::start::node;
 use anyhow::{Context as _, bail};
@@ -14,7 +14,7 @@ use hostler_core::ids::{LeaseId, TenantId};
 use hostler_core::input::{Effect, Input, Reply, Report};
 use hostler_core::lease::{LeaseSpec, LeaseState, Member};
 use hostler_core::time::{Timestamp, Timing};
-use hostler_core::world::World;
+use hostler_core::world::{Change, World};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Instant;
@@ -112,7 +112,14 @@ impl Lab {
             let reply = outcome.reply?;
             first.get_or_insert(reply);
             // As a writer does; what is not taken would pile up.
-            self.world.take_changes();
+            let changed = self.world.take_changes();
+            let nodes = changed.into_iter().filter_map(|change| match change {
+                Change::Node(node) => taken_over(&self.world, node.id),
+                _ => None,
+            });
+            for (node, boot) in nodes {
+                waiting.extend(of_boot(&self.world, node, boot).context("the boot is over already")?);
+            }
         }
         first.context("nothing was applied")
     }

@@ -56,7 +56,7 @@ impl Ours {
             classes.extend((0..count).map(|_| class));
         }
         for (node, class) in (0..).zip(&classes) {
-            scheduler.set_node(node, *class, Standing::Free { since: 0 });
+            scheduler.set_node(node, *class, Standing::Free { cold: false, since: 0 });
         }
         Self {
             scheduler,
@@ -197,7 +197,11 @@ impl Discipline for Ours {
 
     fn end(&mut self, index: usize, job: &Job, now: u64) {
         for node in self.running.remove(&index).unwrap_or_default() {
-            self.scheduler.set_node(node, self.classes[node as usize], Standing::Free { since: now });
+            self.scheduler.set_node(
+                node,
+                self.classes[node as usize],
+                Standing::Free { cold: false, since: now },
+            );
         }
         let tenant = self.tenants.entry(job.user).or_default();
         tenant.open.remove(&index);

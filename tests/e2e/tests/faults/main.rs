@@ -18,4 +18,5 @@ mod store;
 mod strangers;
 mod tenants;
 mod tokens;
+mod warm;
 mod wiring;

@@ -61,6 +61,7 @@ fn dhcp_is_withheld(scene: &Scene<'_>) -> anyhow::Result<()> {
 }
 
 fn bmc_dies(scene: &Scene<'_>) -> anyhow::Result<()> {
+    scene.rest()?;
     let after = last_event(scene.lab)?;
     scene.lab.kill_bmc(NODE)?;
     scene.request()?;
@@ -85,6 +86,7 @@ fn controller_is_killed(scene: &Scene<'_>) -> anyhow::Result<()> {
         "the image to be written",
         "the deployed system's agent",
     ];
+    scene.rest()?;
     scene.request()?;
     let mut boot = None;
     for phase in phases {

@@ -99,6 +99,17 @@ impl Scene<'_> {
         self.settle("ready").map(|_| ())
     }
 
+    /// The machine is powered off: the next lease has to boot it.
+    pub(crate) fn rest(&self) -> anyhow::Result<()> {
+        let idle_off = |after| admin(self.lab, ["pool", "set", "lab", "--idle-off", after]);
+        idle_off("1s")?;
+        wait::until("the machine to be off", BOOT, || {
+            let node = self.lab.node(NODE)?;
+            Ok((node["standby"] == "off" && node["deadline_ms"].is_null()).then_some(()))
+        })?;
+        idle_off("never")
+    }
+
     pub(crate) fn request(&self) -> anyhow::Result<u64> {
         self.ci.request("1:x86_64 --image tiny")
     }

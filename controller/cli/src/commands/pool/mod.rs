@@ -9,7 +9,7 @@ use clap::Subcommand;
 /// What to do with pools.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Bound how many machines of a pool are started at once
+    /// Say how many machines of a pool start at once, and what is done with those that nobody uses
     Set(set::Arguments),
     /// List the pools
     List(list::Arguments),

@@ -6,6 +6,7 @@ use hostler_core::calendar::{Every, Times, Wanted};
 use hostler_core::catalogue::{Image, ImageStatus};
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Input};
+use hostler_core::keep::KeepChange;
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
 use hostler_core::pool::Limits;
 use hostler_core::tenancy::{Band, NodeHours, Setting};
@@ -185,8 +186,19 @@ pub(super) fn cleared(world: &World, random: &mut Random) -> Option<Input> {
 pub(super) fn bound(scene: &mut Scene<'_>) -> Option<Input> {
     let name = scene.random.weighted(&[(6, "lab"), (3, "far"), (1, "annex"), (1, "No Pool")]);
     let mut some = || scene.random.weighted(&[(2, None), (6, Some(0)), (1, Some(1)), (2, Some(3))]);
-    let limits = Limits { max_booting: some(), max_booting_per_rack: some() };
+    let (max_booting, max_booting_per_rack) = (some(), some());
+    let limits = Limits { max_booting, max_booting_per_rack, keep: keeping(scene.random) };
     Some(Input::SetPool { author: ADMIN.into(), name: name.into(), limits })
+}
+
+/// Often nothing, as at first.
+fn keeping(random: &mut Random) -> KeepChange {
+    KeepChange {
+        warm: random.weighted(&[(4, None), (2, Some(0)), (1, Some(1)), (1, Some(3))]),
+        max_powered: random.weighted(&[(4, None), (2, Some(0)), (1, Some(1)), (1, Some(4))]),
+        idle_off_ms: random.weighted(&[(4, None), (1, Some(0)), (2, Some(60_000))]),
+        refresh_ms: random.weighted(&[(4, None), (1, Some(0)), (1, Some(600_000))]),
+    }
 }
 
 fn admin(node: &Node, action: AdminAction) -> Input {
