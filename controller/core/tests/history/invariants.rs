@@ -107,8 +107,9 @@ pub(crate) fn nothing_idles_for_whom_it_would_serve(world: &World) -> Verdict {
             })
         });
         // Where machines are compared with each other, there is no second opinion.
+        let groupings = &lease.spec.groupings;
         let fits =
-            || lease.spec.groupings.is_empty() || preview(world, Some(lease.tenant), &lease.spec).fits_now;
+            || groupings.is_empty() || !planned && preview(world, Some(lease.tenant), &lease.spec).fits_now;
         if whole && fits() {
             let why = explain::lease(world, lease);
             return Err(format!("{:?} waits, and {:?} are free: {why}", lease.id, names(&free)));
