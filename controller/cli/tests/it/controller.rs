@@ -388,6 +388,26 @@ impl NodeService for World {
         self.node(request.into_inner().name)
     }
 
+    async fn reserve(&self, request: Request<node::ReserveRequest>) -> Answer<node::Reservation> {
+        let node::ReserveRequest { tenant, name, nodes, length_s, .. } = request.into_inner();
+        Ok(Response::new(node::Reservation { tenant, name, nodes, length_s, ..Default::default() }))
+    }
+
+    async fn list_reservations(
+        &self,
+        _: Request<node::ListReservationsRequest>,
+    ) -> Answer<node::ListReservationsResponse> {
+        Ok(Response::new(node::ListReservationsResponse::default()))
+    }
+
+    async fn end_reservation(
+        &self,
+        request: Request<node::EndReservationRequest>,
+    ) -> Answer<node::EndReservationResponse> {
+        let name = request.into_inner().name;
+        Err(Status::not_found(format!("this tenant has no reservation {name:?}; it has none")))
+    }
+
     async fn resume_node(&self, request: Request<node::ResumeNodeRequest>) -> Answer<node::Node> {
         self.node(request.into_inner().name)
     }

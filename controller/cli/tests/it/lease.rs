@@ -248,7 +248,8 @@ fn a_lease_that_ended_otherwise_is_said_to() {
 /// Whether it starts, waits or never starts is the exit code.
 #[test]
 fn a_dry_run_asks_for_nothing() {
-    let relaxations = vec![Relaxation { change: "without same rack".to_owned(), now: true }];
+    let change = "without same rack".to_owned();
+    let relaxations = vec![Relaxation { change, now: true, expected_start_ms: 0 }];
     let cases = [
         (LeasePreview { fits_now: true, ..Default::default() }, 0, "it would start now\n"),
         (

@@ -166,7 +166,7 @@ impl Breaks {
         let all: Vec<_> = self.leases.iter().map(lease).chain(self.promises.iter().map(promise)).collect();
         let (shown, more) = (&all[..all.len().min(SHOWN)], all.len().saturating_sub(SHOWN));
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        (!all.is_empty()).then(|| format!("{}{more}; say override to do it all the same", shown.join(", ")))
+        (!all.is_empty()).then(|| format!("{}{more}; say --override to do it all the same", shown.join(", ")))
     }
 }
 

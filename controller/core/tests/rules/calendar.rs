@@ -34,7 +34,7 @@ fn in_hours(rack: &Rack, hours: u64) -> Option<Timestamp> {
 }
 
 fn reserve(rack: &mut Rack, nodes: &[&str], from: u64, hours: u64, every: Option<Every>) -> Input {
-    let tenant = rack.world.tenants.values().next().unwrap().name.clone();
+    let tenant = rack.world.tenants.values().next().expect("a tenant").name.clone();
     let wanted = Wanted {
         name: "demo".into(),
         nodes: nodes.iter().map(|node| (*node).into()).collect(),

@@ -19,7 +19,7 @@ fn invited() -> (Rack, JoinRequest) {
 }
 
 fn asked(name: &str, valid: Duration) -> Input {
-    let valid_ms = u64::try_from(valid.as_millis()).unwrap();
+    let valid_ms = u64::try_from(valid.as_millis()).expect("a short time");
     Input::Invite { author: "ada".into(), name: name.into(), valid_ms, with_password: false }
 }
 

@@ -2,7 +2,7 @@
 
 use super::simulate::Discipline;
 use super::workload::{Job, MACHINES, Need};
-use hostler_core::schedule::{Class, Profile, Shape, Slot};
+use hostler_core::schedule::{self, Class, Profile, Shape, Slot};
 use std::collections::BTreeMap;
 
 /// A policy that others follow.
@@ -121,13 +121,13 @@ impl Reference {
         for waiting in &self.queue {
             let span = waiting.bound_ms;
             let fits = waiting.shape.fits(&self.free);
-            let shares = fits.then(|| profile.take(&waiting.shape, span, now)).flatten();
+            let shares = fits.then(|| profile.take(&waiting.shape, schedule::Need::of(span), now)).flatten();
             chosen.push(shares.is_some());
             if let Some(shares) = shares {
                 profile.book(&shares, now, now + span);
                 take(&mut self.free, waiting.need);
             } else if reserved < reservations
-                && let Some((start, shares)) = profile.earliest(&waiting.shape, span, now)
+                && let Some((start, shares)) = profile.earliest(&waiting.shape, schedule::Need::of(span), now)
             {
                 profile.book(&shares, start, start + span);
                 reserved += 1;
