@@ -259,6 +259,11 @@ impl Config {
         }
     }
 
+    /// The URL of that as it was written; none for the data directory. What opens it stands elsewhere.
+    pub(crate) fn artefacts_url(&self) -> Option<&str> {
+        self.store.artefacts.as_ref().map(|url| url.0.as_str())
+    }
+
     /// The directory of this host for whatever is too large for the store.
     pub(crate) fn data(&self) -> PathBuf {
         self.path(&self.store.data)

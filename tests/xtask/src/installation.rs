@@ -113,14 +113,6 @@ impl Installation {
         }
         let text = fs::read_to_string(self.config())?;
         let store = text.split_once(STORE).map_or("", |(_, store)| store);
-        let mut shared = vec!["boot"];
-        if !store.contains(ARTEFACTS) {
-            fs::create_dir_all(self.dir.join("data"))?;
-            shared.push("data");
-        }
-        for shared in shared {
-            std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
-        }
         fs::write(dir.join("hostlerd.toml"), config(host, ports, self.waits) + STORE + store)?;
         let (dir, binaries, filter) = (dir.to_owned(), self.binaries.clone(), self.filter.clone());
         Ok(Self { dir, host, waits: self.waits, binaries, ports, filter, namespace: None, hostlerd: None })
@@ -147,11 +139,15 @@ impl Installation {
         Ok(joined)
     }
 
-    /// Makes a directory with the boot files and the data of this one.
+    /// Makes a directory with the boot files of this one, and with its data unless they are elsewhere.
     fn share(&self, dir: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(dir)?;
-        fs::create_dir_all(self.dir.join("data"))?;
-        for shared in ["boot", "data"] {
+        let mut all = vec!["boot"];
+        if !fs::read_to_string(self.config())?.contains(ARTEFACTS) {
+            fs::create_dir_all(self.dir.join("data"))?;
+            all.push("data");
+        }
+        for shared in all {
             std::os::unix::fs::symlink(self.dir.join(shared), dir.join(shared))?;
         }
         Ok(())

@@ -24,6 +24,11 @@ impl Stay {
         node.is_free() && self.bar(node).is_none()
     }
 
+    /// True if the machine is anybody's, or of the reservation that the group names.
+    pub(crate) fn concerns(&self, node: &Node) -> bool {
+        self.own.is_none() || self.reserved.windows(node).iter().any(|window| window.reserved == self.own)
+    }
+
     /// What is planned with a machine that is free, for people.
     pub(crate) fn bar(&self, node: &Node) -> Option<String> {
         let bar = self.reserved.bar(node, self.own, self.now, self.until).filter(|_| node.is_free())?;

@@ -84,7 +84,8 @@ fn stay(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stay {
 }
 
 fn role(world: &World, stay: &Stay, want: &Want<'_>, gets: Vec<String>) -> RolePreview {
-    let usable = world.in_order_of_choice(|node| node.in_service() && want.image_on(node).is_some());
+    let usable = world
+        .in_order_of_choice(|node| node.in_service() && stay.concerns(node) && want.image_on(node).is_some());
     let (free, busy): (Vec<_>, Vec<_>) = usable.into_iter().partition(|node| stay.finds_free(node));
     let name = |node: &Node| node.spec.name.clone();
     RolePreview {

@@ -6,12 +6,12 @@
 //! `docs/scheduling.md` says what this is worth.
 //!
 //! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `preempt` who gives way to
-//!   whom, `promise` what was promised,
-//!   `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`] what will be free when, [`Windows`] when machines are
-//!   not to be had, [`Past`]
-//!   how long a tenant's leases took, [`Budget`] what its quota leaves.
-//! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, how
-//!   `tenants` stand to each other. `choice` and `replace` are about nodes, `words` about what people are told.
+//!   whom, `promise` what was promised, `forecast` when it will probably be. [`Shape`] is what a group takes, [`Profile`]
+//!   what will be free when, [`Windows`] when machines are not to be had, [`Past`] how long a tenant's leases took,
+//!   [`Budget`] what its quota leaves.
+//! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, their
+//!   `standing`, how `tenants` stand to each other. `questions` is what is asked of it then, `outlook` for requests that
+//!   nobody has made. `choice` and `replace` are about nodes, `words` about what people are told.
 //!
 //! What it is shown follows from the rows and the time alone, so that a restart changes no decision.
 
@@ -30,10 +30,12 @@ mod power;
 mod preempt;
 mod profile;
 mod promise;
+mod questions;
 mod replace;
 mod scene;
 mod scheduler;
 mod shape;
+mod standing;
 mod tenants;
 mod windows;
 mod words;

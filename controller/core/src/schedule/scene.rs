@@ -9,21 +9,19 @@ use super::fair::MOST_AHEAD;
 use super::kinds::{Asked, Kinds};
 use super::machines::{Machines, Update};
 use super::pace::Pace;
-use super::past::{Length, Past, Usual};
-use super::plan::FORESEEN;
-use super::promise::{Lost, Promise};
-use super::scheduler::{Passed, Policy, Scheduler, Spans, Standing, Waiting};
+use super::past::{Past, Usual};
+use super::scheduler::{Policy, Scheduler, Spans, Waiting};
 use super::shape::Class;
+use super::standing::{Lengths, spans, standing};
 use super::tenants;
-use crate::calendar::{Outage, Reservation, Reserved};
+use crate::calendar::{Reservation, Reserved};
 use crate::ids::{LeaseId, NodeId, ReservationId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState};
-use crate::node::{Node, NodeState};
 use crate::table::News;
 use crate::tenancy::Demand;
 use crate::time::Timestamp;
 use crate::world::World;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The scheduler, and what it was last told.
 #[derive(Clone, Debug, Default)]
@@ -34,19 +32,19 @@ pub(crate) struct Scene {
     reserved: Reserved,
     /// Those that wait or have machines.
     open: BTreeMap<LeaseId, Open>,
-    tenants: BTreeMap<TenantId, Tenant>,
+    pub(super) tenants: BTreeMap<TenantId, Tenant>,
     usual: Usual,
     /// Of each kind of request, by its number.
     paces: Vec<Pace>,
     /// The kind of a request that may come, until it is known whether it did.
-    coming: Option<usize>,
+    pub(super) coming: Option<usize>,
     /// What the scheduler was told on its own word: that these start.
-    started: (BTreeSet<LeaseId>, BTreeSet<NodeId>),
+    pub(super) started: (BTreeSet<LeaseId>, BTreeSet<NodeId>),
 }
 
 /// The open leases of a tenant, and what was last known of those before them.
 #[derive(Clone, Debug, Default)]
-struct Tenant {
+pub(super) struct Tenant {
     waiting: BTreeSet<LeaseId>,
     running: BTreeSet<LeaseId>,
     past: Past,
@@ -54,7 +52,7 @@ struct Tenant {
 }
 
 impl Tenant {
-    fn leases(&self) -> impl Iterator<Item = LeaseId> {
+    pub(super) fn leases(&self) -> impl Iterator<Item = LeaseId> {
         self.waiting.iter().chain(&self.running).copied()
     }
 }
@@ -86,7 +84,7 @@ pub(crate) struct Stale {
 
 /// What has to be told to the scheduler.
 #[derive(Default)]
-struct Work {
+pub(super) struct Work {
     /// The classes of machines have to be made anew.
     sort: bool,
     /// What these kinds of requests take is not known yet.
@@ -192,7 +190,12 @@ impl Scene {
         place
     }
 
-    fn add_kind(&mut self, spec: &LeaseSpec, reservation: Option<ReservationId>, work: &mut Work) -> usize {
+    pub(super) fn add_kind(
+        &mut self,
+        spec: &LeaseSpec,
+        reservation: Option<ReservationId>,
+        work: &mut Work,
+    ) -> usize {
         let (kind, news) = self.kinds.add(&Asked::of(spec, reservation));
         if news.kind {
             self.scheduler.add_queue(kind);
@@ -244,7 +247,7 @@ impl Scene {
         }
     }
 
-    fn carry_out(&mut self, world: &World, mut work: Work) {
+    pub(super) fn carry_out(&mut self, world: &World, mut work: Work) {
         if !work.sort && !work.nodes.is_empty() {
             let wants = self.kinds.wants(world, &self.reserved);
             for id in &work.nodes {
@@ -318,7 +321,12 @@ impl Scene {
     }
 
     /// Says what machines do; with `until`, as if the lease that has them lasted until then.
-    fn tell_standings(&mut self, world: &World, nodes: &BTreeSet<NodeId>, until: Option<Timestamp>) {
+    pub(super) fn tell_standings(
+        &mut self,
+        world: &World,
+        nodes: &BTreeSet<NodeId>,
+        until: Option<Timestamp>,
+    ) {
         let mut lengths = Lengths::new(world, self.usual);
         for id in nodes {
             if let (Some((class, pace)), Some(node)) = (self.machines.class(*id), world.nodes.get(*id)) {
@@ -342,7 +350,7 @@ impl Scene {
         }
     }
 
-    fn spans(&self, world: &World, tenant: TenantId, spec: &LeaseSpec, kind: usize) -> Spans {
+    pub(super) fn spans(&self, world: &World, tenant: TenantId, spec: &LeaseSpec, kind: usize) -> Spans {
         let pace = self.paces.get(kind).copied().unwrap_or_default();
         spans(Lengths::new(world, self.usual).of(tenant, spec), spec, pace)
     }
@@ -356,105 +364,14 @@ impl Scene {
     pub(crate) fn could_be_used(&self, node: NodeId) -> bool {
         self.machines.class(node).is_some()
     }
-
-    /// Who starts now. Until their rows say so, nobody counts on it.
-    pub(super) fn pass(&mut self, now: Timestamp) -> Passed {
-        let passed = self.scheduler.pass(now.0);
-        for start in &passed.starts {
-            self.started.0.insert(LeaseId(start.lease));
-            self.started.1.extend(start.nodes.iter().copied().map(NodeId));
-        }
-        passed
-    }
-
-    /// What a request that comes now can be promised, and whose plans change with it.
-    pub(super) fn promise(
-        &mut self,
-        world: &World,
-        tenant: TenantId,
-        spec: &LeaseSpec,
-        reservation: Option<ReservationId>,
-        now: Timestamp,
-    ) -> (Option<Promise>, Vec<(u32, Promise)>) {
-        let mut work = Work::default();
-        let kind = self.add_kind(spec, reservation, &mut work);
-        self.coming = Some(kind);
-        self.carry_out(world, work);
-        self.scheduler.promise(kind, self.spans(world, tenant, spec, kind), now.0)
-    }
-
-    /// Whose plans change so that all promises are kept if an active lease lasts until then; none if one would break.
-    pub(super) fn keeping(
-        &mut self,
-        world: &World,
-        lease: &Lease,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Option<Vec<(u32, Promise)>> {
-        let group: BTreeSet<_> = lease.group().iter().map(|assigned| assigned.node).collect();
-        let lost = self.scheduler.lost_but_by_windows(now.0);
-        self.tell_standings(world, &group, Some(until));
-        let plans = self.scheduler.keeping(now.0, &lost);
-        self.tell_standings(world, &group, None);
-        plans.ok()
-    }
-
-    /// When a request that comes now would probably start.
-    pub(super) fn foresee(
-        &mut self,
-        world: &World,
-        tenant: TenantId,
-        spec: &LeaseSpec,
-        now: Timestamp,
-    ) -> Option<Timestamp> {
-        let mut work = Work::default();
-        let named = world.tenants.get(tenant).zip(spec.terms.reservation.as_deref());
-        let reservation = named.and_then(|(tenant, name)| tenant.reservation_named(name)).map(|r| r.id);
-        let kind = self.add_kind(spec, reservation, &mut work);
-        self.carry_out(world, work);
-        let before = self.tenants.get(&tenant).map_or(0, |tenant| tenant.leases().count());
-        let waiting = Waiting {
-            id: u32::MAX,
-            tenant: tenant.0,
-            shape: kind,
-            submitted: now.0,
-            spans: self.spans(world, tenant, spec, kind),
-            factor: factor(spec, before),
-            promise: None,
-            cost: cost(spec),
-            claims: false,
-        };
-        self.scheduler.enqueue(waiting);
-        let start = self.scheduler.forecast(now.0, FORESEEN).get(&u32::MAX).copied();
-        self.scheduler.withdraw(u32::MAX, kind, now.0);
-        start.map(Timestamp)
-    }
-
-    /// True if some machines are wanted otherwise at some time.
-    pub(crate) fn has_windows(&self) -> bool {
-        self.scheduler.windows.any()
-    }
-
-    /// Whose promises cannot be kept as machines are now.
-    pub(crate) fn lost(&self, now: Timestamp) -> Lost {
-        self.scheduler.lost(now.0)
-    }
-
-    /// Whose plans change so that all promises are kept with machines as they have become.
-    ///
-    /// # Errors
-    /// Whose promises would break.
-    pub(crate) fn all_kept(&self, lost: &Lost, now: Timestamp) -> Result<Vec<(u32, Promise)>, Vec<u32>> {
-        self.scheduler.keeping(now.0, lost)
-    }
 }
 
 /// What the score of a lease is multiplied by, before which so many others of its tenant stand.
-fn factor(spec: &LeaseSpec, ahead: usize) -> f64 {
+pub(super) fn factor(spec: &LeaseSpec, ahead: usize) -> f64 {
     spec.terms.priority.factor() * Policy::default().further_factor(ahead)
 }
 
-fn cost(spec: &LeaseSpec) -> Cost {
+pub(super) fn cost(spec: &LeaseSpec) -> Cost {
     let demand = Demand::of(spec);
     Cost { machines: demand.surely.all, node_ms: demand.node_ms }
 }
@@ -470,77 +387,4 @@ const fn is_open(lease: &Lease) -> bool {
 
 fn usual(world: &World) -> Usual {
     Usual::of(world.tenants.values().map(|tenant| &tenant.past))
-}
-
-fn spans(length: Length, spec: &LeaseSpec, pace: Pace) -> Spans {
-    let span = |run: u64| run + pace.overhead_ms();
-    Spans { expect: span(length.expect_ms), guard: span(length.guard_ms), limit: span(spec.duration_ms) }
-}
-
-/// How long leases probably take, each kind worked out once.
-struct Lengths<'w> {
-    world: &'w World,
-    usual: Usual,
-    known: HashMap<(TenantId, u64, u32), Length>,
-}
-
-impl<'w> Lengths<'w> {
-    fn new(world: &'w World, usual: Usual) -> Self {
-        Self { world, usual, known: HashMap::new() }
-    }
-
-    fn of(&mut self, tenant: TenantId, spec: &LeaseSpec) -> Length {
-        let (limit, hosts) = (spec.duration_ms, spec.hosts());
-        *self.known.entry((tenant, limit, hosts)).or_insert_with(|| {
-            let past = self.world.tenants.get(tenant).map(|tenant| &tenant.past);
-            let quantile = Policy::default().quantile;
-            past.map(|past| past.length(limit, hosts, quantile, self.usual)).unwrap_or_default()
-        })
-    }
-}
-
-/// What a machine does. With `until`, as if the lease that has it lasted until then.
-fn standing(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
-    let standing = in_service(node, pace, lengths, until);
-    if node.holds.is_empty() {
-        return standing;
-    }
-    match (Outage::end(node), standing) {
-        (None, _) | (_, Standing::Away) => Standing::Away,
-        (Some(end), Standing::Free { .. }) => Standing::Busy { guard: end.0, limit: end.0 },
-        (Some(end), Standing::Busy { guard, limit }) => {
-            Standing::Busy { guard: guard.max(end.0), limit: limit.max(end.0) }
-        }
-    }
-}
-
-/// The same, whatever holds it.
-fn in_service(node: &Node, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
-    match &node.state {
-        NodeState::Ready { .. } => Standing::Free { cold: !node.is_warm(), since: node.since.0 },
-        NodeState::Deploying { lease, .. } | NodeState::Leased { lease, .. } => {
-            let lease = lengths.world.leases.get(*lease);
-            lease.map_or(Standing::Away, |lease| in_use(lease, pace, lengths, until))
-        }
-        NodeState::Cleaning { .. } | NodeState::Inspecting { .. } => {
-            let back = node.since.0 + pace.clean_ms;
-            Standing::Busy { guard: back, limit: back }
-        }
-        NodeState::Registered | NodeState::Failed { .. } | NodeState::Retired => Standing::Away,
-    }
-}
-
-fn in_use(lease: &Lease, pace: Pace, lengths: &mut Lengths<'_>, until: Option<Timestamp>) -> Standing {
-    let (began, limit) = match &lease.state {
-        LeaseState::Deploying { since, .. } => {
-            let began = since.0 + pace.deploy_ms;
-            (began, began + lease.spec.duration_ms)
-        }
-        LeaseState::Active { since, expires, .. } => {
-            (since.0, until.or(lease.gives_back()).unwrap_or(*expires).0)
-        }
-        _ => return Standing::Away,
-    };
-    let guard = limit.min(began + lengths.of(lease.tenant, &lease.spec).guard_ms);
-    Standing::Busy { guard: guard + pace.clean_ms, limit: limit + pace.clean_ms }
 }

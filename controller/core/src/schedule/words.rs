@@ -62,7 +62,8 @@ pub(super) fn stay(world: &World, lease: &Lease) -> Stay {
 }
 
 fn shortage(world: &World, want: &Want<'_>, stay: &Stay) -> Option<String> {
-    let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
+    let usable =
+        || world.nodes.values().filter(|n| n.in_service() && stay.concerns(n) && want.image_on(n).is_some());
     let free = usable().filter(|node| stay.finds_free(node)).count();
     if free >= want.member.count as usize {
         return None;
@@ -81,9 +82,10 @@ pub(super) fn none_for(world: &World, lease: &Lease, had: &Assigned) -> String {
         return format!("no machine can take its place: {suspicion}");
     }
     let is_other = |n: &&Node| lease.group().iter().all(|a| a.node != n.id) && n.id != had.node;
-    let usable = || world.nodes.values().filter(|n| n.in_service() && want.image_on(n).is_some());
-    let others = || usable().filter(is_other);
     let stay = stay(world, lease);
+    let usable =
+        || world.nodes.values().filter(|n| n.in_service() && stay.concerns(n) && want.image_on(n).is_some());
+    let others = || usable().filter(is_other);
     let free: Vec<_> = others().filter(|n| stay.finds_free(n)).collect();
     let unwanted = free.iter().filter(|n| lease.course.was_broken(n.id)).count();
     let apart = free.iter().filter(|n| !admits(world, &lease.spec, lease.group(), had, n)).count();

@@ -66,8 +66,9 @@ fn lost(rack: &Rack, run: RunId, name: &str) -> Option<String> {
     }
 }
 
-/// The node's BMC refuses the account: it fails at once.
+/// The node does not answer in the ramdisk where it waited, and its BMC refuses the account: it fails.
 fn fail(rack: &mut Rack, name: &str) {
+    rack.wait_for(name);
     let denied = rack.answer(name, PowerResult::Denied { detail: "no".into() });
     rack.accept(denied);
     assert_eq!(rack.state(name), StateName::Failed);

@@ -26,8 +26,10 @@ pub(crate) fn shared(config: &Config, with_password: bool) -> anyhow::Result<Str
     let mut all = Table::try_from(config).context("the settings cannot be written")?;
     all.remove("api");
     all.remove("keys");
-    if let (Some(url), Some(Value::Table(store))) = (config.store_url(with_password)?, all.get_mut("store")) {
-        store.insert("url".to_owned(), url.into());
+    let urls =
+        [("url", config.store_url(with_password)?), ("artefacts", config.artefacts_url().map(Into::into))];
+    if let Some(Value::Table(store)) = all.get_mut("store") {
+        store.extend(urls.into_iter().filter_map(|(key, url)| Some((key.to_owned(), url?.into()))));
     }
     Ok(toml::to_string(&all)?)
 }
@@ -112,6 +114,7 @@ listen = "10.0.0.1:7443"
 url = "https://10.0.0.1:7443"
 [store]
 url = "postgres://ada:s3cret@10.0.0.9/lab?sslmode=disable"
+artefacts = "s3://lab/ci?region=eu"
 [boot]
 server = "10.0.0.1"
 http = "10.0.0.1:8080"
@@ -143,6 +146,7 @@ firmware_ms = 1234
         assert_eq!(joined.boot.dhcp, "0.0.0.0:67".parse().unwrap());
         assert_eq!((joined.boot.kernel_args.len(), joined.timing.firmware_ms), (1, 1234));
         assert_eq!(joined.store().unwrap().to_string(), "postgres://ada@10.0.0.9:5432/lab");
+        assert_eq!(joined.artefacts_url(), Some("s3://lab/ci?region=eu"));
         assert_eq!(differences(&shared(&leader(), false).unwrap(), &joined).unwrap(), Vec::<String>::new());
     }
 

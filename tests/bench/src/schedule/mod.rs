@@ -72,22 +72,23 @@ fn one_load(name: &str, jobs: &[Job], load: f64, with_peers: bool) -> Vec<Figure
     let policy = Ours::policy_for(load);
     let ours = metrics(jobs, &mut Ours::new(policy, MACHINES));
     let free = metrics(jobs, &mut Ours::new(Policy { promises: 0, ..policy }, MACHINES));
-    let mut peers = Vec::new();
+    let equal = Policy { fairness: 0.0, further: 0.0, ..policy };
+    let mut peers = vec![("without shares", metrics(jobs, &mut Ours::new(equal, MACHINES)))];
     for peer in Peer::ALL.into_iter().filter(|_| with_peers) {
         println!("  {}", peer.name());
-        peers.push((peer, metrics(jobs, &mut Reference::new(peer))));
+        peers.push((peer.name(), metrics(jobs, &mut Reference::new(peer))));
     }
     let mut figures = Vec::new();
     for (index, (metric, value, unit)) in ours.named().into_iter().enumerate() {
         let figure = Figure::new(BENCH, format!("{name}/{metric}"), value, unit);
         // Nobody else promises anything, and of nothing there is no ratio.
-        let others = peers.iter().map(|(peer, metrics)| (peer, metrics.named()[index].1));
+        let others = peers.iter().map(|(peer, metrics)| (*peer, metrics.named()[index].1));
         let others: Vec<_> =
             others.filter(|(_, value)| metric != "promises_kept_pct" && *value > 0.0).collect();
         if others.is_empty() {
             figures.push(figure);
         } else {
-            figures.extend(others.iter().map(|(peer, value)| figure.clone().against(peer.name(), *value)));
+            figures.extend(others.iter().map(|(peer, value)| figure.clone().against(peer, *value)));
         }
     }
     let cost = 100.0 * (ours.mean_wait_h / free.mean_wait_h - 1.0);

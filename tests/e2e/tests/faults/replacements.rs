@@ -14,6 +14,8 @@ async fn run_on(cli: &Cli, lease: &Value) -> anyhow::Result<Vec<String>> {
     Ok(nodes)
 }
 
+const NAMES: [&str; 5] = ["r1-n01", "r1-n02", "r1-n03", "r1-n04", "r1-n05"];
+
 /// The lease goes on with another machine, and ends when it would have. The one that died proves itself when it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_machine_that_dies_in_use_is_replaced() -> anyhow::Result<()> {
@@ -34,6 +36,11 @@ async fn a_machine_that_dies_in_use_is_replaced() -> anyhow::Result<()> {
     let other = stage.tenant("other").await?;
     assert_eq!(other.say(&format!("lease replace {id} {dead}")).await?.code, Some(3));
 
+    // Whoever comes is not there before it is heard.
+    let spare: Vec<_> = NAMES.into_iter().filter(|name| ![dead, alive].contains(name)).collect();
+    for name in &spare {
+        stage.machine(name)?.cut_network();
+    }
     let line = format!("lease replace {id} {dead} --reason dead --idempotency-key once");
     let first = stage.ci.json(&line).await?;
     let substitute = first["substitute"].as_str().context("no substitute")?;
@@ -41,6 +48,9 @@ async fn a_machine_that_dies_in_use_is_replaced() -> anyhow::Result<()> {
     let coming = stage.ci.say(&format!("run {id} -- uname")).await?;
     assert_eq!(coming.code, Some(3), "{coming:?}");
     assert!(coming.stderr.contains(&format!("{substitute} is not there yet")), "{coming:?}");
+    for name in &spare {
+        stage.machine(name)?.mend_network();
+    }
     stage.kill()?;
     stage.start()?;
     let there = stage.ci.json(&format!("{line} --wait")).await?;

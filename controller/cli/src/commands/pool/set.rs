@@ -79,7 +79,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit,
 fn bound(text: &str) -> Result<u32, String> {
     match text.parse() {
         _ if text == "unlimited" => Ok(0),
-        Ok(0) => Err("no machine would ever start; `unlimited` takes the bound away".to_owned()),
+        Ok(0) => Err("at least 1; `unlimited` takes the bound away".to_owned()),
         Ok(bound) => Ok(bound),
         Err(_) => Err("expected a number of machines, or `unlimited`".to_owned()),
     }
@@ -115,7 +115,7 @@ mod tests {
         for (text, expected) in [
             ("8", Ok(8)),
             ("unlimited", Ok(0)),
-            ("0", Err("no machine would ever start; `unlimited` takes the bound away")),
+            ("0", Err("at least 1; `unlimited` takes the bound away")),
             ("-1", Err("expected a number of machines, or `unlimited`")),
             ("many", Err("expected a number of machines, or `unlimited`")),
         ] {
