@@ -58,12 +58,6 @@ impl Times {
 }
 
 impl Outage {
-    /// Until when leases may have the machine that have it already.
-    #[must_use]
-    pub fn leases_end(&self) -> Timestamp {
-        self.deadline.unwrap_or(self.from)
-    }
-
     /// When time alone brings something about: it begins, or is over.
     #[must_use]
     pub fn due(&self, in_force: bool) -> Option<Timestamp> {

@@ -39,12 +39,18 @@ const MAX_CONSTRAINTS: usize = 16 * 1024;
 /// Names of nodes, pools and images are no longer.
 const MAX_WORD: usize = 63;
 
+/// What names a request, so that the same one again is not another.
+pub(super) fn key(key: &str) -> std::result::Result<(), Refusal> {
+    if (1..=128).contains(&key.len()) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()))
+}
+
 /// What is asked for makes sense.
 pub(super) fn request(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
     let invalid = |text: String| Err(Refusal::Invalid(text));
-    if key.is_empty() || key.len() > 128 {
-        return invalid("idempotency_key: 1 to 128 bytes".into());
-    }
+    self::key(key)?;
     if spec.members.is_empty() {
         return invalid("members: ask for at least one machine".into());
     }

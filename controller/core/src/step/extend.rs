@@ -1,6 +1,6 @@
 //! More time for a lease.
 
-use super::Result;
+use super::{Result, check};
 use crate::calendar::Reserved;
 use crate::catalogue::Tenant;
 use crate::course::{Extension, Grant, MoreTime, Notice, Warning};
@@ -33,9 +33,7 @@ impl World {
                 Err(Refusal::Conflict(text))
             };
         }
-        if key.is_empty() || key.len() > 128 {
-            return Err(Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
-        }
+        check::key(&key)?;
         if lease.course.extensions.len() >= MAX_EXTENSIONS {
             let text = format!("lease {id} was extended {MAX_EXTENSIONS} times already: ask for longer ones");
             return Err(Refusal::Conflict(text));

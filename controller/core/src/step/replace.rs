@@ -165,9 +165,7 @@ impl World {
 }
 
 fn check(key: &str, why: &str) -> std::result::Result<(), Refusal> {
-    if key.is_empty() || key.len() > 128 {
-        return Err(Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
-    }
+    super::check::key(key)?;
     if why.len() > MAX_WHY {
         return Err(Refusal::Invalid(format!("reason: at most {MAX_WHY} bytes")));
     }

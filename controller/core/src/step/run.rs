@@ -223,9 +223,7 @@ fn bounded(mut result: TaskResult) -> TaskResult {
 }
 
 fn check(key: &str, spec: &RunSpec) -> std::result::Result<(), Refusal> {
-    if key.is_empty() || key.len() > 128 {
-        return Err(Refusal::Invalid("idempotency_key: 1 to 128 bytes".into()));
-    }
+    super::check::key(key)?;
     if spec.command.first().is_none_or(String::is_empty) {
         return Err(Refusal::Invalid("command: name a program".into()));
     }
