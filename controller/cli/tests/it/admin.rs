@@ -212,9 +212,9 @@ fn bounds_of_a_pool_are_said_one_by_one() {
     assert_eq!((&pool["keep"], &pool["max_booting"]), (&keep, &7.into()));
     for (words, expected) in [
         (&["--idle-off", "0s"][..], "`never` is the opposite"),
-        (&["--max-powered", "0"], "no machine would ever start"),
+        (&["--max-powered", "0"], "`unlimited` takes the bound away"),
         (&[], "--max-booting"),
-        (&["--max-booting", "0"], "no machine would ever start"),
+        (&["--max-booting", "0"], "at least 1; `unlimited`"),
         (&["--max-booting", "many"], "expected a number of machines"),
     ] {
         let ended = set(words);

@@ -1,5 +1,6 @@
 //! Calls of `hostler`.
 
+use super::witness::now_ms;
 use crate::wire::Identity;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
@@ -131,10 +132,11 @@ impl Cli {
         let errors = tempfile::tempfile()?;
         let mut command = Command::from(self.command(&format!("--output json {line}")));
         command.stdout(Stdio::piped()).stderr(errors.try_clone()?).kill_on_drop(true);
+        let asked_ms = now_ms();
         let mut child = command.spawn().context("cannot start hostler")?;
         let stdout = child.stdout.take().context("no output")?;
         let lines = BufReader::new(stdout).lines();
-        Ok(Following { line: line.to_owned(), child, lines, seen: Vec::new(), errors })
+        Ok(Following { line: line.to_owned(), asked_ms, child, lines, seen: Vec::new(), errors })
     }
 
     /// Asks for a lease, waits until it is active, and returns it.
@@ -150,6 +152,7 @@ impl Cli {
 #[derive(Debug)]
 pub struct Following {
     line: String,
+    asked_ms: u64,
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     /// Everything so far.
@@ -158,6 +161,12 @@ pub struct Following {
 }
 
 impl Following {
+    /// When it was said, in milliseconds: nothing that it prints is older, however late it is read.
+    #[must_use]
+    pub fn asked_ms(&self) -> u64 {
+        self.asked_ms
+    }
+
     /// What it prints next; none at its end.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl Record {
     /// # Errors
     /// If something else comes.
     pub async fn follow(&self, mut stream: Following) -> anyhow::Result<Option<i32>> {
-        let asked_ms = now_ms();
+        let asked_ms = stream.asked_ms();
         while let Some(lease) = stream.next().await? {
             self.note(asked_ms, What::Seen(view(lease)?));
         }

@@ -162,8 +162,8 @@ impl Story<'_> {
     /// A payload that surely runs across a kill.
     async fn run(&self, group: usize, lease: &Value) -> anyhow::Result<()> {
         let payload = Payload::write(self.stage, &format!("{}-{group}", self.seed))?;
-        let asked_ms = now_ms();
         let mut run = self.stage.ci.follow(&payload.command(lease))?;
+        let asked_ms = run.asked_ms();
         let nodes = payload.has_begun(&mut run).await?;
         self.killer.strike(Duration::ZERO).await?;
         payload.go_on()?;

@@ -27,7 +27,7 @@ const CASES: [Case; 6] = [
         name: "the machine dies while its image is written",
         happen: machine_dies,
         state: "leased",
-        event: ("ladder", "next: second try"),
+        event: ("ladder", "the agent went silent (image write)"),
     },
     Case {
         name: "the controller is killed in each phase",

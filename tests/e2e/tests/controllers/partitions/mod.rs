@@ -33,6 +33,20 @@ async fn add(cli: &Cli, tenant: &str) -> anyhow::Result<()> {
     cli.ok(&format!("tenant add {tenant}")).await.map(drop)
 }
 
+/// The first one leads, as it did in this epoch.
+async fn nobody_took_over(scene: &Scene, epoch: u64) -> anyhow::Result<()> {
+    let seen = scene.at_b.json("controller list").await?;
+    let expected = (Some(&*name(scene.a.host())), Some(epoch));
+    assert_eq!((leader(&seen), seen["epoch"].as_u64()), expected, "{seen}");
+    Ok(())
+}
+
+/// The first one is killed, and the other one leads.
+async fn take_over(scene: &mut Scene) -> anyhow::Result<()> {
+    scene.a.kill()?;
+    scene.until(&scene.at_b, "the other one leads", leads(&name(scene.b.host()))).await.map(drop)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn invariant_6_a_leader_that_is_cut_off_from_the_database_writes_and_commands_nothing()
 -> anyhow::Result<()> {
@@ -95,15 +109,9 @@ async fn controllers_that_cannot_reach_each_other_do_not_notice() -> anyhow::Res
     // Who asks the one that stands by is sent on all the same.
     add(&scene.at_b, "too").await?;
     scene.check(&["meanwhile", "too"], &[]).await?;
-    let seen = scene.at_b.json("controller list").await?;
-    assert_eq!(
-        (leader(&seen), seen["epoch"].as_u64()),
-        (Some(&*name(scene.a.host())), Some(epoch)),
-        "{seen}"
-    );
+    nobody_took_over(&scene, epoch).await?;
     // Nor does one need the other to take over.
-    scene.a.kill()?;
-    scene.until(&scene.at_b, "the other one leads", leads(&name(scene.b.host()))).await?;
+    take_over(&mut scene).await?;
     add(&scene.admin, "after").await?;
     scene.end()
 }
@@ -120,14 +128,8 @@ async fn a_slow_database_makes_controllers_slow_and_nothing_else() -> anyhow::Re
         ensure!(tenants.contains(tenant), "{tenants}");
     }
     sleep(LONG).await;
-    let seen = scene.at_b.json("controller list").await?;
-    assert_eq!(
-        (leader(&seen), seen["epoch"].as_u64()),
-        (Some(&*name(scene.a.host())), Some(epoch)),
-        "{seen}"
-    );
-    scene.a.kill()?;
-    scene.until(&scene.at_b, "the other one leads", leads(&name(scene.b.host()))).await?;
+    nobody_took_over(&scene, epoch).await?;
+    take_over(&mut scene).await?;
     add(&scene.admin, "third").await?;
     scene.relay.delay(Duration::ZERO);
     scene.a.start()?;
