@@ -28,8 +28,8 @@ fn seeds(engine: Engine) -> anyhow::Result<Vec<u64>> {
     }
     let full = std::env::var_os("HOSTLER_FULL").is_some_and(|value| value == "true");
     Ok(match engine {
-        Engine::Sqlite => (1..=if full { 200 } else { 20 }).collect(),
-        Engine::Postgres => (1001..=if full { 1100 } else { 1010 }).collect(),
+        Engine::Sqlite => (1..=if full { 200 } else { 10 }).collect(),
+        Engine::Postgres => (1001..=if full { 1100 } else { 1005 }).collect(),
     })
 }
 
