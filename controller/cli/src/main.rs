@@ -30,6 +30,7 @@ mod session;
 mod source;
 mod status;
 mod text;
+mod texts;
 mod ui;
 
 use clap::Parser as _;

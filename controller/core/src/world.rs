@@ -59,6 +59,9 @@ pub struct World {
     /// Something changed that may let a queued lease start.
     #[serde(skip)]
     pub(crate) reschedule: bool,
+    /// Machines that are set aside may have failed, or there may be others for them.
+    #[serde(skip)]
+    pub(crate) review_reservations: bool,
 }
 
 /// What is not a row of its own.

@@ -1,5 +1,6 @@
 //! Machines that are set aside.
 
+use super::lease::Member;
 use super::{optional, time};
 use crate::text::clean;
 use hostler_proto::node::v1 as pb;
@@ -11,6 +12,11 @@ pub(crate) struct Reservation {
     pub(crate) tenant: String,
     pub(crate) name: String,
     pub(crate) nodes: Vec<String>,
+    /// What they are like, where they were not named.
+    pub(crate) members: Vec<Member>,
+    pub(crate) together: Vec<String>,
+    /// Some of them have failed, and there are no others.
+    pub(crate) short: bool,
     pub(crate) from_ms: u64,
     pub(crate) length_s: u64,
     /// After how long it comes back, if it does.
@@ -29,6 +35,9 @@ impl From<pb::Reservation> for Reservation {
             tenant: clean(&reservation.tenant),
             name: clean(&reservation.name),
             nodes: reservation.nodes.iter().map(|node| clean(node)).collect(),
+            members: reservation.members.into_iter().map(Member::from).collect(),
+            together: reservation.groupings.iter().map(|grouping| clean(grouping)).collect(),
+            short: reservation.short,
             from_ms: reservation.from_ms,
             length_s: reservation.length_s,
             every_s: time(reservation.every_s),

@@ -7,7 +7,7 @@ mod stay;
 mod window;
 
 pub use outage::{Outage, Times};
-pub use reservation::{Every, MOST_RESERVATIONS, Reservation, Wanted};
+pub use reservation::{Every, Group, MOST_RESERVATIONS, Machines, Reservation, Wanted};
 pub use reserved::{Bar, Reserved};
 pub(crate) use stay::Stay;
 pub use window::{Again, Window};

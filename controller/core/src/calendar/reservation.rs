@@ -1,7 +1,9 @@
 //! Machines that are set aside for a tenant.
 
 use super::window::{Again, Window};
+use crate::constraint::Grouping;
 use crate::ids::{NodeId, ReservationId};
+use crate::lease::Member;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -30,6 +32,12 @@ pub struct Reservation {
     pub name: String,
     /// The machines.
     pub nodes: BTreeSet<NodeId>,
+    /// What they are like, if they were not named: others come in place of those that fail.
+    #[serde(default)]
+    pub like: Option<Group>,
+    /// Some of them have failed, and there are no others.
+    #[serde(default)]
+    pub short: bool,
     /// When it begins, the first time.
     pub from: Timestamp,
     /// How long it lasts each time, in milliseconds.
@@ -47,8 +55,8 @@ pub struct Reservation {
 pub struct Wanted {
     /// See [`Reservation::name`].
     pub name: String,
-    /// The machines, by name.
-    pub nodes: BTreeSet<String>,
+    /// Which machines.
+    pub machines: Machines,
     /// See [`Reservation::from`]; none for now.
     pub from: Option<Timestamp>,
     /// See [`Reservation::length_ms`].
@@ -57,6 +65,24 @@ pub struct Wanted {
     pub every: Option<Every>,
     /// See [`Reservation::reason`].
     pub reason: String,
+}
+
+/// Which machines are to be set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Machines {
+    /// These, by name.
+    Named(BTreeSet<String>),
+    /// Any that are like this.
+    Like(Group),
+}
+
+/// What machines are like, as a request says it. A member that names no image takes machines as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// The roles.
+    pub members: Vec<Member>,
+    /// What is asked of their machines together.
+    pub groupings: Vec<Grouping>,
 }
 
 /// How a reservation comes back.
@@ -92,14 +118,15 @@ impl Reservation {
         }
     }
 
-    /// True if it is what is wanted, made by somebody before.
+    /// True if it is what is wanted, made by somebody before; `named` are the machines, if they are named.
     #[must_use]
-    pub fn is(&self, wanted: &Wanted, nodes: &BTreeSet<NodeId>) -> bool {
+    pub fn is(&self, wanted: &Wanted, named: Option<&BTreeSet<NodeId>>) -> bool {
         let begins_then = wanted.from.is_none_or(|from| from == self.from);
-        begins_then
-            && self.nodes == *nodes
-            && self.length_ms == wanted.length_ms
-            && self.every == wanted.every
+        let same_machines = match &wanted.machines {
+            Machines::Named(_) => self.like.is_none() && named == Some(&self.nodes),
+            Machines::Like(group) => self.like.as_ref() == Some(group),
+        };
+        begins_then && same_machines && self.length_ms == wanted.length_ms && self.every == wanted.every
     }
 
     /// True if it will not come (back) any more.
@@ -108,12 +135,18 @@ impl Reservation {
         self.window().next(now.0).is_none()
     }
 
-    /// The first time that both are, if there is one within the next few hundred.
+    /// When it begins next; that is over while it lasts.
     #[must_use]
-    pub fn clashes(&self, other: &Self) -> Option<Timestamp> {
-        let (window, others) = (self.window(), other.window());
-        let times = std::iter::successors(window.next(0), |(_, until)| window.next(*until));
-        let mut both = times.take(MOST_TIMES).filter(|(from, until)| others.meets(*from, *until));
+    pub fn begins(&self, now: Timestamp) -> Timestamp {
+        self.window().next(now.0).map_or(self.from, |(from, _)| Timestamp(from))
+    }
+
+    /// The first time from `at` on at which something else is planned as well, if there is one within the next few hundred.
+    #[must_use]
+    pub fn clashes(&self, other: &Window, at: Timestamp) -> Option<Timestamp> {
+        let window = self.window();
+        let times = std::iter::successors(window.next(at.0), |(_, until)| window.next(*until));
+        let mut both = times.take(MOST_TIMES).filter(|(from, until)| other.meets(*from, *until));
         both.next().map(|(from, _)| Timestamp(from))
     }
 
@@ -140,6 +173,8 @@ mod tests {
             id: ReservationId(1),
             name: "nightly".into(),
             nodes: BTreeSet::new(),
+            like: None,
+            short: false,
             from: Timestamp(HOUR_MS),
             length_ms: HOUR_MS,
             every: None,

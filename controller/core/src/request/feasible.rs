@@ -5,7 +5,7 @@ use super::fit::Request;
 use super::suspect::suspicion;
 use super::want::Want;
 use crate::constraint::{Comparison, Constraint, Grouping, Likeness, Operator};
-use crate::lease::LeaseSpec;
+use crate::lease::{LeaseSpec, Member};
 use crate::node::Node;
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,26 +19,32 @@ const VALUES_SHOWN: usize = 8;
 /// # Errors
 /// A text for people.
 pub fn satisfiable(world: &World, spec: &LeaseSpec) -> Result<(), String> {
-    let request = Request::hopeful(world, spec);
+    possible(world, &spec.members, &spec.groupings)
+}
+
+/// The same by its parts.
+pub(crate) fn possible(world: &World, members: &[Member], groupings: &[Grouping]) -> Result<(), String> {
+    let request = Request::hopeful_of(world, members, groupings);
     let nodes: Vec<_> = world.nodes.values().filter(|n| n.in_service()).collect();
-    match request.search(&nodes) {
+    match request.machines(&nodes) {
         Ok(Some(_)) => Ok(()),
-        Ok(None) => Err(why_never(world, spec, &request, &nodes)),
+        Ok(None) => Err(why_never(world, members, &request, &nodes)),
         Err(gave_up) => Err(gave_up.to_string()),
     }
 }
 
-fn why_never(world: &World, spec: &LeaseSpec, request: &Request<'_>, nodes: &[&Node]) -> String {
+fn why_never(world: &World, members: &[Member], request: &Request<'_>, nodes: &[&Node]) -> String {
     if let Some(reason) = request.members().iter().find_map(|want| why_not(world, want, nodes)) {
         return reason;
     }
-    let alone = |grouping: &Grouping| LeaseSpec { groupings: vec![grouping.clone()], ..spec.clone() };
-    let is_possible = |spec: &LeaseSpec| matches!(Request::hopeful(world, spec).search(nodes), Ok(Some(_)));
-    if !is_possible(&LeaseSpec { groupings: Vec::new(), ..spec.clone() }) {
+    let is_possible = |groupings: &[Grouping]| {
+        matches!(Request::hopeful_of(world, members, groupings).machines(nodes), Ok(Some(_)))
+    };
+    if !is_possible(&[]) {
         return "each role alone could be had, but not all of them at once: they ask for the same machines"
             .into();
     }
-    match spec.groupings.iter().find(|grouping| !is_possible(&alone(grouping))) {
+    match request.groupings().iter().find(|grouping| !is_possible(std::slice::from_ref(grouping))) {
         Some(grouping) => why_not_together(grouping, request, nodes),
         None => "what is asked of its machines together could be had one by one, but not all at once".into(),
     }
@@ -48,7 +54,7 @@ fn why_never(world: &World, spec: &LeaseSpec, request: &Request<'_>, nodes: &[&N
 fn why_not(world: &World, want: &Want<'_>, nodes: &[&Node]) -> Option<String> {
     let wanted = want.member.count as usize;
     let machines = nodes.iter().filter(|n| want.suits(n)).count();
-    let usable = nodes.iter().filter(|n| want.image_on(n).is_some()).count();
+    let usable = nodes.iter().filter(|n| want.takes(n)).count();
     if usable >= wanted {
         return None;
     }
@@ -132,7 +138,7 @@ fn why_not_together(grouping: &Grouping, request: &Request<'_>, nodes: &[&Node])
     let wanted: u64 = wants.iter().map(|want| u64::from(want.member.count)).sum();
     let mut values = BTreeMap::new();
     let mut unknown = 0;
-    for node in nodes.iter().filter(|node| wants.iter().any(|want| want.image_on(node).is_some())) {
+    for node in nodes.iter().filter(|node| wants.iter().any(|want| want.takes(node))) {
         match grouping.key(node) {
             Some(key) => *values.entry(key).or_insert(0_usize) += 1,
             None => unknown += 1,

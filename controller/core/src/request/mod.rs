@@ -13,6 +13,7 @@ mod suspect;
 mod want;
 
 pub(crate) use describe::describe;
+pub(crate) use feasible::possible;
 pub use feasible::satisfiable;
 pub(crate) use fit::Request;
 pub use preview::{Preview, RolePreview, preview};

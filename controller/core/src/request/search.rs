@@ -69,7 +69,7 @@ impl Search {
             request.members().iter().map(|want| of(want.member) as usize).collect()
         };
         let wants = request.members().iter();
-        let mut fits = wants.map(|want| nodes.iter().map(|n| want.image_on(n).is_some()).collect()).collect();
+        let mut fits = wants.map(|want| nodes.iter().map(|n| want.takes(n)).collect()).collect();
         let mut scopes = |likeness| {
             let those = request.groupings().iter().filter(|grouping| grouping.likeness == likeness);
             those.map(|grouping| Scope::new(request, grouping, nodes, &mut fits)).collect()

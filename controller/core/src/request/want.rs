@@ -55,6 +55,11 @@ impl<'a> Want<'a> {
         constraint.verdict(node) >= needed
     }
 
+    /// True if the member can have the machine. One that names no image takes it as it is.
+    pub(crate) fn takes(&self, node: &Node) -> bool {
+        if self.member.image.is_empty() { self.suits(node) } else { self.image_on(node).is_some() }
+    }
+
     /// What the machine would be provisioned with; none if the member cannot have it.
     pub(crate) fn image_on(&self, node: &Node) -> Option<ImageId> {
         let image = self.images[node.spec.arch as usize];

@@ -113,6 +113,7 @@ impl World {
         self.put_node(node);
         self.tell(Severity::Info, "node-retired", id, message);
         self.reschedule = true;
+        self.review_reservations = true;
         Ok(Reply::Done)
     }
 
@@ -156,6 +157,7 @@ impl World {
         let severity = if kind == HoldKind::Drain { Severity::Info } else { Severity::Incident };
         self.tell(severity, "hold", (id, lease), message);
         self.reschedule = true;
+        self.review_reservations = true;
     }
 
     pub(super) fn lift(&mut self, id: NodeId, kind: HoldKind, author: &str) {
@@ -164,6 +166,7 @@ impl World {
             let message = format!("{}: hold ({}) lifted by {author}", node.spec.name, kind.as_str());
             self.tell(Severity::Info, "hold-lifted", id, message);
             self.reschedule = true;
+            self.review_reservations = true;
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What a request may say.
 
 use super::registration::check_word;
+use crate::constraint::Grouping;
 use crate::course::Terms;
 use crate::ids::TenantId;
 use crate::input::Refusal;
-use crate::lease::LeaseSpec;
+use crate::lease::{LeaseSpec, Member};
 use crate::tenancy::{Demand, Standing};
 use crate::text::span;
 use crate::time::Timestamp;
@@ -51,11 +52,29 @@ pub(super) fn key(key: &str) -> std::result::Result<(), Refusal> {
 pub(super) fn request(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Refusal> {
     let invalid = |text: String| Err(Refusal::Invalid(text));
     self::key(key)?;
-    if spec.members.is_empty() {
+    group(&spec.members, &spec.groupings)?;
+    if let Some(member) = spec.members.iter().find(|member| member.image.is_empty()) {
+        return invalid(format!("members: role {:?} names no image; see `hostler image list`", member.role));
+    }
+    for (name, span) in [("duration", spec.duration_ms), ("max_wait", spec.max_wait_ms)] {
+        if span == 0 || span > MAX_SPAN_MS {
+            return invalid(format!("{name}: more than nothing and at most 30 days"));
+        }
+    }
+    if spec.purpose.len() > 256 {
+        return invalid("purpose: at most 256 bytes".into());
+    }
+    Ok(())
+}
+
+/// The machines that are asked for make sense together.
+pub(super) fn group(members: &[Member], groupings: &[Grouping]) -> std::result::Result<(), Refusal> {
+    let invalid = |text: String| Err(Refusal::Invalid(text));
+    if members.is_empty() {
         return invalid("members: ask for at least one machine".into());
     }
     let mut roles = BTreeSet::new();
-    for member in &spec.members {
+    for member in members {
         check_word("role", &member.role, "-_")?;
         if !roles.insert(&member.role) {
             return invalid(format!("members: the role {:?} is named twice", member.role));
@@ -76,27 +95,12 @@ pub(super) fn request(key: &str, spec: &LeaseSpec) -> std::result::Result<(), Re
                 member.role
             ));
         }
-        if member.image.is_empty() {
-            return invalid(format!(
-                "members: role {:?} names no image; see `hostler image list`",
-                member.role
-            ));
-        }
     }
-    let total: u64 = spec.members.iter().map(|m| u64::from(m.most())).sum();
+    let total: u64 = members.iter().map(|m| u64::from(m.most())).sum();
     if total > MAX_GROUP {
         return invalid(format!("members: {total} machines; a group has at most {MAX_GROUP}"));
     }
-    groupings(spec, &roles)?;
-    for (name, span) in [("duration", spec.duration_ms), ("max_wait", spec.max_wait_ms)] {
-        if span == 0 || span > MAX_SPAN_MS {
-            return invalid(format!("{name}: more than nothing and at most 30 days"));
-        }
-    }
-    if spec.purpose.len() > 256 {
-        return invalid("purpose: at most 256 bytes".into());
-    }
-    Ok(())
+    check_groupings(members, groupings, &roles)
 }
 
 /// So do its terms, at this moment.
@@ -118,20 +122,24 @@ pub(super) fn terms(terms: &Terms, now: Timestamp) -> std::result::Result<(), Re
 }
 
 /// What is asked of machines together names roles that exist, and all of what is asked is of a bounded size.
-fn groupings(spec: &LeaseSpec, roles: &BTreeSet<&String>) -> std::result::Result<(), Refusal> {
+fn check_groupings(
+    members: &[Member],
+    groupings: &[Grouping],
+    roles: &BTreeSet<&String>,
+) -> std::result::Result<(), Refusal> {
     let invalid = |text: String| Err(Refusal::Invalid(text));
-    if spec.groupings.len() > MAX_GROUPINGS {
-        return invalid(format!("groupings: {} of them; at most {MAX_GROUPINGS}", spec.groupings.len()));
+    if groupings.len() > MAX_GROUPINGS {
+        return invalid(format!("groupings: {} of them; at most {MAX_GROUPINGS}", groupings.len()));
     }
-    for grouping in &spec.groupings {
+    for grouping in groupings {
         if let Some(role) = grouping.roles.iter().find(|role| !roles.contains(role)) {
             let known: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
             let known = known.join(", ");
             return invalid(format!("groupings: {grouping}: there is no role {role:?}; there is {known}"));
         }
     }
-    let constraints = spec.members.iter().filter_map(|m| m.constraint.as_ref()).map(ToString::to_string);
-    let texts = constraints.chain(spec.groupings.iter().map(ToString::to_string));
+    let constraints = members.iter().filter_map(|m| m.constraint.as_ref()).map(ToString::to_string);
+    let texts = constraints.chain(groupings.iter().map(ToString::to_string));
     let bytes: usize = texts.map(|text| text.len()).sum();
     if bytes > MAX_CONSTRAINTS {
         return invalid(format!("constraints: {bytes} bytes together; at most {MAX_CONSTRAINTS}"));

@@ -8,9 +8,11 @@ use crate::ids::{LeaseId, NodeId};
 use crate::input::{Refusal, Reply};
 use crate::lease::{Lease, LeaseState};
 use crate::node::{Hold, HoldKind, Node};
+use crate::request::Want;
 use crate::schedule::Lost;
 use crate::time::Timestamp;
 use crate::world::World;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What an administrator's plan for machines breaks.
@@ -89,6 +91,7 @@ impl World {
             None => self.hold(before.id, HoldKind::Drain, author, reason),
         }
         self.reschedule = true;
+        self.review_reservations = true;
     }
 
     /// The time of a drain has come, or is over.
@@ -114,6 +117,7 @@ impl World {
             self.tell(Severity::Info, "drain-called-off", id, message);
         }
         self.reschedule = true;
+        self.review_reservations = true;
     }
 
     /// What is broken by what became of machines, and by leases that have them for too long.
@@ -155,6 +159,21 @@ impl World {
 }
 
 impl Breaks {
+    pub(super) fn is_empty(&self) -> bool {
+        self.promises.is_empty() && self.leases.is_empty()
+    }
+
+    /// The machines that those could have whose promises it breaks, and those that leases have for too long.
+    pub(super) fn wanted(&self, world: &World) -> BTreeSet<NodeId> {
+        let promised = self.promises.iter().filter_map(|id| world.leases.get(*id));
+        let members = promised.flat_map(|lease| &lease.spec.members);
+        let wants: Vec<_> = members.map(|member| Want::new(world, member)).collect();
+        let held = self.leases.iter().filter_map(|(id, _)| world.leases.get(*id));
+        let held = held.flat_map(|lease| lease.group().iter().map(|assigned| assigned.node));
+        let suits = |node: &&Node| wants.iter().any(|want| want.suits(node));
+        world.nodes.values().filter(suits).map(|node| node.id).chain(held).collect()
+    }
+
     /// What it breaks, for people; none if nothing.
     pub(super) fn words(&self, world: &World) -> Option<String> {
         let latest = |id: &LeaseId| Some(world.leases.get(*id)?.latest_start()?.utc());

@@ -37,6 +37,7 @@ mod replace;
 mod reserve;
 mod rest;
 mod run;
+mod set_aside;
 mod tenant;
 mod trust;
 mod unused;
@@ -59,6 +60,9 @@ impl World {
     pub fn apply(&mut self, now: Timestamp, input: Input) -> Outcome {
         self.meta.now = self.meta.now.max(now);
         let reply = self.dispatch(input);
+        if std::mem::take(&mut self.review_reservations) {
+            self.mend_reservations();
+        }
         if std::mem::take(&mut self.reschedule) {
             self.start_groups();
             self.preempt_for_the_urgent();

@@ -42,6 +42,7 @@ impl World {
                     node.first_wipe = FirstWipe::Pending;
                 }
                 node.inventory = Some(inventory);
+                self.review_reservations = true;
                 self.go_on(id);
             }
         }

@@ -38,6 +38,7 @@ impl World {
             }
         }
         self.reschedule = true;
+        self.review_reservations = true;
         Ok(Reply::Applied(applied))
     }
 

@@ -1,15 +1,17 @@
 //! Machines that are set aside for a tenant.
 
-use super::drain::outlasts;
+use super::drain::{Breaks, outlasts};
 use super::registration::check_word;
-use super::{Result, exhausted};
-use crate::calendar::{MOST_RESERVATIONS, Reservation, Wanted};
+use super::{Result, check, exhausted};
+use crate::calendar::{MOST_RESERVATIONS, Machines, Reservation, Wanted};
 use crate::catalogue::Tenant;
 use crate::event::Severity;
-use crate::ids::{NodeId, ReservationId, TenantId};
+use crate::ids::{LeaseId, NodeId, ReservationId, TenantId};
 use crate::input::{Refusal, Reply};
 use crate::lease::{CloseReason, LeaseSpec};
 use crate::request::Request;
+use crate::schedule::Lost;
+use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeSet;
 
@@ -25,10 +27,10 @@ impl World {
         anyway: bool,
     ) -> Result {
         check_word("reservation name", &wanted.name, "-_")?;
-        let nodes = self.nodes_to_reserve(&wanted.nodes)?;
+        let named = self.named_machines(&wanted.machines)?;
         let Tenant { id: tenant, reservations: others, .. } = self.known_tenant(tenant)?;
         if let Some(known) = others.iter().find(|known| known.name == wanted.name) {
-            return if known.is(&wanted, &nodes) {
+            return if known.is(&wanted, named.as_ref()) {
                 Ok(Reply::Done)
             } else {
                 let text = format!("the reservation {} is there, and is another: end it first", known.name);
@@ -40,11 +42,17 @@ impl World {
             return Err(Refusal::Conflict(text));
         }
         let (now, tenant) = (self.meta.now, *tenant);
-        let Wanted { name, from, length_ms, every, reason, .. } = wanted;
+        let Wanted { name, machines, from, length_ms, every, reason } = wanted;
         let from = from.unwrap_or(now);
         let counters = self.meta.counters;
         let id = self.meta.counters.next_reservation().ok_or_else(exhausted)?;
-        let reservation = Reservation { id, name, nodes, from, length_ms, every, author, reason };
+        let (nodes, short) = (named.unwrap_or_default(), false);
+        let like = match machines {
+            Machines::Like(group) => Some(group),
+            Machines::Named(_) => None,
+        };
+        let reservation =
+            Reservation { id, name, nodes, like, short, from, length_ms, every, author, reason };
         let checked = reservation.check(now).map_err(Refusal::Invalid);
         let made = checked
             .and_then(|()| self.check_clashes(&reservation))
@@ -55,33 +63,51 @@ impl World {
         made
     }
 
-    fn set_aside(&mut self, tenant: TenantId, reservation: Reservation, anyway: bool) -> Result {
+    fn set_aside(&mut self, tenant: TenantId, mut reservation: Reservation, anyway: bool) -> Result {
         let now = self.meta.now;
         let lost = self.ask_scheduler(|scene, _| scene.lost(now));
-        let nodes = reservation.nodes.iter().filter_map(|id| self.nodes.get(*id));
-        let leases: BTreeSet<_> = nodes.filter_map(|node| node.state.lease()).collect();
-        let leases = leases.into_iter().filter_map(|id| outlasts(self.leases.get(id)?, reservation.from));
-        let leases = leases.collect();
-        let Reservation { id, name, author, from, .. } = &reservation;
-        let message = format!(
-            "{} machines are set aside from {} as {name} by {author}: {}",
-            reservation.nodes.len(),
-            from.utc(),
-            reservation.reason
-        );
-        let (id, name) = (*id, name.clone());
-        if let Some(tenant) = self.tenants.get_mut(tenant) {
-            tenant.reservations.push(reservation);
+        if reservation.like.is_some() {
+            reservation.nodes = self.choose(&reservation, &BTreeSet::new())?;
         }
-        if !anyway && let Some(words) = self.breaks(&lost, leases).words(self) {
-            self.take_reservation(tenant, id);
+        let mut breaks = self.add_reservation(tenant, reservation.clone(), &lost);
+        if reservation.like.is_some() && !breaks.is_empty() {
+            // There may be others that nobody was promised.
+            self.take_reservation(tenant, reservation.id);
+            reservation.nodes.clear();
+            reservation.nodes = self.choose(&reservation, &breaks.wanted(self))?;
+            breaks = self.add_reservation(tenant, reservation.clone(), &lost);
+        }
+        let Reservation { id, name, author, from, .. } = &reservation;
+        if !anyway && let Some(words) = breaks.words(self) {
+            self.take_reservation(tenant, *id);
             let text = format!("the reservation {name} breaks what was promised: {words}");
             return Err(Refusal::Conflict(text));
         }
+        let what_for = Some(&reservation.reason).filter(|reason| !reason.is_empty());
+        let what_for = what_for.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let (count, at) = (reservation.nodes.len(), from.utc());
+        let message = format!("{count} machines are set aside from {at} as {name} by {author}{what_for}");
         self.break_promises(&lost, &message);
         self.tell(Severity::Info, "reserved", (), message);
         self.reschedule = true;
         Ok(Reply::Done)
+    }
+
+    /// The row has it; returns what that breaks, where `lost` had no plan before.
+    fn add_reservation(&mut self, tenant: TenantId, reservation: Reservation, lost: &Lost) -> Breaks {
+        let leases = self.leases_in_the_way(&reservation);
+        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            tenant.reservations.push(reservation);
+        }
+        self.breaks(lost, leases)
+    }
+
+    /// Those that have its machines when it begins, and until when.
+    pub(super) fn leases_in_the_way(&self, reservation: &Reservation) -> Vec<(LeaseId, Timestamp)> {
+        let nodes = reservation.nodes.iter().filter_map(|id| self.nodes.get(*id));
+        let leases: BTreeSet<_> = nodes.filter_map(|node| node.state.lease()).collect();
+        let from = reservation.begins(self.meta.now);
+        leases.into_iter().filter_map(|id| outlasts(self.leases.get(id)?, from)).collect()
     }
 
     pub(super) fn on_end_reservation(&mut self, author: &str, tenant: &str, name: &str) -> Result {
@@ -115,6 +141,7 @@ impl World {
             self.end_lease(lease, CloseReason::WaitedTooLong, detail);
         }
         self.reschedule = true;
+        self.review_reservations = true;
     }
 
     fn take_reservation(&mut self, tenant: TenantId, id: ReservationId) -> Option<Reservation> {
@@ -129,7 +156,12 @@ impl World {
         })
     }
 
-    fn nodes_to_reserve(&self, names: &BTreeSet<String>) -> std::result::Result<BTreeSet<NodeId>, Refusal> {
+    /// Those that are named; none if any will do that are as wanted.
+    fn named_machines(&self, machines: &Machines) -> std::result::Result<Option<BTreeSet<NodeId>>, Refusal> {
+        let names = match machines {
+            Machines::Named(names) => names,
+            Machines::Like(group) => return check::group(&group.members, &group.groupings).map(|()| None),
+        };
         if names.is_empty() || names.len() > MOST_NODES {
             let text = format!("nodes: name at least one machine, and at most {MOST_NODES}");
             return Err(Refusal::Invalid(text));
@@ -138,7 +170,7 @@ impl World {
             let node = self.node_named(name).filter(|node| node.in_service());
             node.map(|n| n.id).ok_or_else(|| Refusal::NotFound(format!("there is no node {name:?}")))
         };
-        names.iter().map(node).collect()
+        names.iter().map(node).collect::<std::result::Result<_, _>>().map(Some)
     }
 
     /// A machine is set aside for one tenant at a time.
@@ -146,7 +178,7 @@ impl World {
         for (tenant, other) in self.tenants.values().flat_map(|t| t.reservations.iter().map(move |r| (t, r)))
         {
             let both = other.nodes.intersection(&new.nodes).next().and_then(|id| self.nodes.get(*id));
-            if let (Some(node), Some(at)) = (both, new.clashes(other)) {
+            if let (Some(node), Some(at)) = (both, new.clashes(&other.window(), self.meta.now)) {
                 return Err(Refusal::Conflict(format!(
                     "node {} is set aside for tenant {} as {} already, at {}",
                     node.spec.name,

@@ -140,6 +140,8 @@ const EXPECTED: &[(&str, u64)] = &[
     ("event drain-announced", 10),
     ("event lease-shortened", 1),
     ("event reservation-ended", 5),
+    ("event reservation-mended", 1),
+    ("event reservation-short", 1),
     ("started in a reservation", 1),
     ("lease forgotten", 300),
     ("run forgotten", 50),

@@ -1,12 +1,12 @@
 //! Drains with times, and machines that are set aside.
 
 use crate::rack::{Rack, SECOND};
-use hostler_core::calendar::{Every, Times, Wanted};
+use hostler_core::calendar::{Every, Group, Machines, Times, Wanted};
 use hostler_core::course::{MoreTime, Terms};
 use hostler_core::explain;
 use hostler_core::ids::LeaseId;
 use hostler_core::input::{AdminAction, Input, Refusal, Reply};
-use hostler_core::lease::LeaseState;
+use hostler_core::lease::{LeaseState, Member};
 use hostler_core::node::{HoldKind, StateName};
 use hostler_core::time::Timestamp;
 use std::num::NonZeroU64;
@@ -37,7 +37,7 @@ fn reserve(rack: &mut Rack, nodes: &[&str], from: u64, hours: u64, every: Option
     let tenant = rack.world.tenants.values().next().expect("a tenant").name.clone();
     let wanted = Wanted {
         name: "demo".into(),
-        nodes: nodes.iter().map(|node| (*node).into()).collect(),
+        machines: Machines::Named(nodes.iter().map(|node| (*node).into()).collect()),
         from: in_hours(rack, from),
         length_ms: hours * HOUR,
         every,
@@ -199,9 +199,9 @@ fn what_makes_no_sense_is_refused_with_words() {
     for (input, words) in [
         (with(&|w| w.name = "other".into()), "set aside for tenant"),
         (with(&|w| w.from = Some(Timestamp(later))), "is another: end it first"),
-        (with(&|w| w.nodes = ["x".into()].into()), "there is no node \"x\""),
+        (with(&|w| w.machines = Machines::Named(["x".into()].into())), "there is no node \"x\""),
         (with(&|w| (w.name, w.length_ms) = ("other".into(), 0)), "length"),
-        (with(&|w| w.nodes.clear()), "name at least one machine"),
+        (with(&|w| w.machines = Machines::Named([].into())), "name at least one machine"),
     ] {
         let refused = rack.refuse(input).to_string();
         assert!(refused.contains(words), "{refused}");
@@ -215,5 +215,78 @@ fn what_makes_no_sense_is_refused_with_words() {
         let input = request(&mut rack, words, hours, terms);
         let refused = rack.refuse(input).to_string();
         assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+fn such(rack: &mut Rack, words: &str, from: u64, hours: u64, anyway: bool) -> Input {
+    let Input::RequestLease { spec, .. } = request(rack, words, hours, Terms::default()) else {
+        unreachable!()
+    };
+    let members = spec.members.into_iter().map(|member| Member { image: String::new(), ..member }).collect();
+    let Input::Reserve { author, tenant, wanted, .. } = reserve(rack, &[], from, hours, None) else {
+        unreachable!()
+    };
+    let machines = Machines::Like(Group { members, groupings: spec.groupings });
+    Input::Reserve { author, tenant, wanted: Wanted { machines, ..wanted }, anyway }
+}
+
+fn only_on(node: &str, request: Input) -> Input {
+    let Input::RequestLease { tenant, key, mut spec } = request else { unreachable!() };
+    spec.members[0].nodes = [node.to_owned()].into();
+    Input::RequestLease { tenant, key, spec }
+}
+
+fn reserved(rack: &Rack) -> Vec<String> {
+    let all = rack.world.tenants.values().flat_map(|tenant| &tenant.reservations);
+    let nodes = all.flat_map(|reservation| &reservation.nodes).filter_map(|id| rack.world.nodes.get(*id));
+    nodes.map(|node| node.spec.name.clone()).collect()
+}
+
+/// Whoever names no machines gets those that can be spared, and others in place of those that fail.
+#[test]
+fn machines_of_a_kind_are_chosen_and_exchanged() {
+    let mut rack = Rack::with(&["a", "b", "c"]);
+    let long = lease(&mut rack, "1 any", 24, Terms::default());
+    assert_eq!(rack.group(long), ["a"]);
+    let input = such(&mut rack, "2 any", 5, 4, false);
+    rack.accept(input.clone());
+    assert_eq!(reserved(&rack), ["b", "c"], "the other one is in use then");
+    rack.accept(input);
+    assert_eq!(reserved(&rack), ["b", "c"], "said again it is the same one");
+    let reason = "new disks".to_owned();
+    let soon = Times { from: in_hours(&rack, 1), deadline: None, back_at: in_hours(&rack, 2) };
+    drain(&mut rack, "b", soon, false).unwrap();
+    assert_eq!(reserved(&rack), ["b", "c"], "it is back by then");
+    rack.admin("b", AdminAction::Retire).unwrap();
+    assert!(rack.heard().contains(&"reservation-short".to_owned()), "no other one can be had");
+    rack.release(long);
+    rack.clean("a");
+    rack.admin("c", AdminAction::Drain { reason, times: Times::default(), anyway: false }).unwrap();
+    rack.restart();
+    rack.admin("c", AdminAction::Resume).unwrap();
+    assert_eq!(reserved(&rack), ["a", "c"]);
+    assert!(rack.heard().contains(&"reservation-mended".to_owned()));
+}
+
+/// What nobody was promised is set aside first; what can never be had is said.
+#[test]
+fn machines_of_a_kind_are_those_that_nobody_was_promised() {
+    let mut rack = Rack::with(&["a", "b"]);
+    for node in ["a", "b"] {
+        let held = lease(&mut rack, "1 any", 48, Terms::default());
+        assert_eq!(rack.group(held), [node]);
+    }
+    let waits = request(&mut rack, "1 any", 48, Terms::default());
+    let Reply::Lease(waits) = rack.accept(only_on("a", waits)) else { panic!("no lease") };
+    assert!(rack.world.leases.get(waits).is_some_and(|lease| lease.promise.is_some()));
+    let input = such(&mut rack, "1 any", 49, 100, false);
+    rack.accept(input);
+    assert_eq!(reserved(&rack), ["b"], "the other one is promised");
+    let tenant = rack.world.tenants.values().next().unwrap().name.clone();
+    rack.accept(Input::EndReservation { author: "ada".into(), tenant, name: "demo".into() });
+    for words in ["5 any", "1 ppc64le"] {
+        let input = such(&mut rack, words, 1, 1, true);
+        let refusal = rack.refuse(input);
+        assert!(refusal.to_string().contains("can never be had"), "{refusal}");
     }
 }

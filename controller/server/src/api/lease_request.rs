@@ -1,6 +1,7 @@
 //! Requests from the wire to the core. Constraints arrive as text and are understood here, so that a client need not know
 //! what can be asked for; what is wrong with one is answered with its place.
 
+use hostler_core::calendar::Group;
 use hostler_core::constraint::SyntaxError;
 use hostler_core::course::Terms;
 use hostler_core::hardware::Arch;
@@ -34,21 +35,30 @@ const PROBLEM: &str = "hostler-text-problem-bin";
 /// # Errors
 /// INVALID_ARGUMENT, with the field; for a text also with a [`TextProblem`] in the trailers.
 pub(super) fn spec(request: &RequestLeaseRequest) -> Result<LeaseSpec, Status> {
-    if request.members.len().max(request.groupings.len()) > MAX_PARTS {
-        return Err(Status::invalid_argument(format!("more than {MAX_PARTS} members or groupings")));
-    }
+    let Group { members, groupings } = group(&request.members, &request.groupings)?;
     let seconds = |given: u64, default: u64| (if given == 0 { default } else { given }).saturating_mul(1000);
-    let members = request.members.iter().enumerate().map(|(i, m)| member(i, m));
-    let groupings = request.groupings.iter().enumerate();
     Ok(LeaseSpec {
-        members: members.collect::<Result<_, _>>()?,
-        groupings: groupings.map(|(i, g)| text(format!("groupings[{i}]"), g)).collect::<Result<_, _>>()?,
+        members,
+        groupings,
         duration_ms: seconds(request.duration_s, DEFAULT_DURATION_S),
         max_wait_ms: seconds(request.max_wait_s, DEFAULT_MAX_WAIT_S),
         purpose: request.purpose.clone(),
         ssh_keys: request.ssh_keys.clone(),
         terms: terms(request)?,
     })
+}
+
+/// What machines are to be like.
+///
+/// # Errors
+/// As [`spec`].
+pub(super) fn group(members: &[MemberRequest], groupings: &[String]) -> Result<Group, Status> {
+    if members.len().max(groupings.len()) > MAX_PARTS {
+        return Err(Status::invalid_argument(format!("more than {MAX_PARTS} members or groupings")));
+    }
+    let members = members.iter().enumerate().map(|(i, m)| member(i, m));
+    let groupings = groupings.iter().enumerate().map(|(i, g)| text(format!("groupings[{i}]"), g));
+    Ok(Group { members: members.collect::<Result<_, _>>()?, groupings: groupings.collect::<Result<_, _>>()? })
 }
 
 fn terms(request: &RequestLeaseRequest) -> Result<Terms, Status> {

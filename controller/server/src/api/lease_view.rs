@@ -149,7 +149,7 @@ fn ms(at: Option<Timestamp>) -> u64 {
     at.map_or(0, |at| at.0)
 }
 
-fn member(member: &hostler_core::lease::Member) -> wire::MemberRequest {
+pub(super) fn member(member: &hostler_core::lease::Member) -> wire::MemberRequest {
     wire::MemberRequest {
         role: member.role.clone(),
         count: member.count,

@@ -2,8 +2,10 @@
 
 use super::Api;
 use super::caller::User;
+use super::lease_request::group;
+use super::lease_view::member;
 use super::status::refused;
-use hostler_core::calendar::{Every, Reservation, Wanted};
+use hostler_core::calendar::{Every, Machines, Reservation, Wanted};
 use hostler_core::catalogue::Tenant;
 use hostler_core::input::Input;
 use hostler_core::time::Timestamp;
@@ -23,19 +25,30 @@ pub(super) async fn reserve(
     author: String,
     request: wire::ReserveRequest,
 ) -> Result<wire::Reservation, Status> {
-    let wire::ReserveRequest { tenant, name, nodes, from_ms, length_s, every_s, until_ms, reason, .. } =
-        request;
+    let machines = machines(&request)?;
+    let wire::ReserveRequest { tenant, name, from_ms, length_s, every_s, until_ms, reason, .. } = request;
     let every = NonZeroU64::new(every_s.saturating_mul(1000));
     let every = every.map(|ms| Every { ms, until: moment(until_ms) });
     if every.is_none() && until_ms > 0 {
         return Err(Status::invalid_argument("until: only for what comes back: say after how long"));
     }
-    let (nodes, length_ms) = (nodes.into_iter().collect(), length_s.saturating_mul(1000));
-    let wanted = Wanted { name: name.clone(), nodes, from: moment(from_ms), length_ms, every, reason };
+    let length_ms = length_s.saturating_mul(1000);
+    let wanted = Wanted { name: name.clone(), machines, from: moment(from_ms), length_ms, every, reason };
     let input = Input::Reserve { author, tenant: tenant.clone(), wanted, anyway: request.r#override };
     api.0.submit(input).await.map_err(|e| refused(&e))?;
     let made = list(api, &User::Admin(String::new()), &tenant)?.into_iter().find(|made| made.name == name);
     made.ok_or_else(|| Status::not_found(format!("reservation {name} was ended meanwhile")))
+}
+
+fn machines(request: &wire::ReserveRequest) -> Result<Machines, Status> {
+    let wire::ReserveRequest { nodes, members, groupings, .. } = request;
+    match (nodes.is_empty(), members.is_empty() && groupings.is_empty()) {
+        (_, true) => Ok(Machines::Named(nodes.iter().cloned().collect())),
+        (true, false) => group(members, groupings).map(Machines::Like),
+        (false, false) => Err(Status::invalid_argument(
+            "nodes: either name the machines, or say in members what they are like",
+        )),
+    }
 }
 
 /// `ListReservations`.
@@ -55,6 +68,7 @@ pub(super) fn list(api: &Api, user: &User, tenant: &str) -> Result<Vec<wire::Res
 
 fn view(world: &World, tenant: &Tenant, reservation: &Reservation) -> wire::Reservation {
     let nodes = reservation.nodes.iter().filter_map(|id| world.nodes.get(*id));
+    let like = reservation.like.as_ref();
     wire::Reservation {
         tenant: tenant.name.clone(),
         name: reservation.name.clone(),
@@ -65,6 +79,10 @@ fn view(world: &World, tenant: &Tenant, reservation: &Reservation) -> wire::Rese
         until_ms: reservation.every.and_then(|every| every.until).map_or(0, |at| at.0),
         author: reservation.author.clone(),
         reason: reservation.reason.clone(),
+        members: like.map_or_else(Vec::new, |group| group.members.iter().map(member).collect()),
+        groupings: like
+            .map_or_else(Vec::new, |group| group.groupings.iter().map(ToString::to_string).collect()),
+        short: reservation.short,
         next_ms: reservation.window().next(world.meta.now.0).map_or(0, |(from, _)| from),
     }
 }

@@ -14,7 +14,7 @@ use crate::render;
 use crate::render::time::span;
 use crate::request_file::RequestFile;
 use crate::session::Session;
-use crate::source::Source;
+use crate::texts::{self, Texts};
 use clap::Args;
 use hostler_proto::lease::v1::{MemberRequest, RequestLeaseRequest};
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub(crate) struct Arguments {
     /// How long the machines are needed, from when they are ready [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
-    /// How long to stay in the queue [default: 1d]
+    /// How long to stay in the queue [default: 7d]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_wait: Option<Duration>,
     /// Do not begin before this moment, in UTC; --max-wait counts from then
@@ -173,40 +173,12 @@ struct Simple {
     arch: Option<String>,
 }
 
-/// A request, and where its texts were written.
-#[derive(Debug)]
-struct Written {
-    request: RequestLeaseRequest,
-    /// For each member: where its constraint is, if it has one.
-    constraints: Vec<Option<Source>>,
-    /// For each grouping.
-    groupings: Vec<Source>,
-}
-
-impl Written {
-    /// What the controller said of a text, shown where it was written.
-    fn locate(&self, error: Error) -> Error {
-        let Error::Answer { source, .. } = &error else { return error };
-        let Some(problem) = source.problem() else { return error };
-        let index = |before: &str, after: &str| -> Option<usize> {
-            problem.field.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
-        };
-        let constraint = || self.constraints.get(index("members[", "].constraint")?)?.as_ref();
-        let grouping = || self.groupings.get(index("groupings[", "]")?);
-        match constraint().or_else(grouping) {
-            Some(place) => place.diagnostic(problem).into(),
-            None => error,
-        }
-    }
-}
-
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
     let (is_wait, is_dry) = (arguments.wait, arguments.dry_run);
-    let written = build(arguments)?;
-    let request = written.request.clone();
+    let (request, texts) = build(arguments)?;
     let done =
         if is_dry { dry_run::run(session, request).await } else { ask(session, request, is_wait).await };
-    done.map_err(|error| written.locate(error))
+    done.map_err(|error| texts.locate(error))
 }
 
 async fn ask(session: &Session, request: RequestLeaseRequest, is_wait: bool) -> Result<Exit, Error> {
@@ -233,8 +205,8 @@ async fn ask(session: &Session, request: RequestLeaseRequest, is_wait: bool) -> 
     Ok(Exit::Ok)
 }
 
-/// The request that the arguments describe.
-fn build(arguments: Arguments) -> Result<Written, Error> {
+/// The request that the arguments describe, and where its texts were written.
+fn build(arguments: Arguments) -> Result<(RequestLeaseRequest, Texts), Error> {
     let file = match &arguments.file {
         None => RequestFile::default(),
         Some(path) => {
@@ -247,17 +219,12 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
         None if arguments.members.is_empty() => vec![arguments.simple.member()?],
         None => member::parse_all(&arguments.members).map_err(Error::Input)?,
     };
-    let (mut members, constraints): (Vec<_>, _) =
-        asked.into_iter().map(|Asked { request, constraint }| (request, constraint)).unzip();
+    let given = arguments.together.into_iter().map(texts::together);
+    let (mut members, groupings, texts) = Texts::of(asked, file.together.into_iter().chain(given));
     for member in &mut members {
         fill(&mut member.pool, arguments.pool.as_deref());
         fill(&mut member.image, arguments.image.as_deref());
     }
-    let given = arguments.together.into_iter().map(|text| {
-        let source = Source::argument("--together", &text, 0);
-        (text, source)
-    });
-    let (texts, groupings) = file.together.into_iter().chain(given).unzip();
     let keys = arguments.ssh_keys.iter().map(|path| public_keys(path)).collect::<Result<Vec<_>, _>>()?;
     let (preemptible, grace) = (arguments.preemptible || file.preemptible, arguments.grace.or(file.grace));
     if grace.is_some() && !preemptible {
@@ -269,7 +236,7 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
     let request = RequestLeaseRequest {
         idempotency_key: arguments.idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
         members,
-        groupings: texts,
+        groupings,
         duration_s: seconds(arguments.duration.or(file.duration)),
         max_wait_s: seconds(arguments.max_wait.or(file.max_wait)),
         purpose: arguments.purpose.or(file.purpose).unwrap_or_default(),
@@ -282,7 +249,7 @@ fn build(arguments: Arguments) -> Result<Written, Error> {
         grace_s: seconds(grace),
         reservation: arguments.reservation.or(file.reservation).unwrap_or_default(),
     };
-    Ok(Written { request, constraints, groupings })
+    Ok((request, texts))
 }
 
 /// The keys of a `.pub` or `authorized_keys` file. The controller checks them; here only a private key is kept from
@@ -336,7 +303,7 @@ mod tests {
         let cli::Command::Lease(super::super::Command::Request(arguments)) = cli.command else {
             panic!("another command");
         };
-        build(*arguments).map(|written| written.request)
+        build(*arguments).map(|(request, _)| request)
     }
 
     #[test]

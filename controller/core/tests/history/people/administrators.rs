@@ -1,12 +1,14 @@
 //! What administrators want.
 
+use super::tenants::member;
 use super::{ADMIN, Scene, image_of, some_node};
 use crate::random::Random;
-use hostler_core::calendar::{Every, Times, Wanted};
+use hostler_core::calendar::{Every, Group, Machines, Times, Wanted};
 use hostler_core::catalogue::{Image, ImageStatus};
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Input};
 use hostler_core::keep::KeepChange;
+use hostler_core::lease::Member;
 use hostler_core::node::{BmcSpec, HoldKind, Node, NodeSpec, NodeState, Sealed};
 use hostler_core::pool::Limits;
 use hostler_core::tenancy::{Band, NodeHours, Setting};
@@ -49,7 +51,10 @@ pub(super) fn drain(scene: &mut Scene<'_>) -> Option<Input> {
     let times = Times { from: some(0), deadline: some(100_000), back_at: some(500_000) };
     let anyway = scene.random.chance(600);
     let reason = "new cables".into();
-    Some(admin(some_node(scene.world, scene.random)?, AdminAction::Drain { reason, times, anyway }))
+    let leased: Vec<_> = scene.world.nodes.values().filter(|node| node.state.lease().is_some()).collect();
+    let leased = scene.random.pick(&leased).copied().filter(|_| scene.random.chance(500));
+    let node = leased.or_else(|| some_node(scene.world, scene.random))?;
+    Some(admin(node, AdminAction::Drain { reason, times, anyway }))
 }
 
 /// Machines are set aside, once or again and again.
@@ -59,6 +64,7 @@ pub(super) fn reserve(scene: &mut Scene<'_>) -> Option<Input> {
     let count = 1 + scene.random.below(3);
     let nodes = (0..count).filter_map(|_| some_node(scene.world, scene.random));
     let nodes = nodes.map(|node| node.spec.name.clone()).collect();
+    let machines = if scene.random.chance(500) { Machines::Named(nodes) } else { such(scene) };
     let random = &mut *scene.random;
     let now = scene.world.meta.now.0;
     let from = random.chance(700).then(|| Timestamp(now + random.below(600_000)));
@@ -67,9 +73,16 @@ pub(super) fn reserve(scene: &mut Scene<'_>) -> Option<Input> {
     let every = random
         .chance(400)
         .then(|| Every { ms: NonZeroU64::MIN.saturating_add(length_ms + random.below(900_000)), until });
-    let wanted = Wanted { name, nodes, from, length_ms, every, reason: "a demonstration".into() };
+    let wanted = Wanted { name, machines, from, length_ms, every, reason: "a demonstration".into() };
     let anyway = random.chance(600);
     Some(Input::Reserve { author: ADMIN.into(), tenant: random.pick(&tenants)?.clone(), wanted, anyway })
+}
+
+/// Machines of some kind, whatever they will run.
+fn such(scene: &mut Scene<'_>) -> Machines {
+    let member = Member { image: String::new(), ..member(0, scene.world, scene.random) };
+    let groupings = scene.random.weighted(&[(3, ""), (1, "same rack")]).parse().into_iter().collect();
+    Machines::Like(Group { members: vec![member], groupings })
 }
 
 /// Ends a reservation, if there is one.

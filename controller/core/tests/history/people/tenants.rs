@@ -94,7 +94,7 @@ pub(super) fn again(scene: &mut Scene<'_>) -> Option<Input> {
     scene.random.pick(&scene.people.asked).cloned()
 }
 
-fn member(index: u64, world: &World, random: &mut Random) -> Member {
+pub(super) fn member(index: u64, world: &World, random: &mut Random) -> Member {
     let arch = random.weighted(&[
         (4, &[Arch::X86_64][..]),
         (2, &[Arch::Aarch64]),
