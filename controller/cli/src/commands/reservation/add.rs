@@ -18,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   hostler reservation add demo --tenant ci --node r1-n01 --node r1-n02 --from 2026-03-21T08:00 --for 4h
   hostler reservation add nightly --tenant ci --node r2-n01,r2-n02 --from 2026-03-21 --for 6h --every 1d
-  hostler reservation add scale '8:x86_64 where cpu.cores >= 16' power=2:ppc64le --tenant ci --from 2026-03-21 --for 1d
+  hostler reservation add scale --tenant ci --from 2026-03-21 --for 1d '8:x86_64 where cpu.cores >= 16' power=2:ppc64le
   hostler reservation add pair 2:aarch64 --together 'same switch' --tenant ci --for 4h
 
 A MEMBER is written as for `hostler lease request`; it needs no image. Machines that can be spared are chosen at once, and
