@@ -236,6 +236,26 @@ fn a_lease_is_kept_alive_until_it_is_over_whatever_happens_to_the_controller() {
     }
 }
 
+/// A job hears in time that its machines go, and that they stay.
+#[test]
+fn a_job_that_keeps_a_lease_alive_is_told_that_it_gives_way() {
+    let mut place = Place::new();
+    let active = || lease(LeaseState::Active, "");
+    let told = Lease { gives_way_ms: 1_774_051_200_000, gives_way_to: 9, ..active() };
+    let released = Lease { close_reason: CloseReason::Released.into(), ..lease(LeaseState::Closing, "") };
+    let queued = lease(LeaseState::Queued, "");
+    let leases = vec![active(), told.clone(), active(), told, queued, released];
+    place.live(World { leases, ..World::default() });
+    let ended = run(&place.credentials(), &["lease", "keepalive", "7"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let told = "lease 7 gives way to lease 9 at 2026-03-21 00:00:00Z, and goes back to the queue";
+    let lines =
+        [told, "lease 7 does not give way any more", told, "lease 7 gave way, and is in the queue again"];
+    let said: Vec<_> = ended.stderr.lines().filter(|line| line.contains(" way")).collect();
+    let matches = said.iter().zip(lines).all(|(said, expected)| said.ends_with(expected));
+    assert!(said.len() == lines.len() && matches, "{ended:?}");
+}
+
 #[test]
 fn a_lease_that_ended_otherwise_is_said_to() {
     let mut place = Place::new();

@@ -151,24 +151,30 @@ impl Standing {
         let beyond = |most: u32, wanted: u32, used: u32, promised: u32| {
             wanted > 0 && u64::from(wanted) + u64::from(used) + u64::from(promised) > u64::from(most)
         };
-        let told = |most: u32, kind: &str, used: u32, promised: u32| {
+        let told = |most: u32, kind: &str, wanted: u32, used: u32, promised: u32| {
             let promised = if promised == 0 {
                 String::new()
             } else {
                 format!(", {promised} promised to leases that wait for them")
             };
-            format!("quota: {used} of {most} {kind}machines in use{promised}")
+            format!("quota: {used} of {most} {kind}machines in use{promised}, {wanted} wanted")
         };
         let (used, promised) = (self.in_use, self.promised);
         if let Some(most) = allowance.machines
             && beyond(most, wanted.all, used.all, promised.all)
         {
-            return Some(told(most, "", used.all, promised.all));
+            return Some(told(most, "", wanted.all, used.all, promised.all));
         }
         for (arch, most) in &allowance.machines_of {
             let index = *arch as usize;
             if beyond(*most, wanted.of[index], used.of[index], promised.of[index]) {
-                return Some(told(*most, &format!("{arch} "), used.of[index], promised.of[index]));
+                return Some(told(
+                    *most,
+                    &format!("{arch} "),
+                    wanted.of[index],
+                    used.of[index],
+                    promised.of[index],
+                ));
             }
         }
         let quota = allowance.node_hours?;

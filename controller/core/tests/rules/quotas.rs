@@ -40,9 +40,13 @@ fn what_can_never_be_had_is_refused_with_the_number() {
     ];
     type Change = fn(&mut LeaseSpec);
     let cases: [(&str, Change, &str); 7] = [
-        ("4 x86_64", |_| (), "quota: 0 of 3 machines in use: tenant kernel can never have this"),
-        ("1..4 x86_64", |_| (), "quota: 0 of 3 machines in use: tenant kernel can never have this"),
-        ("2 ppc64le", |_| (), "quota: 0 of 1 ppc64le machines in use: tenant kernel can never have this"),
+        ("4 x86_64", |_| (), "quota: 0 of 3 machines in use, 4 wanted: tenant kernel can never have this"),
+        ("1..4 x86_64", |_| (), "quota: 0 of 3 machines in use, 4 wanted: tenant kernel can never have this"),
+        (
+            "2 ppc64le",
+            |_| (),
+            "quota: 0 of 1 ppc64le machines in use, 2 wanted: tenant kernel can never have this",
+        ),
         (
             "3 x86_64",
             |spec| spec.duration_ms = 4 * HOUR,
@@ -96,9 +100,9 @@ fn what_does_not_fit_now_waits_and_says_so() {
     rack.set(&[Setting::Machines(Some(2)), Setting::MachinesOf(Arch::Ppc64le, Some(1))]);
     let power = rack.active("1 ppc64le");
     let second = rack.lease("1 ppc64le");
-    assert_eq!(rack.why(second), "quota: 1 of 1 ppc64le machines in use");
+    assert_eq!(rack.why(second), "quota: 1 of 1 ppc64le machines in use, 1 wanted");
     let pair = rack.lease("2 x86_64");
-    assert_eq!(rack.why(pair), "quota: 1 of 2 machines in use");
+    assert_eq!(rack.why(pair), "quota: 1 of 2 machines in use, 2 wanted");
     assert_eq!((latest(&rack, pair), schedule::forecast(&rack.world).get(&pair)), (None, None));
     let theirs = rack.lease_as("3 x86_64", |tenant, _| *tenant = other);
     assert_eq!(rack.group(theirs), ["a", "b", "c"]);
@@ -157,7 +161,7 @@ fn alternatives_are_chosen_by_what_the_quota_leaves() {
     assert_eq!(rack.group(pair).len(), 2);
     assert!(rack.group(pair).contains(&"a".to_owned()), "{:?}", rack.group(pair));
     let next = rack.lease("1 any");
-    assert_eq!(rack.why(next), "quota: 1 of 1 aarch64 machines in use");
+    assert_eq!(rack.why(next), "quota: 1 of 1 aarch64 machines in use, 1 wanted");
 }
 
 /// What was promised is set aside: later requests of the same tenant do not take it away, and it starts in time.
@@ -170,7 +174,10 @@ fn a_quota_breaks_no_promise() {
     let pair = rack.lease_as("2 any", patient(1));
     assert!(latest(&rack, pair).is_some(), "the quota has room for it");
     let single = rack.lease("1 any");
-    assert_eq!(rack.why(single), "quota: 0 of 2 machines in use, 2 promised to leases that wait for them");
+    assert_eq!(
+        rack.why(single),
+        "quota: 0 of 2 machines in use, 2 promised to leases that wait for them, 1 wanted"
+    );
     rack.release(busy);
     for name in ["a", "b"] {
         rack.clean(name);

@@ -287,7 +287,7 @@ fn a_quota_has_room_for_one_in_place_of_another() {
     rack.admin("c", AdminAction::Repair).unwrap();
     rack.work("c", StateName::Ready);
     let text = refused(&mut rack, replace(lease, "two", "c"));
-    assert!(text.starts_with("quota: 1 of 1 machines in use. "), "{text}");
+    assert!(text.starts_with("quota: 1 of 1 machines in use, 1 wanted. "), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::model::lease::{CloseReason, Lease, State};
 use crate::render;
+use crate::render::time::stamp;
 use crate::session::Session;
 use crate::status::stream_ended;
 use clap::Args;
@@ -24,6 +25,7 @@ Examples:
 For leases that were requested with --keepalive. While it runs, the lease is kept alive; it ends when the process that
 started it does, and the lease follows after the bound that it was requested with. `hostler lease request --wait`,
 `hostler lease wait` and `hostler run` keep a lease alive as well while they run.
+It says when a lease is about to give way to a more urgent one, as one that is --preemptible may have to.
 Goes on by itself when the controller restarts. Ends with 0 when its parent is gone or the lease was given back.";
 
 /// How often the parent is looked after.
@@ -72,11 +74,12 @@ async fn orphaned(parent: u32) {
 async fn keep(session: &Session, client: &Client<'_>, id: u32) -> Result<(), Error> {
     let mut attempts = client.persistent(format!("keep lease {id} alive"));
     let request = GetLeaseRequest { id, keepalive: true };
+    let mut gives_way = None;
     loop {
         let status = match client.leases().watch_lease(request).await {
             Ok(stream) => {
                 attempts.succeeded();
-                match follow(session, stream.into_inner()).await? {
+                match follow(session, stream.into_inner(), &mut gives_way).await? {
                     Some(status) => status,
                     None => return Ok(()),
                 }
@@ -87,8 +90,30 @@ async fn keep(session: &Session, client: &Client<'_>, id: u32) -> Result<(), Err
     }
 }
 
+/// A job has until then to end its work, if it is told.
+fn tell_of_preemption(session: &Session, told: &mut Option<u64>, lease: &Lease) {
+    if lease.gives_way_ms == *told {
+        return;
+    }
+    *told = lease.gives_way_ms;
+    match (lease.gives_way_ms, lease.state) {
+        (Some(at), _) => {
+            let to = lease.gives_way_to.map(|to| format!(" to lease {to}")).unwrap_or_default();
+            let text =
+                format!("lease {} gives way{to} at {}, and goes back to the queue", lease.id, stamp(at));
+            session.ui.warning(&text);
+        }
+        (None, State::Active) => session.ui.notice(&format!("lease {} does not give way any more", lease.id)),
+        (None, _) => session.ui.warning(&format!("lease {} gave way, and is in the queue again", lease.id)),
+    }
+}
+
 /// Follows one stream; returns why it broke, or none when the lease is over.
-async fn follow(session: &Session, mut stream: Streaming<pb::Lease>) -> Result<Option<Status>, Error> {
+async fn follow(
+    session: &Session,
+    mut stream: Streaming<pb::Lease>,
+    gives_way: &mut Option<u64>,
+) -> Result<Option<Status>, Error> {
     let mut told = false;
     loop {
         let lease = match stream.message().await {
@@ -106,6 +131,7 @@ async fn follow(session: &Session, mut stream: Streaming<pb::Lease>) -> Result<O
             }
             told = true;
         }
+        tell_of_preemption(session, gives_way, &lease);
         match (lease.state, lease.close_reason) {
             (State::Closing | State::Closed, Some(CloseReason::Released)) => return Ok(None),
             (State::Closing | State::Closed, reason) => {
