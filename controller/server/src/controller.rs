@@ -65,6 +65,7 @@ impl Controller {
         let Artefacts { runs, images, inputs } = Artefacts::open(&config.artefacts()?, &config.data(), {
             let (published, tasks, stop) = (published.clone(), tasks.clone(), stop.clone());
             Surroundings {
+                leads,
                 output_limit: config.agents.output_limit,
                 cache_bytes: config.store.cache_bytes,
                 on_output: Arc::new(move |run| published.notify_run(run)),

@@ -27,6 +27,8 @@ pub(crate) struct Artefacts {
 /// What of a controller matters to its artefacts.
 #[derive(Clone)]
 pub(crate) struct Surroundings {
+    /// This controller alone changes what all of them share.
+    pub(crate) leads: bool,
     /// Output kept of one task, in bytes.
     pub(crate) output_limit: u64,
     /// Bytes of images that are kept on this host if they are in a bucket.
@@ -43,15 +45,16 @@ impl Artefacts {
     /// # Errors
     /// If directories cannot be made, or credentials read. Whether a bucket answers is not asked: see [`check`].
     pub(crate) fn open(place: &Place, data: &Path, around: Surroundings) -> anyhow::Result<Self> {
-        let Surroundings { output_limit, cache_bytes, on_output, tasks, stop } = around;
+        let Surroundings { leads, output_limit, cache_bytes, on_output, tasks, stop } = around;
         let url = match place {
             Place::Directory(dir) => {
                 let runs = Directory::open(dir.join("runs"), output_limit)?;
-                return Ok(Self {
-                    runs: RunStore::Directory(runs, on_output),
-                    images: Blobs::open(dir.join("images"))?,
-                    inputs: Blobs::open(dir.join("inputs"))?,
-                });
+                let shared = |name: &str| {
+                    let blobs = Blobs::open(dir.join(name))?;
+                    if leads { blobs.tidy() } else { Ok(blobs) }
+                };
+                let (images, inputs) = (shared("images")?, shared("inputs")?);
+                return Ok(Self { runs: RunStore::Directory(runs, on_output), images, inputs });
             }
             Place::Bucket(url) => url,
         };
@@ -59,7 +62,7 @@ impl Artefacts {
         let here = data.join("cache");
         let cached = |name: &'static str| {
             let dir = here.join(name);
-            let kept = Blobs::open(dir.clone())?;
+            let kept = Blobs::open(dir.clone())?.tidy()?;
             let cache = Cache::new((dir, name, cache_bytes), bucket.clone(), tasks.clone(), stop.clone());
             anyhow::Ok(kept.caching(cache))
         };

@@ -34,8 +34,13 @@ pub(crate) struct Upload {
 impl Blobs {
     pub(crate) fn open(dir: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        remove_unfinished(&dir).with_context(|| format!("cannot tidy up {}", dir.display()))?;
         Ok(Self { dir, cache: None })
+    }
+
+    /// Removes what a controller that was killed did not get to the end of. Nobody else may be at work there.
+    pub(super) fn tidy(self) -> anyhow::Result<Self> {
+        remove_unfinished(&self.dir).with_context(|| format!("cannot tidy up {}", self.dir.display()))?;
+        Ok(self)
     }
 
     /// Says that this directory is a part of what is in a bucket.
@@ -87,7 +92,6 @@ impl Blobs {
     }
 }
 
-/// What a controller that was killed did not get to the end of. No other process works in this directory.
 fn remove_unfinished(dir: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;

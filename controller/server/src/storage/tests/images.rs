@@ -101,3 +101,28 @@ fn the_cache_holds_what_was_asked_for_last() {
     }
     assert!(process.wait(part(open(&process, &digests[0]).unwrap(), 0, 1_001)).unwrap() == images[0]);
 }
+
+/// Only who leads tidies up: what the leader takes in is not removed by one that begins to stand by.
+#[test]
+fn an_image_on_its_way_in_survives_a_standby_and_not_the_next_leader() {
+    everywhere(|shared| {
+        let leader = shared.process("a");
+        let mut upload = leader.artefacts.images.upload().unwrap();
+        upload.write_all(b"one half").unwrap();
+        let _standby = shared.standby("b");
+        upload.write_all(b" and another").unwrap();
+        let (digest, size) = upload.finish().unwrap();
+        assert_eq!((digest, size), (sha256_hex(b"one half and another"), 20));
+        std::mem::forget(leader.artefacts.images.upload().unwrap());
+        let unfinished = || {
+            let dirs = ["shared", "a/cache"].map(|dir| shared.directory.path().join(dir));
+            let files = dirs.iter().filter_map(|dir| fs::read_dir(dir.join("images")).ok()).flatten();
+            let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+            names.filter(|name| name.starts_with(".upload-")).count()
+        };
+        assert_eq!(unfinished(), 1);
+        drop(leader);
+        let _leader = shared.process("a");
+        assert_eq!(unfinished(), 0);
+    });
+}

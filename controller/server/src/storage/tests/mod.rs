@@ -53,7 +53,12 @@ impl Shared {
     }
 
     fn process_with(&self, name: &str, cache_bytes: u64) -> Process {
-        Process::start(&self.place, &self.directory.path().join(name), cache_bytes)
+        Process::start(&self.place, &self.directory.path().join(name), cache_bytes, true)
+    }
+
+    /// One that does not lead.
+    fn standby(&self, name: &str) -> Process {
+        Process::start(&self.place, &self.directory.path().join(name), 1 << 30, false)
     }
 }
 
@@ -71,9 +76,10 @@ struct Process {
 }
 
 impl Process {
-    fn start(place: &Place, data: &Path, cache_bytes: u64) -> Self {
+    fn start(place: &Place, data: &Path, cache_bytes: u64, leads: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let around = Surroundings {
+            leads,
             output_limit: LIMIT,
             cache_bytes,
             on_output: Arc::new(|_| {}),
