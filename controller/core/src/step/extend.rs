@@ -8,6 +8,7 @@ use crate::event::Severity;
 use crate::ids::LeaseId;
 use crate::input::{Refusal, Reply};
 use crate::lease::{Lease, LeaseState};
+use crate::node::HoldKind;
 use crate::schedule::{self, Decision, Scene};
 use crate::tenancy::{Standing, hours};
 use crate::text::span;
@@ -106,7 +107,8 @@ fn decide(
 /// How long an active lease may last if nobody else counts, and what says so.
 fn latest_end(world: &World, lease: &Lease, since: Timestamp, expires: Timestamp) -> (Timestamp, String) {
     let longest = (since.after(MAX_TOTAL), "no lease lasts longer than 30 days".to_owned());
-    let longest = [Some(longest), planned_otherwise(world, lease, expires)].into_iter().flatten();
+    let planned = [drained(world, lease, expires), planned_otherwise(world, lease, expires)];
+    let longest = planned.into_iter().chain([Some(longest)]).flatten();
     let longest = longest.min_by_key(|(end, _)| *end).unwrap_or((expires, String::new()));
     let Some(tenant) = world.tenants.get(lease.tenant) else { return longest };
     let Tenant { name, allowance, .. } = tenant;
@@ -123,6 +125,17 @@ fn latest_end(world: &World, lease: &Lease, since: Timestamp, expires: Timestamp
     });
     let bounds = [Some(longest), by_tenant, by_hours].into_iter().flatten();
     bounds.min_by_key(|(end, _)| *end).unwrap_or((expires, String::new()))
+}
+
+/// A drain that is in force without a deadline lets a lease have its machine for as long as it was told, and no longer.
+fn drained(world: &World, lease: &Lease, expires: Timestamp) -> Option<(Timestamp, String)> {
+    let nodes = lease.group().iter().filter_map(|assigned| world.nodes.get(assigned.node));
+    let mut endless =
+        nodes.filter(|node| node.outage.as_ref().is_none_or(|outage| outage.deadline.is_none()));
+    endless.find_map(|node| {
+        let hold = node.holds.get(&HoldKind::Drain)?;
+        Some((expires, format!("node {} is drained: {}", node.spec.name, hold.reason)))
+    })
 }
 
 /// When a machine of a lease is to be drained, or set aside for others, and what says so. A drain that is in force

@@ -111,6 +111,14 @@ fn an_extension_ends_where_a_drain_begins() {
     let Reply::Extended(grant) = reply else { panic!("not extended") };
     assert_eq!(Some(grant.until), times.from);
     assert!(grant.note.unwrap().contains("node a is drained then: new fans"));
+    // One that is in force is not put off.
+    drain(&mut rack, "a", Times::default(), false).unwrap();
+    let more = Input::ExtendLease { lease: busy, key: "l".into(), wanted, author: "kim".into() };
+    let refusal = rack.refuse(more.clone());
+    assert!(refusal.to_string().contains("and node a is drained: new fans"), "{refusal}");
+    assert_eq!(rack.group(busy), ["a"], "it goes on as it was told");
+    rack.admin("a", AdminAction::Resume).unwrap();
+    rack.accept(more);
 }
 
 #[test]
