@@ -107,6 +107,9 @@ pub struct Interruption {
     pub at: Timestamp,
     /// The group that it had.
     pub had: Vec<Assigned>,
+    /// The machines that had left it, and what came in their place.
+    #[serde(default)]
+    pub departures: Vec<Departure>,
 }
 
 /// A word before the end of a lease.
@@ -164,11 +167,17 @@ pub struct Grant {
     pub note: Option<String>,
 }
 
+/// What the machine came in place of, if it took the place of one that left.
+#[must_use]
+pub fn taken_over(departures: &[Departure], node: NodeId) -> Option<&Departure> {
+    departures.iter().rfind(|left| left.successor.is_some_and(|(other, _)| other == node))
+}
+
 impl Course {
     /// What the machine came in place of, if it took a place in a group that was active.
     #[must_use]
     pub fn taken_over(&self, node: NodeId) -> Option<&Departure> {
-        self.departures.iter().rfind(|left| left.successor.is_some_and(|(other, _)| other == node))
+        taken_over(&self.departures, node)
     }
 
     /// The places that nobody has.

@@ -102,17 +102,6 @@ impl LeaseAccount {
         self.machines.values().map(|count| u64::from(*count)).sum()
     }
 
-    /// The same but for those that came when it was active.
-    fn full_time(&self) -> BTreeMap<String, u32> {
-        let mut machines = self.machines.clone();
-        for late in self.part_time.iter().filter(|machine| machine.until_ms.is_none()) {
-            if let Some(count) = machines.get_mut(&late.arch) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        machines
-    }
-
     /// How long it waited until its machines were assigned.
     pub(crate) fn waited_ms(&self) -> Option<u64> {
         let had: u64 = self.interruptions.iter().map(|i| i.ended_ms.saturating_sub(i.assigned_ms)).sum();
@@ -143,6 +132,17 @@ impl LeaseAccount {
             ),
         }
     }
+}
+
+/// The machines but for those that came when the lease was active.
+fn full_time(machines: &BTreeMap<String, u32>, part_time: &[PartTime]) -> BTreeMap<String, u32> {
+    let mut machines = machines.clone();
+    for late in part_time.iter().filter(|machine| machine.until_ms.is_none()) {
+        if let Some(count) = machines.get_mut(&late.arch) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    machines
 }
 
 impl PartTime {
@@ -191,18 +191,33 @@ pub(crate) fn by_tenant(leases: &[LeaseAccount], period: Period, now_ms: u64) ->
         let ended_here = lease.ended_ms.is_some_and(|at| period.has(at));
         sum.ended_by_infrastructure +=
             u64::from(ended_here && lease.close_reason == Some(CloseReason::Infrastructure));
-        sum.add(&lease.full_time(), lease.spent_since_interruptions(period, now_ms));
-        for machine in &lease.part_time {
-            let spent = lease.spent_since_interruptions(machine.part_of(period), now_ms);
-            sum.add(&[(machine.arch.clone(), 1)].into(), Spent { queue_ms: 0, ..spent });
+        let since = |period| lease.spent_since_interruptions(period, now_ms);
+        sum.add_group(&lease.machines, &lease.part_time, period, since);
+        for interruption in &lease.interruptions {
+            let until = |period| interruption.spent(period);
+            sum.add_group(&interruption.machines, &interruption.part_time, period, until);
         }
-        lease.interruptions.iter().for_each(|i| sum.add(&i.machines, i.spent(period)));
         waits.extend(lease.waited_ms().filter(|_| lease.assigned_ms.is_some_and(|at| period.has(at))));
     }
     tenants.into_values().map(|(sum, waits)| TenantAccount { waits: Waits::of(waits), ..sum }).collect()
 }
 
 impl TenantAccount {
+    /// Adds what a group was used for, each machine for as long as it was had.
+    fn add_group(
+        &mut self,
+        machines: &BTreeMap<String, u32>,
+        part_time: &[PartTime],
+        period: Period,
+        spent: impl Fn(Period) -> Spent,
+    ) {
+        self.add(&full_time(machines, part_time), spent(period));
+        for machine in part_time {
+            let spent = Spent { queue_ms: 0, ..spent(machine.part_of(period)) };
+            self.add(&[(machine.arch.clone(), 1)].into(), spent);
+        }
+    }
+
     /// Adds what machines were used for.
     fn add(&mut self, machines: &BTreeMap<String, u32>, spent: Spent) {
         self.spent.add(spent, machines.values().map(|count| u64::from(*count)).sum());
@@ -316,7 +331,19 @@ pub(crate) mod tests {
             active_ms: T + 3 * MINUTE,
             ended_ms: T + 6 * MINUTE,
             machines: [("x86_64".to_owned(), 2)].into(),
+            part_time: Vec::new(),
         };
+        // One of its two machines came when another had been given back for a minute.
+        let part = |since: u64, until: Option<u64>| PartTime {
+            arch: "x86_64".to_owned(),
+            since_ms: T + since * MINUTE,
+            until_ms: until.map(|until| T + until * MINUTE),
+        };
+        let replaced =
+            Interruption { part_time: vec![part(2, Some(4)), part(5, None)], ..interruption.clone() };
+        let replaced = LeaseAccount { interruptions: vec![replaced], ..closed.clone() };
+        let sums = by_tenant(&[replaced], ALL, T + 999 * MINUTE);
+        assert_eq!(sums[0].spent, spent([6, 17, 185, 0, 30]), "a minute of one machine less");
         let interrupted = LeaseAccount { interruptions: vec![interruption], ..closed.clone() };
         assert_eq!(interrupted.spent(ALL, T + 999 * MINUTE), spent([6, 6, 63, 0, 10]));
         assert_eq!(interrupted.waited_ms(), Some(6 * MINUTE));

@@ -1,5 +1,6 @@
 //! Leases.
 
+use super::account::PartTime;
 use super::{all, optional, time};
 use crate::text::clean;
 use hostler_proto::lease::v1 as pb;
@@ -85,6 +86,8 @@ pub(crate) struct Interruption {
     pub(crate) ended_ms: u64,
     /// Architecture to the number of machines that it had.
     pub(crate) machines: BTreeMap<String, u32>,
+    /// The machines that it had for a part of that time only.
+    pub(crate) part_time: Vec<PartTime>,
 }
 
 /// What came of a request for more time.
@@ -301,6 +304,7 @@ impl From<pb::Interruption> for Interruption {
             active_ms: interruption.active_ms,
             ended_ms: interruption.ended_ms,
             machines: interruption.machines.iter().map(|(arch, count)| (clean(arch), *count)).collect(),
+            part_time: all(interruption.part_time),
         }
     }
 }

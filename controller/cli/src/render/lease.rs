@@ -462,6 +462,7 @@ mod tests {
             active_ms: T + 300_000,
             ended_ms: T + 3_900_000,
             machines: std::iter::once(("x86_64".to_owned(), 2)).collect(),
+            part_time: Vec::new(),
         };
         let kind = Lease { grace_s: Some(300), ..active() };
         let told = Lease { gives_way_ms: Some(T + 300_000), gives_way_to: Some(12), ..kind.clone() };

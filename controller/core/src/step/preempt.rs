@@ -43,7 +43,9 @@ impl World {
         };
         let (to, had) = (notice.to, group.clone());
         let assigned = lease.course.assigned.unwrap_or(*since);
-        let interruption = Interruption { to, assigned, active: *since, at: now, had: had.clone() };
+        let departures = lease.course.departures.clone();
+        let interruption =
+            Interruption { to, assigned, active: *since, at: now, had: had.clone(), departures };
         self.lose_runs(id, &format!("the lease gave way to lease {to}"));
         self.return_time(id);
         for member in &had {

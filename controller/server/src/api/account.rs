@@ -104,7 +104,7 @@ fn account(world: &World, lease: &Lease) -> wire::LeaseAccount {
         close_reason: lease_view::close_reason(lease).into(),
         times: Some(lease_view::times(lease)),
         machines: lease_view::machines(world, lease.group_or_former()),
-        part_time: lease_view::part_time(world, lease),
+        part_time: lease_view::part_time(world, lease.group_or_former(), &lease.course.departures),
         wanted_machines: lease.spec.members.iter().map(|m| m.count).fold(0, u32::saturating_add),
         duration_ms: lease.spec.duration_ms,
         purpose: lease.spec.purpose.clone(),

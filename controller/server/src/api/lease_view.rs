@@ -1,7 +1,7 @@
 //! Leases as they are shown.
 
 use hostler_core::attempt::Stage;
-use hostler_core::course::Departure;
+use hostler_core::course::{Departure, taken_over};
 use hostler_core::explain;
 use hostler_core::ids::{LeaseId, NodeId};
 use hostler_core::lease::{Assigned, CloseReason, Lease, LeaseState};
@@ -80,16 +80,15 @@ fn departure(world: &World, lease: &Lease, left: &Departure) -> wire::Departure 
     }
 }
 
-/// The machines that it has or had for a part of its time: they left an active group, or came into it.
-pub(super) fn part_time(world: &World, lease: &Lease) -> Vec<wire::PartTime> {
+/// The machines of a group that it has or had for a part of its time: they left it while it was active, or came then.
+pub(super) fn part_time(world: &World, group: &[Assigned], left: &[Departure]) -> Vec<wire::PartTime> {
     let time = |node: NodeId, since: Timestamp, until: Option<Timestamp>| {
         let arch = world.nodes.get(node)?.spec.arch.to_string();
         Some(wire::PartTime { arch, since_ms: since.0, until_ms: ms(until) })
     };
-    let left = &lease.course.departures;
     let gone = left.iter().filter_map(|left| time(left.had.node, left.since, Some(left.until)));
-    let came = lease.group_or_former().iter().filter_map(|assigned| {
-        let (_, since) = lease.course.taken_over(assigned.node)?.successor?;
+    let came = group.iter().filter_map(|assigned| {
+        let (_, since) = taken_over(left, assigned.node)?.successor?;
         time(assigned.node, since, None)
     });
     gone.chain(came).collect()
@@ -103,6 +102,7 @@ pub(super) fn interruptions(world: &World, lease: &Lease) -> Vec<wire::Interrupt
         active_ms: interruption.active.0,
         ended_ms: interruption.at.0,
         machines: machines(world, &interruption.had),
+        part_time: part_time(world, &interruption.had, &interruption.departures),
     });
     shown.collect()
 }
