@@ -441,10 +441,14 @@ pub(crate) fn unused_machines_are_kept_as_was_said(world: &World) -> Verdict {
         let (powered, warm) = (count(&[Standby::Warm, Standby::Cold]), count(&[Standby::Warm]));
         let most = pool.keep.max_powered.map_or(usize::MAX, |most| most.get() as usize);
         let spared = pool.keep.spared(pool.demand, now) as usize;
-        let has_power = |n: &&&Node| matches!(n.standby(), Some(Standby::Warm | Standby::Cold));
         let idle =
             |n: &Node| pool.keep.idle_off_ms.is_some_and(|ms| n.since.0.saturating_add(ms.get()) <= now.0);
-        if powered > most || powered > spared && nodes.iter().filter(has_power).any(|n| idle(n)) {
+        // Those that have to boot all the same go first.
+        let is_warm = |n: &Node| n.standby() == Some(Standby::Warm);
+        let mut to_spare: Vec<_> =
+            nodes.iter().filter(|n| matches!(n.standby(), Some(Standby::Warm | Standby::Cold))).collect();
+        to_spare.sort_by_key(|n| (is_warm(n), n.since, n.id));
+        if powered > most || to_spare.iter().take(powered.saturating_sub(spared)).any(|n| idle(n)) {
             return Err(format!("{powered} machines have power of {pool:?}: {:?}", names(&nodes)));
         }
         let preparing =
