@@ -50,7 +50,10 @@ async fn written(session: &mut Session, id: u64, deploy: &DeployTask) {
     let ahead = DeployTask { hostname: String::new(), ..deploy.clone() };
     session.send(task(id, Kind::WriteAhead(ahead))).await;
     let FromAgent::WrittenAhead(written) = session.next().await else { panic!("not written") };
-    assert_eq!((written.task_id, written.sha256, written.size_bytes), (id, deploy.sha256.clone(), deploy.size_bytes));
+    assert_eq!(
+        (written.task_id, written.sha256, written.size_bytes),
+        (id, deploy.sha256.clone(), deploy.size_bytes)
+    );
 }
 
 /// The machine is looked at, as before every lease, and then deployed.
@@ -102,7 +105,9 @@ async fn of_an_image_that_another_lease_does_not_want_nothing_is_left() {
     let (other, tiny) = (image(70, 3_000_001), image(90, 100_001));
     let (_agent, mut session) = bench.ramdisk_session().await;
     for (n, (path, next, serial)) in
-        [("/small", &small, "disk"), ("/other", &other, "disk"), ("/tiny", &tiny, "small")].into_iter().enumerate()
+        [("/small", &small, "disk"), ("/other", &other, "disk"), ("/tiny", &tiny, "small")]
+            .into_iter()
+            .enumerate()
     {
         wiped(&bench, &mut session, 10 * n as u64 + 1).await;
         let ahead = served_once(&bench, "/large", &large);
@@ -217,7 +222,12 @@ async fn zeros_are_put_by_the_way_that_works_and_where_none_does_the_machine_is_
         bench.machine.behaviours.lock().unwrap().clear();
         wiped(&bench, &mut session, id + 1).await;
         written(&mut session, id + 2, &served_once(&bench, "/large", &large)).await;
-        let lies = Behaviour { discard: Does::Nothing, write_zeroes: Does::Refuse, overwrite, ..Behaviour::default() };
+        let lies = Behaviour {
+            discard: Does::Nothing,
+            write_zeroes: Does::Refuse,
+            overwrite,
+            ..Behaviour::default()
+        };
         bench.machine.behaviours.lock().unwrap().insert("disk".into(), lies);
         let deploy = served_once(&bench, "/small", &small);
         if overwrite == Does::It {
@@ -227,7 +237,8 @@ async fn zeros_are_put_by_the_way_that_works_and_where_none_does_the_machine_is_
         }
         session.send(task(id + 3, Kind::Deploy(deploy))).await;
         let FromAgent::StepFailed(failed) = session.next().await else { panic!("no failure") };
-        let told = (failed.reason.starts_with("cannot put to zero what was written ahead to "), failed.image_fault);
+        let told =
+            (failed.reason.starts_with("cannot put to zero what was written ahead to "), failed.image_fault);
         assert_eq!(told, (true, false), "{}", failed.reason);
     }
 }

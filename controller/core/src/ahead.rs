@@ -1,9 +1,11 @@
 //! Images that are written to machines before anybody asks for them: what a machine has, and what was asked for of late.
 
+use crate::catalogue::Image;
 use crate::ids::ImageId;
 use crate::keep::Demand;
 use crate::node::Node;
 use crate::time::Timestamp;
+use crate::world::World;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +50,34 @@ impl Node {
     pub fn written(&self) -> Option<ImageId> {
         self.ahead().filter(|ahead| ahead.state == AheadState::Written).map(|ahead| ahead.image)
     }
+}
+
+/// An image that leases of a pool ask for, or that is written ahead there.
+#[derive(Clone, Copy, Debug)]
+pub struct Stock<'w> {
+    /// Which.
+    pub image: &'w Image,
+    /// How often it may be asked for soon.
+    pub asked: u32,
+    /// So many warm machines have it.
+    pub written: u32,
+    /// To so many it is being written.
+    pub writing: u32,
+}
+
+/// What leases of a pool ask for, and what is written ahead there.
+pub fn stock<'w>(world: &'w World, pool: &str) -> impl Iterator<Item = Stock<'w>> {
+    let asked = world.pool_named(pool).map(|pool| world.wanted_ahead(pool)).unwrap_or_default();
+    let mut counts: BTreeMap<ImageId, (u32, u32, u32)> =
+        asked.into_iter().map(|(image, asked)| (image, (asked, 0, 0))).collect();
+    for id in world.unused.of(pool).into_iter().flat_map(|machines| machines.others(|_| true)) {
+        let Some(ahead) = world.nodes.get(id).and_then(Node::ahead) else { continue };
+        let (_, written, writing) = counts.entry(ahead.image).or_default();
+        *if ahead.state == AheadState::Written { written } else { writing } += 1;
+    }
+    counts.into_iter().filter_map(|(image, (asked, written, writing))| {
+        Some(Stock { image: world.images.get(image)?, asked, written, writing })
+    })
 }
 
 /// How often leases were given a machine with each image, in this hour and in the one before.

@@ -137,7 +137,10 @@ impl World {
         let Some(image) = self.written_by(id, task) else { return Ok(Reply::Done) };
         let (name, expected) = (image.name.clone(), image.content.sha256.clone());
         if expected != sha256 {
-            self.not_written(id, &format!("what was written has the digest {}, not {expected}", clip(sha256)));
+            self.not_written(
+                id,
+                &format!("what was written has the digest {}, not {expected}", clip(sha256)),
+            );
             return Ok(Reply::Done);
         }
         let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };

@@ -62,15 +62,14 @@ impl World {
         }
         let budget = format!("pool {} has power for {most} unused machines", pool.name);
         let candidates: Vec<_> = machines.to_spare().take(AT_ONCE).collect();
-        for (place, (since, node)) in
-            self.unwanted(candidates, |(_, id)| *id).into_iter().take(spare).enumerate()
-        {
-            let idle = now.since(since);
-            if place < over {
-                self.power_off(node, Rung::First, budget.clone());
-            } else if keep.idle_off_ms.is_some_and(|ms| idle >= Duration::from_millis(ms.get())) {
-                self.power_off(node, Rung::First, format!("unused for {}", span(idle)));
-            }
+        let is_idle =
+            |idle: Duration| keep.idle_off_ms.is_some_and(|ms| idle >= Duration::from_millis(ms.get()));
+        let unwanted = self.unwanted(candidates, |(_, id)| *id).into_iter().enumerate();
+        // One that is cold comes first, and may have been used a moment ago.
+        let to_go = unwanted.filter(|(place, (since, _))| *place < over || is_idle(now.since(*since)));
+        for (place, (since, node)) in to_go.take(spare) {
+            let because = format!("unused for {}", span(now.since(since)));
+            self.power_off(node, Rung::First, if place < over { budget.clone() } else { because });
         }
         self.unused.refresh(&mut self.nodes, &self.bmcs);
     }

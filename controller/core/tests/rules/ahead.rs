@@ -91,7 +91,11 @@ fn nothing_is_written_unless_it_is_said_and_asked_for() {
 fn a_lease_gets_the_machine_on_which_its_image_is() {
     let mut rack = rack(&["a", "b", "c"], 1);
     used(&mut rack, "1 any with debian");
-    assert_eq!(writing(&rack, &["a", "b", "c"]), [("c".into(), "debian".into())], "that stays powered for longest");
+    assert_eq!(
+        writing(&rack, &["a", "b", "c"]),
+        [("c".into(), "debian".into())],
+        "that stays powered for longest"
+    );
     assert_eq!(why(&rack, "c"), "wiped and free; warm, image debian is being written");
     rack.heard();
     writes(&mut rack, "c");
@@ -100,7 +104,10 @@ fn a_lease_gets_the_machine_on_which_its_image_is() {
     let (boot, told) = (rack.boot("c").id, order::task_id(rack.boot("c")));
     let lease = rack.lease("1 any with debian");
     assert_eq!(rack.group(lease), ["c"], "b is unused for longer");
-    assert_eq!((rack.boot("c").id, rack.boot("c").ahead.as_ref(), rack.stage("c")), (boot, None, Stage::Inspect));
+    assert_eq!(
+        (rack.boot("c").id, rack.boot("c").ahead.as_ref(), rack.stage("c")),
+        (boot, None, Stage::Inspect)
+    );
     assert_ne!(order::task_id(rack.boot("c")), told);
     assert_eq!(writing(&rack, &["a", "b"]).len(), 1, "another takes its place");
     rack.work("c", StateName::Leased);
@@ -120,7 +127,11 @@ fn another_image_goes_where_none_is_and_what_is_there_has_to_go() {
     rack.work_to("b", Stage::Deploy);
     rack.chill("b");
     rack.wait_for("b");
-    assert_eq!((rack.powered().len(), rack.node("b").leftover_bytes), (1, 1), "the next agent has to be told");
+    assert_eq!(
+        (rack.powered().len(), rack.node("b").leftover_bytes),
+        (1, 1),
+        "the next agent has to be told"
+    );
     rack.work("b", StateName::Leased);
     assert_eq!(rack.node("b").leftover_bytes, 0);
 }
@@ -188,7 +199,8 @@ fn an_agent_that_is_not_heard_has_written_nothing() {
     let mut rack = rack(&["a", "b", "c"], 1);
     used(&mut rack, "1 any among a with debian");
     let (first, _) = writing(&rack, &["b", "c"]).remove(0);
-    let (machine, late) = (first.clone(), says(&rack, &first, |task| Report::WrittenAhead { task, sha256: "d0".into() }));
+    let (machine, late) =
+        (first.clone(), says(&rack, &first, |task| Report::WrittenAhead { task, sha256: "d0".into() }));
     rack.chill(&machine);
     assert_eq!(why(&rack, &machine), "wiped and free; cold: it has to boot; its agent is silent");
     assert_eq!(rack.node(&machine).written(), None);
@@ -231,7 +243,10 @@ fn a_machine_that_cannot_write_is_left_alone_and_nothing_held_against_it() {
     let (machine, _) = writing(&rack, &["a", "b"]).remove(0);
     fails(&mut rack, &machine, Blame::Machine);
     assert_eq!(why(&rack, &machine), "wiped and free; warm, but image debian could not be written: no");
-    assert_eq!((rack.heard(), rack.node(&machine).record.strikes()), (vec!["image-ahead-failed".to_owned()], 0));
+    assert_eq!(
+        (rack.heard(), rack.node(&machine).record.strikes()),
+        (vec!["image-ahead-failed".to_owned()], 0)
+    );
     let (other, _) = writing(&rack, &["a", "b"]).remove(0);
     assert_ne!(other, machine);
     fails(&mut rack, &other, Blame::Machine);
@@ -273,7 +288,10 @@ fn one_that_takes_too_long_is_given_up() {
     let mut rack = rack(&["a"], 1);
     used(&mut rack, "1 any with debian");
     rack.wait_for("a");
-    assert_eq!(why(&rack, "a"), "wiped and free; warm, but image debian could not be written: it took too long");
+    assert_eq!(
+        why(&rack, "a"),
+        "wiped and free; warm, but image debian could not be written: it took too long"
+    );
     rack.wait_ms(24 * HOUR);
     assert_eq!(rack.world.next_deadline(), None, "nothing is left to be waited for");
 }
@@ -298,7 +316,10 @@ fn a_controller_that_starts_anew_tells_the_same() {
     writes(&mut rack, &name);
     let told = machines.map(|name| order::for_ramdisk(&rack.world, rack.id(name)).map(|(task, _)| task));
     rack.restart();
-    assert_eq!(told, machines.map(|name| order::for_ramdisk(&rack.world, rack.id(name)).map(|(task, _)| task)));
+    assert_eq!(
+        told,
+        machines.map(|name| order::for_ramdisk(&rack.world, rack.id(name)).map(|(task, _)| task))
+    );
     assert!(matches!(rack.node(&name).ahead().map(|ahead| &ahead.state), Some(AheadState::Written)));
     let lease = rack.lease("1 any with debian");
     assert_eq!(rack.group(lease), [name_of(&name)]);

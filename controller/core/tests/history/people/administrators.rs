@@ -198,7 +198,7 @@ fn keeping(random: &mut Random) -> KeepChange {
         max_powered: random.weighted(&[(4, None), (2, Some(0)), (1, Some(1)), (1, Some(4))]),
         idle_off_ms: random.weighted(&[(4, None), (1, Some(0)), (2, Some(60_000))]),
         refresh_ms: random.weighted(&[(4, None), (1, Some(0)), (1, Some(600_000))]),
-        ahead: random.weighted(&[(4, None), (1, Some(0)), (2, Some(1)), (2, Some(3))]),
+        ahead: random.weighted(&[(2, None), (1, Some(0)), (2, Some(1)), (3, Some(3))]),
     }
 }
 
