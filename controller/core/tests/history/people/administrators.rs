@@ -47,9 +47,14 @@ pub(super) fn drain(scene: &mut Scene<'_>) -> Option<Input> {
         random.chance(400).then(|| Timestamp((now + ahead + random.below(400_000)).saturating_sub(9_000)))
     };
     let times = Times { from: some(0), deadline: some(100_000), back_at: some(500_000) };
-    let anyway = scene.random.chance(600);
+    let anyway = scene.random.chance(800);
     let reason = "new cables".into();
-    Some(admin(some_node(scene.world, scene.random)?, AdminAction::Drain { reason, times, anyway }))
+    // Those that somebody has are those of whom a drain takes something.
+    let in_use: Vec<_> =
+        scene.world.nodes.values().filter(|n| matches!(n.state, NodeState::Leased { .. })).collect();
+    let node = scene.random.pick(&in_use).copied().filter(|_| scene.random.chance(500));
+    let node = node.or_else(|| some_node(scene.world, scene.random))?;
+    Some(admin(node, AdminAction::Drain { reason, times, anyway }))
 }
 
 /// Machines are set aside, once or again and again.
