@@ -65,7 +65,7 @@ fn says(rack: &Rack, name: &str, report: impl FnOnce(u64) -> Report) -> Input {
 /// The agent has done what it was told.
 fn writes(rack: &mut Rack, name: &str) {
     let image = ordered(rack, name).unwrap_or_else(|| panic!("nothing is written to {name}"));
-    let sha256 = rack.world.image_for(&image, Arch::X86_64).unwrap().content.sha256.clone();
+    let sha256 = rack.world.image_for(&image, Arch::X86_64).expect("it is there").content.sha256.clone();
     let report = says(rack, name, |task| Report::WrittenAhead { task, sha256 });
     rack.accept(report);
 }
