@@ -1,13 +1,15 @@
 //! The tasks that deploy: an image on a disk or in memory, and an identity for its agent.
 
+use super::ahead::clear;
 use super::image::{ImageError, disk_bytes, write_image};
 use super::memory::keep_image;
 use super::task::{StepError, Watch, Workshop, is_kept, must_be_inspected};
 use crate::clock::elapsed_ms;
-use crate::disk::DiskInfo;
+use crate::disk::{Disk, DiskInfo};
 use crate::identity::{DeployedIdentity, KeyAndRequest};
 use crate::machine::Installed;
 use hostler_proto::agent::v1::{DeployDisklessTask, DeployTask, Deployed};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 pub(crate) async fn deploy(
@@ -22,21 +24,36 @@ pub(crate) async fn deploy(
     // All of them: the firmware may start what is on one that came later.
     must_be_inspected(disks.iter().filter(|disk| !is_kept(disk, &task.keep_disks)), &task.inspected)?;
     let info = choose(&disks, &task)?;
-    let disk = workshop
-        .machine
-        .open_disk(info)
-        .await
-        .map_err(|source| StepError::OpenDisk { path: info.path.clone(), source })?;
-    write_image(workshop.machine.as_ref(), disk.as_ref(), &task, watch).await.map_err(failed)?;
+    if workshop.ledger.takes(info, &task) {
+        tracing::info!(disk = info.path, "the image was written ahead");
+    } else {
+        let told = disks.iter().filter(|disk| !is_kept(disk, &task.keep_disks));
+        clear(workshop, told, task.clear_bytes, Some((info, disk_bytes(&task))), watch).await?;
+        write(workshop, info, &task, watch).await?;
+    }
     let identity = identify(workshop, epoch, task.hostname, task.ssh_keys, watch).await?;
     watch.check()?;
-    // Its partitions can only be used when nobody has the whole of it.
-    drop(disk);
     let installed = workshop.machine.install(info, &identity).await.map_err(StepError::Install)?;
     Ok(report(id, start, &task.sha256, task.size_bytes, installed))
 }
 
-/// No disk is opened.
+/// Has the image on this disk. Its partitions can be used when this is over, and nobody has the whole of it.
+pub(super) async fn write(
+    workshop: &Workshop,
+    info: &DiskInfo,
+    task: &DeployTask,
+    watch: &Watch,
+) -> Result<(), StepError> {
+    let disk = open(workshop, info).await?;
+    write_image(workshop.machine.as_ref(), disk.as_ref(), task, watch).await.map_err(failed)
+}
+
+pub(super) async fn open(workshop: &Workshop, info: &DiskInfo) -> Result<Arc<dyn Disk>, StepError> {
+    let opened = workshop.machine.open_disk(info).await;
+    opened.map_err(|source| StepError::OpenDisk { path: info.path.clone(), source })
+}
+
+/// No disk is opened, unless one has an image that was written ahead.
 pub(crate) async fn deploy_diskless(
     workshop: &Workshop,
     id: u64,
@@ -45,6 +62,12 @@ pub(crate) async fn deploy_diskless(
     watch: &Watch,
 ) -> Result<Deployed, StepError> {
     let start = Instant::now();
+    if workshop.ledger.has_any() || task.clear_bytes > 0 {
+        let disks = workshop.machine.disks().await.map_err(StepError::Disks)?;
+        let told = || disks.iter().filter(|disk| !is_kept(disk, &task.keep_disks));
+        must_be_inspected(told(), &task.inspected)?;
+        clear(workshop, told(), task.clear_bytes, None, watch).await?;
+    }
     let system = keep_image(workshop.machine.as_ref(), &task, watch).await.map_err(failed)?;
     let identity = identify(workshop, epoch, task.hostname, task.ssh_keys, watch).await?;
     watch.check()?;
@@ -70,7 +93,7 @@ fn failed(error: ImageError) -> StepError {
 }
 
 /// The first disk, in the machine's order, that may be written and is large enough.
-fn choose<'a>(disks: &'a [DiskInfo], task: &DeployTask) -> Result<&'a DiskInfo, StepError> {
+pub(super) fn choose<'a>(disks: &'a [DiskInfo], task: &DeployTask) -> Result<&'a DiskInfo, StepError> {
     let image = disk_bytes(task);
     let fits = |disk: &&DiskInfo| !is_kept(disk, &task.keep_disks) && disk.size_bytes >= image;
     disks

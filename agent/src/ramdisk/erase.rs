@@ -116,6 +116,44 @@ impl Problem {
     }
 }
 
+/// How much is read back at either end of a range that was put to zero.
+const PROBE: u64 = 1 << 20;
+
+/// Puts a range to zero, by the first of the kernel's ways that is seen to work. What is there is no tenant's, so that its
+/// ends are looked at and not all of it.
+pub(super) async fn put_to_zero(
+    disk: &dyn Disk,
+    range: Range<u64>,
+    watch: &Watch,
+) -> Result<io::Result<()>, StepError> {
+    let mut why = io::Error::from(io::ErrorKind::Unsupported);
+    watch.expect(range.end - range.start);
+    for method in Kernel::ALL {
+        match by_kernel(disk, method, range.clone(), watch).await? {
+            Ok(()) => match is_zero(disk, &range).await {
+                Ok(true) => return Ok(Ok(())),
+                Ok(false) => why = io::Error::other(format!("{} left something there", method.as_str())),
+                Err(error) => why = error,
+            },
+            Err(Problem::Erase { source, .. }) => why = source,
+            Err(problem) => why = io::Error::other(problem),
+        }
+    }
+    Ok(Err(why))
+}
+
+async fn is_zero(disk: &dyn Disk, range: &Range<u64>) -> io::Result<bool> {
+    disk.sync().await?;
+    let length = PROBE.min(range.end - range.start);
+    for offset in [range.start, range.end - length] {
+        let read = disk.read_at(offset, usize::try_from(length).unwrap_or(usize::MAX)).await?;
+        if read.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Erases a disk, and says in the report how that came out.
 pub(super) async fn erase(
     disk: &dyn Disk,
@@ -193,7 +231,7 @@ async fn try_method(
     }
     let erased = match method {
         Method::Device(device, method) => by_device(disk, device, *method, watch).await?,
-        Method::Kernel(method) => by_kernel(disk, *method, watch).await?,
+        Method::Kernel(method) => by_kernel(disk, *method, 0..disk.info().size_bytes, watch).await?,
     };
     if let Err(problem) = erased {
         return Ok(Err(problem));
@@ -237,16 +275,20 @@ async fn by_device(
     Ok(result.map_err(Problem::Device))
 }
 
-async fn by_kernel(disk: &dyn Disk, method: Kernel, watch: &Watch) -> Result<Result<(), Problem>, StepError> {
-    let size = disk.info().size_bytes;
+async fn by_kernel(
+    disk: &dyn Disk,
+    method: Kernel,
+    range: Range<u64>,
+    watch: &Watch,
+) -> Result<Result<(), Problem>, StepError> {
     let zeros = match method {
         Kernel::Overwrite => Bytes::from(vec![0; OVERWRITE as usize]),
         Kernel::Discard | Kernel::WriteZeroes => Bytes::new(),
     };
-    let mut offset = 0;
-    while offset < size {
+    let mut offset = range.start;
+    while offset < range.end {
         watch.check()?;
-        let end = size.min(offset.saturating_add(method.step()));
+        let end = range.end.min(offset.saturating_add(method.step()));
         if let Err(source) = method.erase(disk, offset..end, &zeros).await {
             return Ok(Err(Problem::Erase { offset, source }));
         }

@@ -13,9 +13,11 @@
 //! * [`profile`]: this state machine.
 //! * [`task`]: what a task is done with, and how it ends.
 //! * [`inspect`], [`wipe`], [`prove`], [`deploy`]: the tasks; [`image`], [`decode`], [`memory`] and [`sign`] are parts of the last.
+//! * [`ahead`]: an image that is on a disk before anybody asks for it, and what has to go again of another.
 //! * [`erase`]: one disk is erased, by one method after the other until one was seen to work.
 //! * [`readback`]: where a disk is looked at, to call it blank or wiped.
 
+mod ahead;
 mod decode;
 mod deploy;
 mod erase;

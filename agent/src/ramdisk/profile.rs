@@ -1,5 +1,6 @@
 //! The state machine of the agent in the ramdisk.
 
+use super::ahead::Ledger;
 use super::sign::{SignAsk, Signer};
 use super::task::{Outcome, Watch, Workshop, perform};
 use crate::clock::Clock;
@@ -47,6 +48,7 @@ async fn begin(machine: Arc<dyn Machine>, params: BootParams) -> Result<Exit, Er
         boot: params.boot,
         ca: credentials.ca.clone(),
         signer,
+        ledger: Ledger::default(),
     };
     let contact =
         Contact { machine, clock, controllers, credentials, epoch: 0, incarnation: 0, memory: None };
@@ -199,7 +201,10 @@ impl Profile {
         tracing::info!(task = task.id, "begins");
         let watch = Watch::default();
         let deployed = self.deployed;
-        if matches!(task.task, Some(Kind::Wipe(_) | Kind::Deploy(_) | Kind::DeployDiskless(_))) {
+        if matches!(
+            task.task,
+            Some(Kind::Wipe(_) | Kind::Deploy(_) | Kind::DeployDiskless(_) | Kind::WriteAhead(_))
+        ) {
             self.deployed = false;
         }
         self.done = None;

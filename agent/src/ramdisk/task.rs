@@ -1,8 +1,9 @@
 //! What a task is done with, and how it ends.
 
+use super::ahead::Ledger;
 use super::image::ImageError;
 use super::sign::Signer;
-use super::{deploy, inspect, prove, wipe};
+use super::{ahead, deploy, inspect, prove, wipe};
 use crate::clock::Clock;
 use crate::controllers::Controllers;
 use crate::disk::DiskInfo;
@@ -56,6 +57,12 @@ pub(crate) enum StepError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot put to zero what was written ahead to {path}")]
+    Clear {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error("cannot make a key for the deployed agent")]
@@ -91,6 +98,8 @@ pub(crate) struct Workshop {
     /// PEM.
     pub(crate) ca: String,
     pub(crate) signer: Signer,
+    /// What is on the disks since they were wiped.
+    pub(crate) ledger: Ledger,
 }
 
 /// One task's ties to those who wait for it.
@@ -162,6 +171,9 @@ pub(crate) async fn perform(
         }
         Some(Kind::Deploy(task)) => {
             deploy::deploy(&workshop, id, epoch, task, &watch).await.map(Up::Deployed).map(Outcome::Deployed)
+        }
+        Some(Kind::WriteAhead(task)) => {
+            ahead::write(&workshop, id, task, &watch).await.map(Up::WrittenAhead).map(Outcome::Report)
         }
         Some(Kind::DeployDiskless(task)) => deploy::deploy_diskless(&workshop, id, epoch, task, &watch)
             .await

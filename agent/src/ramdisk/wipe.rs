@@ -26,6 +26,7 @@ pub(crate) async fn wipe(
     let (kept, wiped): (Vec<_>, Vec<_>) = disks.into_iter().partition(|disk| is_kept(disk, &task.keep_disks));
     must_be_inspected(&wiped, &task.inspected)?;
     check_ranges(&task.read_back, &wiped)?;
+    workshop.ledger.forget();
     let mut reports: Vec<DiskWipe> = kept.iter().map(report_kept).collect();
     let wiped: Vec<DiskWipe> = stream::iter(wiped)
         .map(|disk| wipe_disk(workshop, disk, &task.read_back, watch))
@@ -33,6 +34,7 @@ pub(crate) async fn wipe(
         .try_collect()
         .await?;
     reports.extend(wiped);
+    workshop.ledger.begin();
     // Whoever had the machine may have installed something that put itself before the network.
     if let Err(error) = workshop.machine.restore_boot_order().await {
         tracing::warn!("cannot put the network first in the firmware's boot order: {error}");

@@ -24,6 +24,7 @@ fn deploy(url: String, image: &[u8]) -> DeployDisklessTask {
         arguments: "quiet".into(),
         hostname: "node-1".into(),
         ssh_keys: vec!["ssh-ed25519 AAAA ci".into()],
+        ..DeployDisklessTask::default()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Power is an attempt, not a command. The attempt is stored before its first packet; what the BMC answers is only
 //! its outcome, and only evidence from the machine itself shows that it booted.
 
+use crate::ahead::Ahead;
 use crate::ids::BootId;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,12 @@ pub struct Boot {
     /// the lease's.
     #[serde(default)]
     pub taken: Option<Timestamp>,
+    /// The image that is written to the disk while nobody has the machine.
+    #[serde(default)]
+    pub ahead: Option<Ahead>,
+    /// How often one was ordered to be written in this boot.
+    #[serde(default)]
+    pub ahead_orders: u16,
 }
 
 /// What a boot is for.
@@ -291,6 +298,8 @@ impl Boot {
             host_keys: Vec::new(),
             proves: false,
             taken: None,
+            ahead: None,
+            ahead_orders: 0,
         }
     }
 
@@ -301,6 +310,7 @@ impl Boot {
         self.taken = Some(now);
         self.stage = Stage::Inspect;
         self.because = None;
+        self.ahead = None;
         self.phases.clear();
         self
     }

@@ -1,5 +1,6 @@
 //! Every state has a reason that a person can read.
 
+use crate::ahead::{Ahead, AheadState};
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
 use crate::course::{Hold, Notice};
 use crate::ids::LeaseId;
@@ -22,7 +23,7 @@ pub fn node(world: &World, node: &Node) -> String {
         NodeState::Inspecting { boot }
         | NodeState::Cleaning { boot, .. }
         | NodeState::Deploying { boot, .. } => coming(world, node, boot),
-        NodeState::Ready { boot } => format!("wiped and free; {}", standby(node, boot)),
+        NodeState::Ready { boot } => format!("wiped and free; {}", standby(world, node, boot)),
         NodeState::Leased { boot, lease } if boot.stage < Stage::Deployed => brought_back(boot, *lease),
         NodeState::Leased { lease, .. } => format!("in the hands of lease {lease}"),
         NodeState::Failed { step, evidence } => return format!("{step}: {evidence}"),
@@ -61,10 +62,13 @@ fn planned(world: &World, node: &Node) -> String {
 }
 
 /// What it costs to begin with a free machine.
-fn standby(node: &Node, boot: &Boot) -> String {
+fn standby(world: &World, node: &Node, boot: &Boot) -> String {
     let because = boot.because.as_deref().unwrap_or("nobody needs it");
     match (node.standby(), &boot.power) {
-        (Some(Standby::Warm), _) => "warm: its agent waits in the ramdisk".to_owned(),
+        (Some(Standby::Warm), _) => match node.ahead() {
+            None => "warm: its agent waits in the ramdisk".to_owned(),
+            Some(ahead) => warm_with(world, ahead),
+        },
         (Some(Standby::Off), PowerOutcome::Acknowledged { .. }) => format!("powered off: {because}"),
         (Some(Standby::Off), PowerOutcome::Unknown { detail, .. }) => {
             format!("being powered off: {because}; whether it is off is unknown: {detail}")
@@ -72,6 +76,16 @@ fn standby(node: &Node, boot: &Boot) -> String {
         (Some(Standby::Off), _) => format!("being powered off: {because}"),
         _ if node.unexpected_boot.is_some() => "cold: it has restarted by itself, and has to boot".to_owned(),
         _ => "cold: it has to boot".to_owned(),
+    }
+}
+
+/// What a warm machine has of an image.
+fn warm_with(world: &World, Ahead { image, state }: &Ahead) -> String {
+    let image = world.images.get(*image).map_or("?", |image| &image.name);
+    match state {
+        AheadState::Writing { .. } => format!("warm, image {image} is being written"),
+        AheadState::Written => format!("warm, with image {image} written"),
+        AheadState::Failed { reason } => format!("warm, but image {image} could not be written: {reason}"),
     }
 }
 

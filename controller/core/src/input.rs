@@ -390,6 +390,13 @@ pub enum Report {
         /// Public ssh host keys of the deployed system.
         host_keys: Vec<String>,
     },
+    /// An image is on the disk of a machine that nobody has.
+    WrittenAhead {
+        /// Which order this answers.
+        task: u64,
+        /// Digest of the bytes as received.
+        sha256: String,
+    },
     /// An order could not be carried out.
     Failed {
         /// Which order this answers.

@@ -34,6 +34,8 @@ pub struct Keep {
     pub idle_off_ms: Option<NonZeroU64>,
     /// Whoever is unused for so long is booted, inspected and wiped anew, in milliseconds.
     pub refresh_ms: Option<NonZeroU64>,
+    /// So many of the warm ones have an image written on their disk that is asked for.
+    pub ahead: u32,
 }
 
 /// What is to be different. What is not said stays as it is.
@@ -48,6 +50,8 @@ pub struct KeepChange {
     pub idle_off_ms: Option<u64>,
     /// Zero for never.
     pub refresh_ms: Option<u64>,
+    /// How many have an image written ahead; zero for none.
+    pub ahead: Option<u32>,
 }
 
 impl Keep {
@@ -56,20 +60,23 @@ impl Keep {
     /// # Errors
     /// If that makes no sense: a text that begins with the name of a field.
     pub fn with(self, change: KeepChange) -> Result<Self, String> {
-        let KeepChange { warm, max_powered, idle_off_ms, refresh_ms } = change;
+        let KeepChange { warm, max_powered, idle_off_ms, refresh_ms, ahead } = change;
         let changed = Self {
             warm: warm.unwrap_or(self.warm),
             max_powered: max_powered.map_or(self.max_powered, NonZeroU32::new),
             idle_off_ms: idle_off_ms.map_or(self.idle_off_ms, NonZeroU64::new),
             refresh_ms: refresh_ms.map_or(self.refresh_ms, NonZeroU64::new),
+            ahead: ahead.unwrap_or(self.ahead),
         };
         changed.check().map(|()| changed)
     }
 
     fn check(&self) -> Result<(), String> {
-        let Self { warm, max_powered, idle_off_ms, refresh_ms } = *self;
-        if warm > MAX_WARM {
-            return Err(format!("warm: {warm} machines; at most {MAX_WARM}"));
+        let Self { warm, max_powered, idle_off_ms, refresh_ms, ahead } = *self;
+        for (name, count) in [("warm", warm), ("ahead", ahead)] {
+            if count > MAX_WARM {
+                return Err(format!("{name}: {count} machines; at most {MAX_WARM}"));
+            }
         }
         if let Some(most) = max_powered.filter(|most| most.get() < warm) {
             return Err(format!("warm: {warm} machines, but max_powered is {most}: raise that first"));
@@ -119,7 +126,11 @@ impl fmt::Display for Keep {
             self.warm,
             after(self.idle_off_ms),
             after(self.refresh_ms)
-        )
+        )?;
+        match self.ahead {
+            0 => Ok(()),
+            ahead => write!(f, ", and {ahead} of the warm ones have an image written ahead"),
+        }
     }
 }
 
@@ -195,6 +206,7 @@ mod tests {
                 KeepChange { warm: Some(3), max_powered: Some(2), ..change() },
                 "warm: 3 machines, but max_powered is 2: raise that first",
             ),
+            (KeepChange { ahead: Some(10_001), ..change() }, "ahead: 10001 machines; at most 10000"),
             (KeepChange { idle_off_ms: Some(999), ..change() }, "idle_off: at least 1 s and at most 30 d"),
             (KeepChange { refresh_ms: Some(1), ..change() }, "refresh: at least 10 min and at most 30 d"),
         ] {

@@ -4,6 +4,7 @@
 //! Begin with [`world::World`], the state; [`input::Input`], what comes in; and [`step`], where one input is applied.
 //! [`schedule::plan`] decides which groups start, [`boot::decide`] what a machine boots, [`order`] what an agent does.
 
+pub mod ahead;
 pub mod attempt;
 pub mod boot;
 pub mod calendar;

@@ -147,6 +147,9 @@ pub struct Node {
     /// A drain with times, announced or in force.
     #[serde(default)]
     pub outage: Option<Outage>,
+    /// So many bytes at the beginning of its disks may be of images that were written ahead since it was wiped.
+    #[serde(default)]
+    pub leftover_bytes: u64,
 }
 
 /// How long a machine's last deployments and cleanings took, in milliseconds, the latest last.

@@ -1,10 +1,11 @@
 //! What an agent is told to do: derived from the state of its node, so that it can be told again after any
 //! interruption.
 
+use crate::ahead::AheadState;
 use crate::attempt::{Boot, Stage};
 use crate::catalogue::Image;
 use crate::ids::{NodeId, RunId};
-use crate::node::{NodeState, Start};
+use crate::node::{Node, NodeState, Start};
 use crate::run::{Run, TaskState};
 use crate::world::World;
 
@@ -34,15 +35,23 @@ pub enum Order<'a> {
         /// Public ssh keys of the tenant.
         ssh_keys: &'a [String],
     },
+    /// Write this image, for whoever gets the machine.
+    WriteAhead {
+        /// Which.
+        image: &'a Image,
+        /// Serial numbers of disks to leave alone.
+        keep: Vec<String>,
+    },
     /// Start what was deployed, in this way.
     Start(Start),
 }
 
-/// The number by which an agent knows an order: one for each stage of each boot, and of what a lease makes of it.
+/// The number by which an agent knows an order: one for each stage of each boot, of what a lease makes of it, and of each
+/// image that is written ahead.
 #[must_use]
 pub const fn task_id(boot: &Boot) -> u64 {
     let part = (boot.taken.is_some() as u64) << 7;
-    ((boot.id.0 as u64) << 8) | part | boot.stage as u64
+    ((boot.ahead_orders as u64) << 40) | ((boot.id.0 as u64) << 8) | part | boot.stage as u64
 }
 
 /// What the ramdisk agent of `node` is to do now, with the order's number.
@@ -64,9 +73,17 @@ pub fn for_ramdisk(world: &World, node: NodeId) -> Option<(u64, Order<'_>)> {
         // A restart would end what is in memory.
         Stage::Start if boot.is_diskless() => Order::Start(Start::Kexec),
         Stage::Start => Order::Start(node.spec.start),
-        Stage::Firmware | Stage::Enrolled | Stage::Idle | Stage::Deployed => return None,
+        Stage::Idle => Order::WriteAhead { image: ahead_of(world, node)?, keep },
+        Stage::Firmware | Stage::Enrolled | Stage::Deployed => return None,
     };
     Some((task_id(boot), order))
+}
+
+/// The image that is to be written while nobody has this machine.
+fn ahead_of<'w>(world: &'w World, node: &Node) -> Option<&'w Image> {
+    let NodeState::Ready { boot } = &node.state else { return None };
+    let ahead = boot.ahead.as_ref()?;
+    world.images.get(ahead.image).filter(|_| matches!(ahead.state, AheadState::Writing { .. }))
 }
 
 /// The image that the present lease of `node` wants on it.

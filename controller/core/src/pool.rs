@@ -1,5 +1,6 @@
 //! What is said about a pool of machines.
 
+use crate::ahead::Wishes;
 use crate::ids::PoolId;
 use crate::inrush::{Turn, turn};
 use crate::keep::{Demand, Keep, KeepChange};
@@ -30,6 +31,9 @@ pub struct Pool {
     /// How many of them were asked for of late. Counted where it makes a difference.
     #[serde(default)]
     pub demand: Demand,
+    /// What they were asked for with of late. Counted where images are written ahead.
+    #[serde(default)]
+    pub wishes: Wishes,
 }
 
 /// How many machines of a pool may be starting at once; none for any number.

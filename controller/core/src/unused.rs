@@ -1,6 +1,8 @@
 //! The machines that nobody uses, by pool and by what it costs to begin with them. Derived from the rows, never stored.
 
-use crate::ids::{BmcId, NodeId};
+use crate::ahead::{Ahead, AheadState};
+use crate::hardware::Arch;
+use crate::ids::{BmcId, ImageId, NodeId};
 use crate::node::{Bmc, Node, NodeState};
 use crate::pool::Pool;
 use crate::standby::Standby;
@@ -27,9 +29,22 @@ struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Since then.
-    Unused(Standby, Timestamp),
+    Unused(Standby, Timestamp, Disks),
     /// It will be warm.
     Preparing,
+}
+
+/// What is on the disks of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disks {
+    /// Nothing, and an image may be written to them.
+    Blank(Arch),
+    /// This image.
+    Image(ImageId),
+    /// Since then, this image is being written to them.
+    Writing(ImageId, Timestamp),
+    /// Nothing of use.
+    Useless,
 }
 
 /// Those of a pool, the longest unused first.
@@ -39,6 +54,12 @@ pub(crate) struct Machines {
     cold: BTreeSet<(Timestamp, NodeId)>,
     off: BTreeSet<(Timestamp, NodeId)>,
     preparing: u32,
+    /// Of the warm ones, those to which nothing was written ahead, by architecture in the order of [`Arch::ALL`].
+    blank: [BTreeSet<(Timestamp, NodeId)>; Arch::ALL.len()],
+    /// Of the warm ones, those that have an image, or will have it.
+    images: BTreeMap<ImageId, BTreeSet<(Timestamp, NodeId)>>,
+    /// Since when it is being written.
+    writing: BTreeSet<(Timestamp, NodeId)>,
 }
 
 impl Unused {
@@ -73,6 +94,11 @@ impl Unused {
         }
     }
 
+    /// Those of each pool.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Machines> {
+        self.pools.values()
+    }
+
     pub(crate) fn of(&self, pool: &str) -> Option<&Machines> {
         self.pools.get(pool)
     }
@@ -84,21 +110,60 @@ fn place(node: &Node, bmcs: &Table<BmcId, Bmc>) -> Option<Place> {
     }
     match node.state {
         NodeState::Inspecting { .. } | NodeState::Cleaning { .. } => Some(Place::Preparing),
-        _ => node.standby().map(|standby| Place::Unused(standby, node.since)),
+        _ => node.standby().map(|standby| Place::Unused(standby, node.since, disks(node))),
+    }
+}
+
+fn disks(node: &Node) -> Disks {
+    match node.ahead() {
+        None if node.is_warm() => Disks::Blank(node.spec.arch),
+        None => Disks::Useless,
+        Some(Ahead { image, state }) => match state {
+            AheadState::Writing { since } => Disks::Writing(*image, *since),
+            AheadState::Written => Disks::Image(*image),
+            AheadState::Failed { .. } => Disks::Useless,
+        },
     }
 }
 
 impl Machines {
     fn add(&mut self, id: NodeId, place: Place) {
         match place {
-            Place::Unused(standby, since) => _ = self.those(standby).insert((since, id)),
+            Place::Unused(standby, since, disks) => {
+                self.those(standby).insert((since, id));
+                if let Disks::Writing(_, began) = disks {
+                    self.writing.insert((began, id));
+                }
+                match disks {
+                    Disks::Blank(arch) => _ = self.blank[arch as usize].insert((since, id)),
+                    Disks::Image(image) | Disks::Writing(image, _) => {
+                        self.images.entry(image).or_default().insert((since, id));
+                    }
+                    Disks::Useless => {}
+                }
+            }
             Place::Preparing => self.preparing += 1,
         }
     }
 
     fn remove(&mut self, id: NodeId, place: Place) {
         match place {
-            Place::Unused(standby, since) => _ = self.those(standby).remove(&(since, id)),
+            Place::Unused(standby, since, disks) => {
+                self.those(standby).remove(&(since, id));
+                if let Disks::Writing(_, began) = disks {
+                    self.writing.remove(&(began, id));
+                }
+                match disks {
+                    Disks::Blank(arch) => _ = self.blank[arch as usize].remove(&(since, id)),
+                    Disks::Image(image) | Disks::Writing(image, _) => {
+                        if let Some(those) = self.images.get_mut(&image) {
+                            those.remove(&(since, id));
+                        }
+                        self.images.retain(|_, those| !those.is_empty());
+                    }
+                    Disks::Useless => {}
+                }
+            }
             Place::Preparing => self.preparing -= 1,
         }
     }
@@ -109,6 +174,37 @@ impl Machines {
             Standby::Cold => &mut self.cold,
             Standby::Off => &mut self.off,
         }
+    }
+
+    /// True if no image was written ahead to any of them.
+    pub(crate) fn has_no_image(&self) -> bool {
+        self.images.is_empty()
+    }
+
+    /// The warm ones of this architecture to which nothing was written ahead.
+    pub(crate) fn blank(&self, arch: Arch) -> impl DoubleEndedIterator<Item = NodeId> {
+        self.blank[arch as usize].iter().map(|(_, id)| *id)
+    }
+
+    /// The warm ones that have this image, or will have it.
+    pub(crate) fn with(&self, image: ImageId) -> impl Iterator<Item = NodeId> {
+        self.images.get(&image).into_iter().flatten().map(|(_, id)| *id)
+    }
+
+    /// How many of the warm ones have this image, or will have it.
+    pub(crate) fn count_with(&self, image: ImageId) -> usize {
+        self.images.get(&image).map_or(0, BTreeSet::len)
+    }
+
+    /// The warm ones that have such an image, or will have it.
+    pub(crate) fn others(&self, such: impl Fn(ImageId) -> bool) -> impl Iterator<Item = NodeId> {
+        let images = self.images.iter().filter(move |(image, _)| such(**image));
+        images.flat_map(|(_, those)| those).map(|(_, id)| *id)
+    }
+
+    /// Those to which an image is being written, and since when.
+    pub(crate) fn writing(&self) -> impl Iterator<Item = (Timestamp, NodeId)> {
+        self.writing.iter().copied()
     }
 
     /// How many have power, as far as is known.

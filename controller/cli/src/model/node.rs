@@ -41,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) agent_connected: bool,
     /// What it costs to begin with it while it is ready: "warm", "cold" or "off".
     pub(crate) standby: Option<String>,
+    /// The image that was written ahead to a warm machine: a lease of it need not write it.
+    pub(crate) image_ahead: Option<String>,
     /// What the BMC said; only in the answer to a power command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) power_on: Option<bool>,
@@ -203,6 +205,7 @@ impl From<pb::Node> for Node {
             lease_id: (node.lease_id != 0).then_some(node.lease_id),
             agent_connected: node.agent_connected,
             standby: optional(&node.standby),
+            image_ahead: optional(&node.image_ahead),
             power_on: node.power_on,
             health: node.health.map(Health::from),
             boot: node.boot.map(Boot::from),
@@ -397,6 +400,7 @@ mod tests {
           "lease_id": null,
           "agent_connected": false,
           "standby": null,
+          "image_ahead": null,
           "health": {
             "load1": 0.0,
             "memory_available_bytes": 0,

@@ -20,6 +20,8 @@ pub(crate) struct Pool {
     /// Free machines that are powered off.
     pub(crate) off: u32,
     pub(crate) keep: Keep,
+    /// What leases ask for, and what is written ahead.
+    pub(crate) images: Vec<Image>,
     pub(crate) racks: Vec<Rack>,
 }
 
@@ -36,6 +38,21 @@ pub(crate) struct Keep {
     pub(crate) refresh_ms: Option<u64>,
     /// So many stay powered now however long they are unused.
     pub(crate) spared: u32,
+    /// So many of the warm ones have an image written ahead.
+    pub(crate) ahead: u32,
+}
+
+/// An image that leases of the pool ask for, or that is written ahead there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Image {
+    pub(crate) name: String,
+    pub(crate) arch: String,
+    /// How often it was given in this hour or in the one before, whichever is more.
+    pub(crate) asked: u32,
+    /// Warm machines that have it.
+    pub(crate) written: u32,
+    /// Warm machines that will have it.
+    pub(crate) writing: u32,
 }
 
 /// Its machines in one rack.
@@ -71,9 +88,18 @@ impl From<pb::Pool> for Pool {
                 idle_off_ms: time(pool.idle_off_ms),
                 refresh_ms: time(pool.refresh_ms),
                 spared: pool.spared,
+                ahead: pool.ahead,
             },
+            images: all(pool.images),
             racks,
         }
+    }
+}
+
+impl From<pb::PoolImage> for Image {
+    fn from(image: pb::PoolImage) -> Self {
+        let pb::PoolImage { name, arch, asked, written, writing } = image;
+        Self { name: clean(&name), arch: clean(&arch), asked, written, writing }
     }
 }
 

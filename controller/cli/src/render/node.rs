@@ -289,6 +289,7 @@ mod tests {
             lease_id: None,
             agent_connected: true,
             standby: None,
+            image_ahead: None,
             power_on: None,
             health: Some(Health {
                 load1: 0.25,

@@ -3,7 +3,7 @@
 use super::look::Look;
 use super::table::{Table, or_dash, plain};
 use super::time::span;
-use crate::model::pool::{Keep, Pool, Rack};
+use crate::model::pool::{Image, Keep, Pool, Rack};
 use std::time::Duration;
 
 /// One line for each pool.
@@ -25,26 +25,50 @@ pub(crate) fn table(pools: &[Pool], look: &Look) -> String {
     table.render()
 }
 
-/// A pool, what is done with those that nobody uses, and a line for each of its racks.
+/// A pool, what is done with those that nobody uses, what is written ahead to them, and a line for each of its racks.
 pub(crate) fn show(pool: &Pool, look: &Look) -> String {
-    let pools = format!("{}{}", table(std::slice::from_ref(pool), look), keep(&pool.keep));
+    let pools = format!(
+        "{}{}{}",
+        table(std::slice::from_ref(pool), look),
+        keep(&pool.keep),
+        images(&pool.images, look)
+    );
     if pool.racks.is_empty() { pools } else { format!("{pools}\n{}", racks(&pool.racks, look)) }
 }
 
 /// Nothing if nothing is done.
 fn keep(keep: &Keep) -> String {
-    let Keep { warm, max_powered, idle_off_ms, refresh_ms, spared } = *keep;
+    let Keep { warm, max_powered, idle_off_ms, refresh_ms, spared, ahead } = *keep;
     let after = |ms: u64| span(Duration::from_millis(ms));
     let warm = (warm > 0).then(|| format!("at least {warm} are warm"));
     let most = max_powered.map(|most| format!("{most} at most have power"));
     let off = idle_off_ms.map(|ms| format!("all but {spared} are powered off after {}", after(ms)));
     let refresh = refresh_ms.map(|ms| format!("they are looked at anew after {}", after(ms)));
-    let said: Vec<_> = [warm, most, off, refresh].into_iter().flatten().collect();
+    let ahead = (ahead > 0).then(|| format!("{ahead} of the warm ones have an image written ahead"));
+    let said: Vec<_> = [warm, most, off, refresh, ahead].into_iter().flatten().collect();
     if said.is_empty() {
         String::new()
     } else {
         format!("\nOf those that nobody uses {}.\n", said.join("; "))
     }
+}
+
+/// Nothing if nobody asks for any, and none is written.
+fn images(images: &[Image], look: &Look) -> String {
+    if images.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(look, &["IMAGE", "ARCH", "ASKED", "WRITTEN", "WRITING"]).right(&[2, 3, 4]);
+    for image in images {
+        table.row([
+            plain(&image.name),
+            plain(&image.arch),
+            plain(image.asked),
+            plain(image.written),
+            plain(image.writing),
+        ]);
+    }
+    format!("\n{}", table.render())
 }
 
 fn racks(racks: &[Rack], look: &Look) -> String {
@@ -99,6 +123,29 @@ mod tests {
         RACK  MACHINES  WARM  OFF  STARTING  WAITING
         -            4     2    1         0        0
         r1          20    10    1         4        9
+        ");
+    }
+
+    #[test]
+    fn what_is_written_ahead_is_shown() {
+        let image = |name: &str, asked, written, writing| pb::PoolImage {
+            name: name.to_owned(),
+            arch: "x86_64".to_owned(),
+            asked,
+            written,
+            writing,
+        };
+        let images = vec![image("debian-12", 12, 2, 1), image("fedora-43", 3, 1, 0)];
+        let with_images = pb::Pool { name: "lab".to_owned(), ahead: 4, images, ..pb::Pool::default() };
+        insta::assert_snapshot!(show(&with_images.into(), &Look::default()), @r"
+        NAME  MACHINES  WARM  OFF  STARTING  WAITING  MAX BOOTING  PER RACK
+        lab          0     0    0         0        0            -         -
+
+        Of those that nobody uses 4 of the warm ones have an image written ahead.
+
+        IMAGE      ARCH    ASKED  WRITTEN  WRITING
+        debian-12  x86_64     12        2        1
+        fedora-43  x86_64      3        1        0
         ");
     }
 

@@ -204,10 +204,21 @@ fn bounds_of_a_pool_are_said_one_by_one() {
         let pool: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
         assert_eq!([&pool["max_booting"], &pool["max_booting_per_rack"]], [&expected[0], &expected[1]]);
     }
-    let ended = set(&["--warm", "2", "--max-powered", "8", "--idle-off", "30m", "--refresh", "never"]);
+    let ended = set(&[
+        "--warm",
+        "2",
+        "--max-powered",
+        "8",
+        "--idle-off",
+        "30m",
+        "--refresh",
+        "never",
+        "--ahead",
+        "3",
+    ]);
     let pool: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     let keep = serde_json::json!({
-        "warm": 2, "max_powered": 8, "idle_off_ms": 1_800_000, "refresh_ms": null, "spared": 0,
+        "warm": 2, "max_powered": 8, "idle_off_ms": 1_800_000, "refresh_ms": null, "spared": 0, "ahead": 3,
     });
     assert_eq!((&pool["keep"], &pool["max_booting"]), (&keep, &7.into()));
     for (words, expected) in [

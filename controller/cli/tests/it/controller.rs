@@ -464,6 +464,7 @@ impl NodeService for World {
             max_powered,
             idle_off_ms,
             refresh_ms,
+            ahead,
         } = request.into_inner();
         Ok(Response::new(node::Pool {
             name,
@@ -473,6 +474,7 @@ impl NodeService for World {
             max_powered: max_powered.unwrap_or(7),
             idle_off_ms: idle_off_ms.unwrap_or(7),
             refresh_ms: refresh_ms.unwrap_or(7),
+            ahead: ahead.unwrap_or(7),
             ..node::Pool::default()
         }))
     }

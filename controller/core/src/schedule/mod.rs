@@ -11,12 +11,13 @@
 //!   [`Budget`] what its quota leaves.
 //! * `scene` shows it the world: `kinds` of requests, classes of `machines`, the `pace` of what is done to them, their
 //!   `standing`, how `tenants` stand to each other. `questions` is what is asked of it then, `outlook` for requests that
-//!   nobody has made. `choice` and `replace` are about nodes, `words` about what people are told.
+//!   nobody has made. `choice`, `exchange` and `replace` are about nodes, `words` about what people are told.
 //!
 //! What it is shown follows from the rows and the time alone, so that a restart changes no decision.
 
 mod budget;
 mod choice;
+mod exchange;
 mod fair;
 mod forecast;
 mod kinds;

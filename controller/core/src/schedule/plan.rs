@@ -1,5 +1,6 @@
 //! What follows from the world for its leases.
 
+use super::exchange::exchange;
 use super::promise::Promise;
 use super::scene::Scene;
 use super::scheduler::Policy;
@@ -47,11 +48,14 @@ pub fn plan(world: &World, now: Timestamp) -> Vec<Decision> {
 pub(crate) fn decide(scene: &mut Scene, world: &World, now: Timestamp) -> Vec<Decision> {
     scene.tell_tenants(world, now);
     let passed = scene.pass(now);
+    let mut taken = passed.starts.iter().flat_map(|start| &start.nodes).copied().map(NodeId).collect();
+    let scene = &*scene;
     let starts = passed.starts.into_iter().filter_map(|start| {
         let lease = world.leases.get(LeaseId(start.lease))?;
         let nodes: Vec<_> = start.nodes.iter().filter_map(|id| world.nodes.get(NodeId(*id))).collect();
         // The scheduler counts machines that are alike; which of them takes which role is matched exactly.
-        let group = Request::new(world, &lease.spec).fit(&nodes)?;
+        let mut group = Request::new(world, &lease.spec).fit(&nodes)?;
+        exchange(scene, world, &mut group, &mut taken);
         Some(Decision::Start { lease: lease.id, group })
     });
     starts.chain(replanned(passed.replanned)).collect()

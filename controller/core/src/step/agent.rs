@@ -103,6 +103,9 @@ impl World {
             (Profile::Ramdisk, Report::Deployed { task, sha256, host_keys }) => {
                 self.on_deployed(id, task, &sha256, host_keys)
             }
+            (Profile::Ramdisk, Report::WrittenAhead { task, sha256 }) => {
+                self.on_written_ahead(id, task, &sha256)
+            }
             (Profile::Ramdisk, Report::Failed { task, reason, blame }) => {
                 self.on_step_failed(id, task, &reason, blame)
             }
@@ -183,7 +186,9 @@ impl World {
             self.escalate(id, &format!("the image written has the digest {}, not {expected}", clip(sha256)));
             return Ok(Reply::Done);
         }
-        if let Some(boot) = self.nodes.get_mut(id).and_then(|n| n.state.boot_mut()) {
+        let Some(node) = self.nodes.get_mut(id) else { return Ok(Reply::Done) };
+        node.leftover_bytes = 0;
+        if let Some(boot) = node.state.boot_mut() {
             let from = boot.last_end();
             boot.spend(Phase::Image, from, now);
             boot.witness(EvidenceKind::Deployed, sha256, now);
@@ -196,7 +201,9 @@ impl World {
     /// A failure is the machine's, unless the agent blames an image that no machine has booted yet: trying that on
     /// node after node would quarantine them all.
     fn on_step_failed(&mut self, id: NodeId, task: u64, reason: &str, blame: Blame) -> Result {
-        if order::for_ramdisk(self, id).is_none_or(|(ordered, _)| ordered != task) {
+        if order::for_ramdisk(self, id).is_none_or(|(ordered, _)| ordered != task)
+            || self.ahead_has_failed(id, task, reason, blame)
+        {
             return Ok(Reply::Done);
         }
         if !self.nodes.get(id).is_some_and(is_working) {

@@ -20,17 +20,24 @@ impl World {
             node.enter(NodeState::Deploying { boot, lease }, now, None);
         }
         self.machine_taken(lease, assigned.node);
-        self.note_demand(assigned.node);
+        self.note_demand(assigned);
     }
 
-    /// Where the number of machines that stay powered depends on it, each one that is given to a lease counts.
-    fn note_demand(&mut self, id: NodeId) {
+    /// Where the number of machines that stay powered depends on it, or what is written to them, each one that is given to
+    /// a lease counts.
+    fn note_demand(&mut self, assigned: &Assigned) {
         let now = self.meta.now;
-        let pool = self.nodes.get(id).and_then(|node| self.pool_named(&node.spec.pool));
-        if let Some(id) = pool.filter(|pool| pool.keep.idle_off_ms.is_some()).map(|pool| pool.id)
-            && let Some(pool) = self.pools.get_mut(id)
-        {
+        let pool = self.nodes.get(assigned.node).and_then(|node| self.pool_named(&node.spec.pool));
+        let Some((id, keep)) = pool.map(|pool| (pool.id, pool.keep)) else { return };
+        if keep.idle_off_ms.is_none() && keep.ahead == 0 {
+            return;
+        }
+        let Some(pool) = self.pools.get_mut(id) else { return };
+        if keep.idle_off_ms.is_some() {
             pool.demand.add(now);
+        }
+        if keep.ahead > 0 {
+            pool.wishes.add(assigned.image, now);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::registration::check_word;
 use super::{Result, exhausted};
+use crate::ahead::Wishes;
 use crate::attempt::PowerOutcome;
 use crate::event::Severity;
 use crate::ids::NodeId;
@@ -36,6 +37,7 @@ impl World {
                     bounds: Bounds::default(),
                     keep: Keep::default(),
                     demand: Demand::default(),
+                    wishes: Wishes::default(),
                 }
             }
         };

@@ -12,11 +12,13 @@
 //!   [`disks`].
 //! * [`trust`]: failures of deployments, and what they say of machines and images; proofs of machines.
 //! * [`invitation`]: other controllers fetch the keys.
-//! * [`unused`]: how many machines stay powered that nobody uses; [`rest`]: powering the others off.
+//! * [`unused`]: how many machines stay powered that nobody uses; [`rest`]: powering the others off; [`ahead`]: images that
+//!   are written to those that are warm.
 //! * [`liveness`]: silence, incidents, restarts of the controller, deadlines.
 
 mod admin;
 mod agent;
+mod ahead;
 mod check;
 mod deploy;
 mod disks;

@@ -128,6 +128,7 @@ impl World {
             return Ok(Reply::Done);
         }
         node.first_wipe = FirstWipe::Done;
+        node.leftover_bytes = 0;
         node.wiped = written_disks(node).map(|d| key(d).to_owned()).collect();
         node.holds.remove(&HoldKind::AwaitingFirstWipe);
         let NodeState::Cleaning { boot, .. } = &mut node.state else { return Ok(Reply::Done) };

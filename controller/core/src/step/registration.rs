@@ -64,6 +64,7 @@ impl World {
             last_wipe: Vec::new(),
             agent: Presence::Absent,
             unexpected_boot: None,
+            leftover_bytes: 0,
             vacated: None,
             took: Took::default(),
             record: Record::default(),

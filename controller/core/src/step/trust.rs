@@ -57,7 +57,7 @@ impl World {
     }
 
     /// An image failed on a good machine. Says so, if it is suspect now.
-    fn held_against(&mut self, mut image: Image, on: FailedOn) -> Option<String> {
+    pub(super) fn held_against(&mut self, mut image: Image, on: FailedOn) -> Option<String> {
         let suspect = image.failed(on);
         let (id, name, arch) = (image.id, image.name.clone(), image.arch);
         let witnesses = self.names(image.trust.failed_on.iter().map(|failure| failure.node));

@@ -22,6 +22,7 @@ impl World {
     /// from the rows alone, one of which says when time was last looked at.
     pub(super) fn tend_unused(&mut self) {
         self.unused.refresh(&mut self.nodes, &self.bmcs);
+        self.give_up_ahead();
         let is_quiet = |pool: &Pool| self.meta.incidents.contains_key(&pool.name);
         let tended = |pool: &&Pool| pool.keep.does_anything() && !is_quiet(pool);
         let pools: Vec<_> = self.pools.values().filter(tended).map(|pool| pool.id).collect();
@@ -29,6 +30,7 @@ impl World {
             self.cool_down(pool);
             self.warm_up(pool);
             self.refresh_unused(pool);
+            self.write_ahead(pool);
         }
     }
 
@@ -42,7 +44,7 @@ impl World {
             let silent = silent.filter(|at| *at > now && machines.missing(pool) > 0).min();
             [machines.next(pool, now), silent].into_iter().flatten().min()
         });
-        next.min()
+        next.chain(self.next_given_up_ahead()).min()
     }
 
     /// Powers off those for which the pool has no power, and those that nobody has used for long.
@@ -112,7 +114,7 @@ impl World {
     }
 
     /// Those of the candidates that nobody waits for, alone or with others.
-    fn unwanted<T>(&mut self, candidates: Vec<T>, id: impl Fn(&T) -> NodeId) -> Vec<T> {
+    pub(super) fn unwanted<T>(&mut self, candidates: Vec<T>, id: impl Fn(&T) -> NodeId) -> Vec<T> {
         if candidates.is_empty() || self.index().queue().next().is_none() {
             return candidates;
         }
@@ -121,7 +123,7 @@ impl World {
         })
     }
 
-    fn unused_of(&self, id: PoolId) -> Option<(&Pool, &Machines)> {
+    pub(super) fn unused_of(&self, id: PoolId) -> Option<(&Pool, &Machines)> {
         let pool = self.pools.get(id)?;
         Some((pool, self.unused.of(&pool.name)?))
     }

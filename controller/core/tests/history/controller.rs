@@ -9,6 +9,7 @@ use hostler_core::ids::{BootId, LeaseId, NodeId};
 use hostler_core::input::{AdminAction, Effect, Input, Outcome};
 use hostler_core::lease::{Lease, LeaseState};
 use hostler_core::node::{HoldKind, Node, NodeState};
+use hostler_core::order;
 use hostler_core::time::{Timestamp, Timing};
 use hostler_core::world::World;
 use std::collections::BTreeMap;
@@ -59,6 +60,7 @@ impl History {
         invariants::no_task_waits_for_an_agent_that_is_there(&self.writer)?;
         invariants::whoever_failed_is_proved_first(&self.writer)?;
         invariants::unused_machines_are_kept_as_was_said(&self.writer)?;
+        invariants::images_are_ahead_of_leases_only(&self.writer)?;
         self.memory.compare(&self.writer)?;
         for Effect::Power { boot, .. } in &outcome.effects {
             self.last_boot = self.last_boot.max(*boot);
@@ -69,6 +71,12 @@ impl History {
         let taken = |n: &&Node| n.state.boot().is_some_and(|boot| boot.taken == Some(self.now));
         for _ in self.writer.nodes.values().filter(taken) {
             self.coverage.count("deployed where it was wiped");
+        }
+        for node in self.writer.nodes.values().filter(taken) {
+            let before = self.published.nodes.get(node.id).and_then(Node::written);
+            if before.is_some() && before == order::image_of(&self.writer, node.id).map(|image| image.id) {
+                self.coverage.count("deployed where its image was");
+            }
         }
         let has_claim = |l: &&Lease| {
             matches!(l.state, LeaseState::Deploying { .. }) && l.course.assigned == Some(self.now)

@@ -2,6 +2,7 @@
 
 use crate::inrush;
 use crate::store::Store;
+use hostler_core::ahead::{Ahead, AheadState};
 use hostler_core::attempt::{PowerOutcome, Stage};
 use hostler_core::calendar::Reservation;
 use hostler_core::catalogue::{Image, ImageStatus, Kind};
@@ -284,6 +285,7 @@ pub(crate) fn must_change_nothing(world: &World, input: &Input) -> Option<&'stat
                     Report::Inspected { .. }
                     | Report::Wiped { .. }
                     | Report::Deployed { .. }
+                    | Report::WrittenAhead { .. }
                     | Report::Failed { .. }
                     | Report::SignRequest,
                 ) => Some("a tenant may not say this"),
@@ -292,6 +294,7 @@ pub(crate) fn must_change_nothing(world: &World, input: &Input) -> Option<&'stat
                     Report::Inspected { task, .. }
                     | Report::Wiped { task, .. }
                     | Report::Deployed { task, .. }
+                    | Report::WrittenAhead { task, .. }
                     | Report::Failed { task, .. },
                 ) => {
                     let ordered = order::for_ramdisk(world, node.id).map(|(task, _)| task);
@@ -465,6 +468,27 @@ pub(crate) fn unused_machines_are_kept_as_was_said(world: &World) -> Verdict {
                 "{warm} machines are warm of {pool:?}, and others rest: {:?}",
                 names(&nodes)
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Images are written ahead to machines that are ready and to no others, and none for which leases may not ask. What may be left of one is known until the machine is wiped or deployed.
+pub(crate) fn images_are_ahead_of_leases_only(world: &World) -> Verdict {
+    for node in world.nodes.values() {
+        let is_ready = matches!(node.state, NodeState::Ready { .. });
+        let ahead = node.state.boot().and_then(|boot| boot.ahead.as_ref());
+        if ahead.is_some() && (!is_ready || node.leftover_bytes == 0) {
+            return Err(format!("{ahead:?} of {} in {:?}", node.spec.name, node.state));
+        }
+        if matches!(node.state, NodeState::Leased { .. }) && node.leftover_bytes > 0 {
+            return Err(format!("{} may have something left of an image, and is leased", node.spec.name));
+        }
+        let Some(Ahead { image, state }) = node.ahead().filter(|_| node.holds.is_empty()) else { continue };
+        let shares = world.bmcs.get(node.bmc).is_none_or(|bmc| bmc.spec.shared);
+        let of_use = world.images.get(*image).is_some_and(Image::may_be_asked_for);
+        if !of_use && !matches!(state, AheadState::Failed { .. }) && !shares {
+            return Err(format!("{} has {image:?}, for which nobody may ask", node.spec.name));
         }
     }
     Ok(())

@@ -62,6 +62,8 @@ pub(crate) enum Content {
     Precious,
     /// Came with an image, or from the payloads of this lease.
     Of(LeaseId),
+    /// An image that was written ahead.
+    Ahead,
 }
 
 /// The deployed system.
@@ -273,6 +275,10 @@ impl Machine {
         let incarnation = installed.starts;
         let hardware = &self.hardware;
         for platter in self.disks.iter_mut().filter(|p| p.may_be_wiped(&hardware.keep_disks)) {
+            if platter.content == Content::Ahead {
+                let (name, path) = (&hardware.name, &platter.disk.path);
+                self.violation = Some(format!("{name} starts with what was written ahead to {path}"));
+            }
             if let Content::Of(former) = platter.content
                 && former != lease
             {
@@ -321,6 +327,14 @@ impl Machine {
             Order::Prove { .. } => {
                 vec![say(Report::Proved { task, took_ms: 1, checks: burn_in(see, random) })]
             }
+            Order::WriteAhead { image, keep } => {
+                if random.chance(see.faults) {
+                    let reason = "the server answers with errors".into();
+                    return vec![say(Report::Failed { task, reason, blame: Blame::Machine })];
+                }
+                self.write_ahead(&keep);
+                vec![say(Report::WrittenAhead { task, sha256: image.content.sha256.clone() })]
+            }
             Order::Deploy { image, .. }
                 if image.content.sha256.starts_with(BROKEN) && random.chance(see.faults * 20) =>
             {
@@ -328,6 +342,7 @@ impl Machine {
                 vec![say(Report::Failed { task, reason, blame: Blame::Machine })]
             }
             Order::Deploy { image, .. } => {
+                self.clear(see.world.nodes.get(node).map_or(0, |n| n.leftover_bytes));
                 self.write_image(node, boot, world, is_diskless(image));
                 let wrong = random.chance(see.faults / 4);
                 let sha256 = if wrong { "0bad".to_owned() } else { image.content.sha256.clone() };
@@ -337,6 +352,22 @@ impl Machine {
                 self.start_installed();
                 Vec::new()
             }
+        }
+    }
+
+    /// It goes to the last disk: an image that is deployed goes to the first one.
+    fn write_ahead(&mut self, keep: &[String]) {
+        let keep = keep.iter().cloned().collect();
+        let disk = self.disks.iter_mut().rfind(|p| p.may_be_wiped(&keep));
+        if let Some(platter) = disk.filter(|p| p.content == Content::Blank) {
+            platter.content = Content::Ahead;
+        }
+    }
+
+    /// What was written ahead has to go, if the agent is told that there may be something.
+    fn clear(&mut self, bytes: u64) {
+        for platter in self.disks.iter_mut().filter(|p| bytes > 0 && p.content == Content::Ahead) {
+            platter.content = Content::Blank;
         }
     }
 

@@ -59,7 +59,7 @@ fn order_number(node: &Node, boot: BootId, random: &mut Random) -> u64 {
 
 fn any_report(node: &Node, task: u64, random: &mut Random) -> Report {
     let run = RunId(u32::try_from(1 + random.below(50)).unwrap_or(1));
-    match random.below(10) {
+    match random.below(11) {
         0 => Report::Hello { incarnation: 1, runs: vec![run], proves: true },
         1 => Report::Lost,
         2 => Report::Back,
@@ -68,7 +68,8 @@ fn any_report(node: &Node, task: u64, random: &mut Random) -> Report {
         5 => Report::SignRequest,
         6 => Report::Deployed { task, sha256: "00".into(), host_keys: Vec::new() },
         7 => Report::Proved { task, took_ms: 1, checks: Vec::new() },
-        8 => Report::Failed { task, reason: "no reason".into(), blame: Blame::Machine },
+        8 => Report::WrittenAhead { task, sha256: "00".into() },
+        9 => Report::Failed { task, reason: "no reason".into(), blame: Blame::Machine },
         _ => Report::RunFinished { run, result: TaskResult::default() },
     }
 }

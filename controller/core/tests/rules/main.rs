@@ -1,5 +1,6 @@
 //! The rules of the core, one file for each subject. Every test tells a short story on a small [`rack`].
 
+mod ahead;
 mod boot_decision;
 mod calendar;
 mod constraints;

@@ -3,7 +3,7 @@
 
 use super::session::Speaker;
 use crate::controller::Controller;
-use hostler_core::catalogue::{Content, Encoding, Kind};
+use hostler_core::catalogue::{Content, Encoding, Image, Kind};
 use hostler_core::ids::{NodeId, RunId};
 use hostler_core::input::Profile;
 use hostler_core::lease::Lease;
@@ -80,6 +80,9 @@ impl Told {
             return Ok(None);
         }
         let inspected = || writable(world.nodes.get(node).and_then(|node| node.inventory.as_ref()));
+        let clear_bytes = world.nodes.get(node).map_or(0, |node| node.leftover_bytes);
+        let url = |image: &Image| controller.boot_url(&format!("images/{}", image.content.sha256));
+        let target = |keep| Ok::<_, Status>(Target { keep, inspected: inspected()?, clear_bytes });
         let work = match order {
             Order::Inspect => Work::Inspect(InspectTask {}),
             Order::Wipe { keep } => {
@@ -87,8 +90,13 @@ impl Told {
             }
             Order::Prove { keep } => Work::Prove(ProveTask { keep_disks: keep }),
             Order::Deploy { image, hostname, keep, ssh_keys } => {
-                let url = controller.boot_url(&format!("images/{}", image.content.sha256));
-                deployment(url, &image.content, hostname, ssh_keys, Target { keep, inspected: inspected()? })
+                deployment(url(image), &image.content, hostname, ssh_keys, target(keep)?)
+            }
+            Order::WriteAhead { image, keep } => {
+                match deployment(url(image), &image.content, "", &[], target(keep)?) {
+                    Work::Deploy(task) => Work::WriteAhead(task),
+                    _ => return Ok(None),
+                }
             }
             Order::Start(start) => Work::BootDeployed(BootDeployedTask { restart: start == Start::Restart }),
         };
@@ -131,19 +139,21 @@ impl Told {
 struct Target {
     keep: Vec<String>,
     inspected: Vec<InspectedDisk>,
+    /// So much of each may be of an image that was written ahead.
+    clear_bytes: u64,
 }
 
 /// The task that makes an image a machine's system.
 fn deployment(url: String, content: &Content, hostname: &str, keys: &[String], target: Target) -> Work {
     let (sha256, size_bytes) = (content.sha256.clone(), content.size_bytes);
     let (hostname, ssh_keys) = (hostname.to_owned(), keys.to_vec());
+    let Target { keep: keep_disks, inspected, clear_bytes } = target;
     match &content.kind {
         Kind::Disk { encoding, disk_bytes } => {
             let encoding = match encoding {
                 Encoding::Raw => String::new(),
                 Encoding::Zstd | Encoding::Gzip => encoding.as_str().to_owned(),
             };
-            let Target { keep: keep_disks, inspected } = target;
             Work::Deploy(DeployTask {
                 url,
                 sha256,
@@ -154,6 +164,7 @@ fn deployment(url: String, content: &Content, hostname: &str, keys: &[String], t
                 disk_bytes: *disk_bytes,
                 ssh_keys,
                 inspected,
+                clear_bytes,
             })
         }
         Kind::Diskless { kernel_bytes, arguments } => {
@@ -166,6 +177,9 @@ fn deployment(url: String, content: &Content, hostname: &str, keys: &[String], t
                 arguments,
                 hostname,
                 ssh_keys,
+                keep_disks,
+                inspected,
+                clear_bytes,
             })
         }
     }

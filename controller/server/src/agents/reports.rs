@@ -60,6 +60,10 @@ pub(super) async fn receive(
             let report = Report::Deployed { task: m.task_id, sha256, host_keys };
             speaker.report(controller, report).await.map(|()| None)
         }
+        FromAgent::WrittenAhead(m) => {
+            let report = Report::WrittenAhead { task: m.task_id, sha256: convert::text(m.sha256) };
+            speaker.report(controller, report).await.map(|()| None)
+        }
         FromAgent::StepFailed(m) => {
             let blame = if m.image_fault { Blame::Image } else { Blame::Machine };
             let report = Report::Failed { task: m.task_id, reason: convert::text(m.reason), blame };

@@ -232,8 +232,9 @@ impl NodeService for Api {
             max_powered,
             idle_off_ms,
             refresh_ms,
+            ahead,
         } = request.into_inner();
-        let keep = KeepChange { warm, max_powered, idle_off_ms, refresh_ms };
+        let keep = KeepChange { warm, max_powered, idle_off_ms, refresh_ms, ahead };
         let limits = Limits { max_booting, max_booting_per_rack, keep };
         let input = Input::SetPool { author, name: name.clone(), limits };
         self.0.submit(input).await.map_err(|e| refused(&e))?;

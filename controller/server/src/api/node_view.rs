@@ -46,7 +46,13 @@ pub(super) fn node(world: &World, registry: &Registry, node: &Node) -> wire::Nod
         proof: node.record.proof.as_ref().map(proof),
         drain: node.outage.as_ref().map(drain),
         standby: node.standby().map_or("", Standby::as_str).to_owned(),
+        image_ahead: image_ahead(world, node),
     }
+}
+
+fn image_ahead(world: &World, node: &Node) -> String {
+    let image = node.written().and_then(|image| world.images.get(image));
+    image.map(|image| image.name.clone()).unwrap_or_default()
 }
 
 fn drain(outage: &Outage) -> wire::Drain {

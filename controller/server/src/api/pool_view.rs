@@ -1,5 +1,6 @@
 //! Pools as they are shown.
 
+use hostler_core::ahead::{Stock, stock};
 use hostler_core::pool::{Census, census};
 use hostler_core::time::Timestamp;
 use hostler_core::world::World;
@@ -28,7 +29,14 @@ fn pool(world: &World, now: Timestamp, name: &str, racks: BTreeMap<Option<&str>,
         idle_off_ms: after(keep.idle_off_ms),
         refresh_ms: after(keep.refresh_ms),
         spared: keep.spared(demand, now),
+        ahead: keep.ahead,
+        images: stock(world, name).map(image).collect(),
     }
+}
+
+fn image(stock: Stock<'_>) -> wire::PoolImage {
+    let Stock { image, asked, written, writing } = stock;
+    wire::PoolImage { name: image.name.clone(), arch: image.arch.to_string(), asked, written, writing }
 }
 
 fn rack((rack, census): (Option<&str>, Census)) -> wire::PoolRack {

@@ -2,7 +2,7 @@
 
 use hostler_e2e::stage::{Nodes, Setup, is_ready};
 use hostler_fleet::machine::Stage as MachineStage;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn is(node: &Value, standby: &str) -> bool {
     is_ready(node) && node["standby"] == standby && node["deadline_ms"] == Value::Null
@@ -66,5 +66,42 @@ async fn one_that_does_not_answer_is_booted() -> anyhow::Result<()> {
     let (code, lines) = stage.ci.follow(&format!("lease wait {}", request["id"]))?.end().await?;
     assert_eq!(code, Some(0), "{lines:?}");
     assert!(machine.bmc().journal().read().starts() > starts);
+    stage.end().await
+}
+
+/// What leases ask for is written to a machine that waits. Its lease fetches nothing: there is nothing to be fetched.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_of_a_machine_with_its_image_fetches_nothing() -> anyhow::Result<()> {
+    let stage = Setup::of(2).set().await?;
+    stage.register_all().await?;
+    stage.admin.ok("pool set default --ahead 1").await?;
+    let first = stage.ci.lease("1:x86_64").await?;
+    let other = if first["nodes"][0]["name"] == "r1-n01" { "r1-n02" } else { "r1-n01" };
+    let written = stage.node_until(other, "has the image", |node| node["image_ahead"] == "demo").await?;
+    assert_eq!(written["reason"], "wiped and free; warm, with image demo written");
+    let told = stage.event_of(other, "image-ahead").await?;
+    assert_eq!(told["message"], format!("{other}: image demo is written ahead"));
+    let pool = stage.admin.json("pool show default").await?;
+    let image = json!({ "name": "demo", "arch": "x86_64", "asked": 1, "written": 1, "writing": 0 });
+    assert_eq!((&pool["keep"]["ahead"], &pool["images"]), (&1.into(), &json!([image])));
+
+    let images = stage.installation().dir().join("data/images");
+    let away = images.with_extension("away");
+    stage.kill()?;
+    std::fs::rename(&images, &away)?;
+    stage.start()?;
+    let second = stage.ci.lease("1:x86_64").await?;
+    assert_eq!(second["nodes"][0]["name"], *other);
+    stage.ci.ok(&format!("run {} -- uname", second["id"])).await?;
+    assert_eq!(stage.machine(other)?.bmc().journal().read().starts(), 1, "no firmware ran");
+    std::fs::remove_dir_all(&images)?;
+    std::fs::rename(&away, &images)?;
+    for lease in [first, second] {
+        stage.ci.ok(&format!("lease release {}", lease["id"])).await?;
+    }
+    stage
+        .nodes_until("one has the image", |nodes| nodes.values().any(|node| node["image_ahead"] == "demo"))
+        .await?;
+    stage.all_ready().await?;
     stage.end().await
 }

@@ -14,16 +14,18 @@ Examples:
   hostler pool set default --max-booting unlimited
   hostler pool set default --warm 4 --idle-off 30m --max-powered 16
   hostler pool set default --warm 0 --idle-off never --refresh 24h
+  hostler pool set default --ahead 3
 
 A machine is starting from its power order until the agent of its ramdisk enrols. Those for which there is no room wait
 their turn; `hostler node show` says so. A free machine is warm while its agent waits in the ramdisk: a lease begins there
-without a boot. Unless something is said, free machines stay as they are. What is not said stays as it is.";
+without a boot. One that has its image written ahead, by what was leased of late, only has to be installed and started.
+Unless something is said, free machines stay as they are. What is not said stays as it is.";
 
 /// Arguments of `hostler pool set`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("settings").required(true).multiple(true).args([
-    "max_booting", "max_booting_per_rack", "warm", "max_powered", "idle_off", "refresh",
+    "max_booting", "max_booting_per_rack", "warm", "max_powered", "idle_off", "refresh", "ahead",
 ]))]
 pub(crate) struct Arguments {
     /// The pool; it need not have machines yet
@@ -47,12 +49,15 @@ pub(crate) struct Arguments {
     /// Boot, inspect and wipe free machines anew that nobody has used for so long
     #[arg(long, value_name = "DURATION|never", value_parser = after)]
     refresh: Option<u64>,
+    /// How many warm machines have an image written on their disk before anybody asks for it
+    #[arg(long, value_name = "N|never", value_parser = ahead)]
+    ahead: Option<u32>,
 }
 
 pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit, Error> {
     let client = session.connect()?;
     let action = format!("set pool {}", arguments.name);
-    let Arguments { name, max_booting, max_booting_per_rack, warm, max_powered, idle_off, refresh } =
+    let Arguments { name, max_booting, max_booting_per_rack, warm, max_powered, idle_off, refresh, ahead } =
         arguments;
     let request = SetPoolRequest {
         name,
@@ -62,6 +67,7 @@ pub(crate) async fn run(session: &Session, arguments: Arguments) -> Result<Exit,
         max_powered,
         idle_off_ms: idle_off,
         refresh_ms: refresh,
+        ahead,
     };
     let pool = client.call(action, async || client.nodes().set_pool(request.clone()).await).await?;
     let pool = Pool::from(pool);
@@ -82,6 +88,16 @@ fn bound(text: &str) -> Result<u32, String> {
         Ok(0) => Err("at least 1; `unlimited` takes the bound away".to_owned()),
         Ok(bound) => Ok(bound),
         Err(_) => Err("expected a number of machines, or `unlimited`".to_owned()),
+    }
+}
+
+/// Zero stands for never.
+fn ahead(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        _ if text == "never" => Ok(0),
+        Ok(0) => Err("at least 1; `never` is the opposite".to_owned()),
+        Ok(machines) => Ok(machines),
+        Err(_) => Err("expected a number of machines, or `never`".to_owned()),
     }
 }
 
@@ -108,6 +124,18 @@ mod tests {
         assert_eq!((after("30m"), after("never")), (Ok(1_800_000), Ok(0)));
         assert!(after("0s").is_err_and(|e| e.contains("at once")));
         assert!(after("soon").is_err_and(|e| e.contains("for example 30m")));
+    }
+
+    #[test]
+    fn images_are_written_ahead_on_some_or_never() {
+        for (text, expected) in [
+            ("4", Ok(4)),
+            ("never", Ok(0)),
+            ("0", Err("at least 1; `never` is the opposite")),
+            ("-1", Err("expected a number of machines, or `never`")),
+        ] {
+            assert_eq!(ahead(text), expected.map_err(str::to_owned), "{text}");
+        }
     }
 
     #[test]

@@ -49,11 +49,13 @@ pub(super) fn drain(scene: &mut Scene<'_>) -> Option<Input> {
         random.chance(400).then(|| Timestamp((now + ahead + random.below(400_000)).saturating_sub(9_000)))
     };
     let times = Times { from: some(0), deadline: some(100_000), back_at: some(500_000) };
-    let anyway = scene.random.chance(600);
+    let anyway = scene.random.chance(800);
     let reason = "new cables".into();
-    let leased: Vec<_> = scene.world.nodes.values().filter(|node| node.state.lease().is_some()).collect();
-    let leased = scene.random.pick(&leased).copied().filter(|_| scene.random.chance(500));
-    let node = leased.or_else(|| some_node(scene.world, scene.random))?;
+    // Those that somebody has are those of whom a drain takes something.
+    let in_use: Vec<_> =
+        scene.world.nodes.values().filter(|n| matches!(n.state, NodeState::Leased { .. })).collect();
+    let node = scene.random.pick(&in_use).copied().filter(|_| scene.random.chance(500));
+    let node = node.or_else(|| some_node(scene.world, scene.random))?;
     Some(admin(node, AdminAction::Drain { reason, times, anyway }))
 }
 
@@ -211,6 +213,7 @@ fn keeping(random: &mut Random) -> KeepChange {
         max_powered: random.weighted(&[(4, None), (2, Some(0)), (1, Some(1)), (1, Some(4))]),
         idle_off_ms: random.weighted(&[(4, None), (1, Some(0)), (2, Some(60_000))]),
         refresh_ms: random.weighted(&[(4, None), (1, Some(0)), (1, Some(600_000))]),
+        ahead: random.weighted(&[(2, None), (1, Some(0)), (2, Some(1)), (3, Some(3))]),
     }
 }
 
