@@ -1,6 +1,7 @@
 //! Which machines are set aside, where they are not named: those that can be spared, and others in place of those that
 //! fail.
 
+use super::drain::outlasts;
 use crate::calendar::{Group, Reservation};
 use crate::event::Severity;
 use crate::ids::{NodeId, TenantId};
@@ -25,7 +26,7 @@ impl World {
         let begins = reservation.begins(self.meta.now);
         let is_had = |node: &Node| {
             let lease = node.state.lease().and_then(|lease| self.leases.get(lease));
-            lease.is_some_and(|lease| super::drain::outlasts(lease, begins).is_some())
+            lease.is_some_and(|lease| outlasts(lease, begins).is_some())
         };
         nodes.sort_by_cached_key(|n| {
             (!reservation.nodes.contains(&n.id), avoided.contains(&n.id), is_had(n), n.id)

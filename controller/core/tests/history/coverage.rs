@@ -175,6 +175,7 @@ const EXPECTED: &[(&str, u64)] = &[
     ("event hold-lifted", 20),
     ("event image-good", 5),
     ("event image-suspect", 1),
+    ("event image-cleared", 1),
     ("node proved", 20),
     ("node failed its proof", 1),
     ("event member-replaced", 10),

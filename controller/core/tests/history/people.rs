@@ -57,7 +57,7 @@ const WISHES: &[(u64, Wish)] = &[
     (1, administrators::retire),
     (1, administrators::power),
     (2, administrators::image),
-    (2, administrators::clear),
+    (12, administrators::clear),
     (1, administrators::tenant),
     (3, administrators::allow),
     (12, administrators::register),
