@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One machine: real hardware, or a simulation of it.
@@ -191,8 +192,8 @@ pub struct BurnIn {
     pub memory_bytes: u64,
     /// So many processors compute at once.
     pub processors: u32,
-    /// So often each of them does what takes some milliseconds.
-    pub rounds: u32,
+    /// So long, and at least one round of some milliseconds.
+    pub computing: Duration,
 }
 
 /// How busy a machine is.

@@ -23,8 +23,8 @@ use std::time::Duration;
 /// Memory that a burn-in writes and reads at most: some seconds of it.
 const MOST_MEMORY: u64 = 1 << 30;
 
-/// What takes a processor half a minute or so.
-const ROUNDS: u32 = 5_000;
+/// How long a burn-in has the processors compute, fast ones and slow ones.
+const COMPUTING: Duration = Duration::from_secs(30);
 
 /// How long it is waited for drivers when disks are asked for; less than the controller waits for an inspection, so that
 /// it hears what is the matter.
@@ -149,7 +149,7 @@ impl Machine for LinuxMachine {
         BurnIn {
             memory_bytes: (self.load().memory_available_bytes / 2).min(MOST_MEMORY),
             processors: u32::try_from(processors).unwrap_or(1),
-            rounds: ROUNDS,
+            computing: COMPUTING,
         }
     }
 

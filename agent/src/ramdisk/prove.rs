@@ -12,6 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hostler_proto::agent::v1::{ProofCheck, ProveTask, Proved};
 use std::hint::black_box;
+use std::time::Duration;
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
@@ -93,32 +94,37 @@ fn test_piece(words: usize, seed: u64) -> Result<Vec<u64>, String> {
 async fn processors(burn_in: &BurnIn, watch: &Watch) -> Result<Result<String, String>, StepError> {
     let mut workers = JoinSet::new();
     for _ in 0..burn_in.processors {
-        let (rounds, watch) = (burn_in.rounds, watch.clone());
-        workers.spawn_blocking(move || compute(rounds, &watch));
+        let (span, watch) = (burn_in.computing, watch.clone());
+        workers.spawn_blocking(move || compute(span, &watch));
     }
+    let mut digests = 0;
     while let Some(worker) = workers.join_next().await {
         match worker {
-            Ok(result) => {
-                if let Err(problem) = result? {
-                    return Ok(Err(problem));
-                }
-            }
+            Ok(result) => match result? {
+                Ok(rounds) => digests += rounds * u64::from(CHAIN),
+                Err(problem) => return Ok(Err(problem)),
+            },
             Err(error) => return Ok(Err(ended(&error))),
         }
     }
-    let (count, rounds) = (burn_in.processors, u64::from(burn_in.rounds) * u64::from(CHAIN));
-    Ok(Ok(format!("{count} at once, {rounds} digests each")))
+    Ok(Ok(format!("{} at once for {} s, {digests} digests", burn_in.processors, burn_in.computing.as_secs())))
 }
 
-fn compute(rounds: u32, watch: &Watch) -> Result<Result<(), String>, StepError> {
-    for round in 0..rounds {
+/// How many rounds one processor made of the span.
+fn compute(span: Duration, watch: &Watch) -> Result<Result<u64, String>, StepError> {
+    let begun = Instant::now();
+    let mut rounds = 0;
+    loop {
         watch.check()?;
         let result = digest_chain();
         if result != KNOWN {
-            return Ok(Err(format!("one computed {result:02x?} in round {round}, which is wrong")));
+            return Ok(Err(format!("one computed {result:02x?} in round {rounds}, which is wrong")));
+        }
+        rounds += 1;
+        if begun.elapsed() >= span {
+            return Ok(Ok(rounds));
         }
     }
-    Ok(Ok(()))
 }
 
 fn digest_chain() -> [u8; 32] {

@@ -16,6 +16,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What the deployed system's SSH server is said to have.
 pub(crate) const HOST_KEY: &str = "ssh-ed25519 AAAAC3Nz";
@@ -177,7 +178,7 @@ impl Machine for TestMachine {
     }
 
     fn burn_in(&self) -> BurnIn {
-        BurnIn { memory_bytes: 1 << 20, processors: 2, rounds: 1 }
+        BurnIn { memory_bytes: 1 << 20, processors: 2, computing: Duration::ZERO }
     }
 
     fn now_ms(&self) -> u64 {

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -167,7 +168,7 @@ impl Machine for SimHost {
 
     /// Little: hundreds of machines share one host.
     fn burn_in(&self) -> BurnIn {
-        BurnIn { memory_bytes: 1 << 16, processors: 1, rounds: 1 }
+        BurnIn { memory_bytes: 1 << 16, processors: 1, computing: Duration::ZERO }
     }
 
     fn now_ms(&self) -> u64 {
