@@ -11,7 +11,7 @@ use crate::lease::Lease;
 use crate::node::{Bmc, Node};
 use crate::pool::Pool;
 use crate::run::Run;
-use crate::schedule::{Scene, Stale};
+use crate::schedule::{Busy, Scene, Stale};
 use crate::table::{News, Table};
 use crate::time::{Timestamp, Timing};
 use crate::unused::Unused;
@@ -76,6 +76,9 @@ pub struct Meta {
     /// When it was last decided who starts. Quotas of machine time count as they stood then.
     #[serde(default)]
     pub planned: Timestamp,
+    /// How busy all were in the last weeks.
+    #[serde(default)]
+    pub busy: Busy,
     /// Controllers that may join.
     #[serde(default, skip_serializing_if = "Invitations::is_new")]
     pub invitations: Invitations,

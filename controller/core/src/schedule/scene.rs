@@ -114,6 +114,7 @@ impl Scene {
             *self = Self::of(world);
             return;
         };
+        self.scheduler.set_busy(&world.meta.busy);
         let (started, taken) = std::mem::take(&mut self.started);
         let mut work = Work { sort: images, nodes: &nodes | &taken, ..Work::default() };
         for id in &leases | &started {
@@ -129,6 +130,7 @@ impl Scene {
     fn make_anew(&mut self, world: &World) {
         let mut work = Work { sort: true, ..Work::default() };
         self.usual = usual(world);
+        self.scheduler.set_busy(&world.meta.busy);
         for tenant in world.tenants.values() {
             let known = self.tenants.entry(tenant.id).or_default();
             known.past.clone_from(&tenant.past);

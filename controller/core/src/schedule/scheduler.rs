@@ -2,6 +2,7 @@
 //! so that it can be fed from a world as well as from a recorded workload.
 
 use super::budget::{Budget, Budgets, Cost};
+use super::busy::Busy;
 use super::power::{exp2, log2};
 use super::profile::{Need, Profile};
 use super::promise::Promise;
@@ -17,15 +18,17 @@ const HOUR_MS: u64 = 3_600_000;
 /// What is weighed against what. `docs/scheduling.md` says what each is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Who waits for longer than this goes before all who do not, in milliseconds.
+    /// Who waits for longer than this goes before all who do not, in milliseconds, unless [`Busy`] says otherwise.
     pub age_ms: u64,
     /// So many of those get a reservation.
     pub reservations: usize,
-    /// How much large groups stand back: the score is divided by the size to this power.
+    /// How much large groups stand back that come: the score is divided by the size to this power.
     pub size_exponent: f64,
+    /// By how much that power is less when they have waited for the age.
+    pub size_relief: f64,
     /// How sure a plan for others must be that a lease is over.
     pub quantile: f64,
-    /// Nobody is promised a start earlier than this after the request, in milliseconds.
+    /// Nobody is promised a start earlier than this after the request, in milliseconds, unless [`Busy`] says otherwise.
     pub window_ms: u64,
     /// Nor earlier than this many times the wait that is planned.
     pub stretch: u64,
@@ -43,11 +46,12 @@ impl Default for Policy {
             age_ms: 24 * HOUR_MS,
             reservations: 2,
             size_exponent: 0.3,
+            size_relief: 1.0,
             quantile: 0.95,
             window_ms: 72 * HOUR_MS,
             stretch: 4,
             promises: 256,
-            fairness: 0.2,
+            fairness: 0.1,
             further: 0.1,
         }
     }
@@ -142,9 +146,16 @@ pub struct Passed {
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     pub(super) shape: Shape,
-    /// Of the score, what the size makes of it.
-    weight: f64,
+    /// The logarithm of the group's size, to base 2.
+    log_size: f64,
     pub(super) waiting: Vec<Waiting>,
+}
+
+impl Queue {
+    fn of(shape: Shape, waiting: Vec<Waiting>) -> Self {
+        let log_size = log2(f64::from(shape.hosts().max(1)));
+        Self { shape, log_size, waiting }
+    }
 }
 
 /// The scheduler.
@@ -192,6 +203,12 @@ impl Scheduler {
         }
     }
 
+    /// Who goes first and what can be promised follows how busy all were.
+    pub fn set_busy(&mut self, busy: &Busy) {
+        self.policy.age_ms = busy.age_ms();
+        self.policy.window_ms = busy.window_ms();
+    }
+
     /// One more class of machines.
     pub fn add_class(&mut self) -> Class {
         self.free.push(BTreeSet::new());
@@ -214,17 +231,14 @@ impl Scheduler {
 
     /// One more kind of group.
     pub fn add_shape(&mut self, shape: Shape) -> usize {
-        self.queues.push(Queue { shape, weight: 1.0, waiting: Vec::new() });
-        let last = self.queues.len() - 1;
-        self.weigh(last);
-        last
+        self.queues.push(Queue::of(shape, Vec::new()));
+        self.queues.len() - 1
     }
 
     /// A queue of this number is there. What it takes is not known yet.
     pub(super) fn add_queue(&mut self, number: usize) {
-        let nothing = || Queue { shape: Shape::new(Vec::new()), weight: 1.0, waiting: Vec::new() };
         while self.queues.len() <= number {
-            self.queues.push(nothing());
+            self.queues.push(Queue::of(Shape::new(Vec::new()), Vec::new()));
         }
     }
 
@@ -235,14 +249,8 @@ impl Scheduler {
 
     /// What those of a queue take is told otherwise, since machines are.
     pub(super) fn set_shape(&mut self, queue: usize, shape: Shape) {
-        self.queues[queue].shape = shape;
-        self.weigh(queue);
-    }
-
-    fn weigh(&mut self, queue: usize) {
-        let queue = &mut self.queues[queue];
-        let size = f64::from(queue.shape.hosts().max(1));
-        queue.weight = exp2(-self.policy.size_exponent * log2(size));
+        let waiting = std::mem::take(&mut self.queues[queue].waiting);
+        self.queues[queue] = Queue::of(shape, waiting);
     }
 
     /// Everybody in a queue has machines for longer or shorter: what was counted for deployment and cleaning is another
@@ -387,7 +395,9 @@ impl Scheduler {
         let expect = waiting.spans.expect.max(1) as f64;
         let waited = now.saturating_sub(waiting.submitted) as f64;
         let share = self.tenants.get(&waiting.tenant).copied().unwrap_or(1.0);
-        (waited + expect) / expect * queue.weight * waiting.factor * share
+        let relief = self.policy.size_relief * waited / self.policy.age_ms.max(1) as f64;
+        let weight = exp2((relief - self.policy.size_exponent) * queue.log_size);
+        (waited + expect) / expect * weight * waiting.factor * share
     }
 
     pub(super) fn get(&self, lease: u32, shape: usize, submitted: u64) -> Option<&Waiting> {

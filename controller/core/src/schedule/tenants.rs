@@ -43,6 +43,15 @@ pub(super) fn capacity(world: &World) -> Capacity {
     machines
 }
 
+/// What all tenants had of each architecture, as far as it counts still, and how many machines there are of it.
+pub(crate) fn used_by_all(world: &World, now: Timestamp) -> [(u64, u32); Arch::ALL.len()] {
+    let machines = capacity(world);
+    Arch::ALL.map(|arch| {
+        let used = world.tenants.values().map(|tenant| tenant.usage.used(arch, now));
+        (used.fold(0, u64::saturating_add), machines[arch as usize])
+    })
+}
+
 fn dominant(tenant: &Tenant, capacity: Capacity, now: Timestamp) -> f64 {
     let part = |arch: Arch| {
         let all = f64::from(capacity[arch as usize]) * lasting();

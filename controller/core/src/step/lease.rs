@@ -111,6 +111,7 @@ impl World {
     pub(super) fn start_groups(&mut self) {
         let now = self.meta.now;
         self.meta.planned = now;
+        self.note_busy();
         // Of machines that are alike, those come first on which the image is.
         self.unused.refresh(&mut self.nodes, &self.bmcs);
         for _ in 0..MOST_PASSES {

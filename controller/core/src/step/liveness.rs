@@ -6,7 +6,6 @@ use crate::event::Severity;
 use crate::ids::NodeId;
 use crate::input::Reply;
 use crate::node::{HoldKind, Node, NodeState, Presence};
-use crate::schedule::Policy;
 use crate::tenancy;
 use crate::time::Timestamp;
 use crate::world::World;
@@ -80,7 +79,7 @@ impl World {
 
     /// When the next queued lease is old enough to go before others.
     fn next_aging(&self) -> Option<Timestamp> {
-        let age = Policy::default().age_ms;
+        let age = self.meta.busy.age_ms();
         let oldest_young = Timestamp(self.meta.now.0.saturating_sub(age));
         let requested = self.index().first_queued_since(oldest_young)?;
         Some(just_after(Timestamp(requested.0.saturating_add(age))))

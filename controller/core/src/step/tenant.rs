@@ -8,7 +8,7 @@ use crate::hardware::Arch;
 use crate::ids::{LeaseId, NodeId, TenantId};
 use crate::input::{Refusal, Reply};
 use crate::lease::{Lease, LeaseState};
-use crate::schedule::Past;
+use crate::schedule::{self, Past};
 use crate::tenancy::{Allowance, Demand, NodeHours, Setting, Standing, Usage};
 use crate::time::Timestamp;
 use crate::world::World;
@@ -134,6 +134,13 @@ impl World {
         if let Some(tenant) = self.tenants.get_mut(tenant) {
             tenant.usage.set_in_use(arch, count(tenant.usage.in_use(arch)), now);
         }
+    }
+
+    /// Counts in how busy all are.
+    pub(super) fn note_busy(&mut self) {
+        let (now, mut busy) = (self.meta.now, self.meta.busy);
+        busy.note(now, || schedule::used_by_all(self, now));
+        self.meta.busy = busy;
     }
 
     /// Counts who has which machines. Stores of earlier versions do not say it.

@@ -17,4 +17,5 @@ pub use bucket::Bucket;
 pub(crate) use standing::next_opening;
 pub use standing::{Count, Demand, Standing};
 pub use usage::Usage;
+pub(crate) use used::remaining;
 pub use used::{HALF_LIFE_MS, Used, lasting};

@@ -28,7 +28,7 @@ impl Used {
     /// What counts at `now`, which is not before the last change, in milliseconds of one machine.
     #[must_use]
     pub fn at(self, now: Timestamp) -> u64 {
-        let left = remaining(now.0.saturating_sub(self.at.0));
+        let left = remaining(now.0.saturating_sub(self.at.0), HALF_LIFE_MS);
         let accrued = f64::from(self.machines) * lasting() * (1.0 - left);
         (self.node_ms as f64 * left + accrued) as u64
     }
@@ -51,9 +51,9 @@ pub fn lasting() -> f64 {
     HALF_LIFE_MS as f64 / LN_2
 }
 
-/// How much counts still of what was used so long ago.
-fn remaining(span_ms: u64) -> f64 {
-    let half_lives = span_ms as f64 / HALF_LIFE_MS as f64;
+/// How much counts still of what was so long ago.
+pub(crate) fn remaining(span_ms: u64, half_life_ms: u64) -> f64 {
+    let half_lives = span_ms as f64 / half_life_ms as f64;
     if half_lives < ALL_GONE { exp2(-half_lives) } else { 0.0 }
 }
 

@@ -78,7 +78,7 @@ fn it_is_told_and_gives_way_and_goes_back_with_its_age() {
     assert_eq!((back.requested, back.waits_from()), (requested, requested), "its age is kept");
     assert_eq!(
         back.latest_start(),
-        Some(Timestamp(rack.now.0 + 72 * HOUR)),
+        Some(Timestamp(rack.now.0 + rack.world.meta.busy.window_ms())),
         "and it is promised something anew"
     );
     let interruption = &back.course.interruptions[0];

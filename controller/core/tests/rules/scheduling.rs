@@ -105,10 +105,28 @@ fn the_moment_at_which_somebody_is_old_enough_is_a_deadline() {
     let requested = rack.now;
     patient(&mut rack, "1 any", 1);
     let asked = requested.0 + SECOND;
-    assert_eq!(rack.world.next_deadline(), Some(Timestamp(asked + 24 * HOUR + 1)));
+    assert_eq!(rack.world.next_deadline(), Some(Timestamp(asked + rack.world.meta.busy.age_ms() + 1)));
     rack.wait();
     assert!(rack.world.next_deadline() > Some(rack.now), "it comes once");
     assert!(matches!(rack.lease_state(busy), LeaseState::Active { .. }));
+}
+
+/// How busy all were is counted in with each decision, and is known after a restart.
+#[test]
+fn the_age_follows_the_last_weeks() {
+    let mut rack = Rack::with(&["a"]);
+    let new = rack.world.meta.busy.age_ms();
+    let lease = patient(&mut rack, "1 any", 1);
+    assert_eq!(rack.world.meta.busy.age_ms(), new, "of which a moment says nothing");
+    rack.work("a", StateName::Leased);
+    rack.release(lease);
+    rack.clean("a");
+    rack.wait_ms(60 * 24 * HOUR);
+    patient(&mut rack, "1 any", 1);
+    let idle = rack.world.meta.busy;
+    assert!(idle.age_ms() < new, "hardly anything was in use for two months: {idle:?}");
+    rack.restart();
+    assert_eq!(rack.world.meta.busy, idle);
 }
 
 /// The latest start is told at the request and kept in mind over a restart; if machines are lost, an event says so.
@@ -119,7 +137,7 @@ fn a_promise_that_cannot_be_kept_is_told() {
     assert_eq!(rack.group(lease), ["a"]);
     let waiting = patient(&mut rack, "1 any", 1);
     let latest = |rack: &Rack| rack.world.leases.get(waiting).unwrap().latest_start();
-    let promised = Timestamp(rack.now.0 + 72 * HOUR);
+    let promised = Timestamp(rack.now.0 + rack.world.meta.busy.window_ms());
     assert_eq!(latest(&rack), Some(promised));
     rack.restart();
     assert_eq!(latest(&rack), Some(promised));

@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> anyhow::Result<Vec<Figure>> {
         for load in &options.loads {
             let name = format!("{prefix}load{load:.2}");
             println!("{name}");
-            figures.extend(one_load(&name, &workload::at_load(&jobs, *load), *load, options.peers));
+            figures.extend(one_load(&name, &workload::at_load(&jobs, *load), options.peers));
             if options.full {
                 figures.extend(shaken(&name, &jobs, *load));
             }
@@ -68,8 +68,8 @@ fn metrics(jobs: &[Job], discipline: &mut dyn Discipline) -> Metrics {
     Metrics::of(jobs, &simulate::run(jobs, discipline))
 }
 
-fn one_load(name: &str, jobs: &[Job], load: f64, with_peers: bool) -> Vec<Figure> {
-    let policy = Ours::policy_for(load);
+fn one_load(name: &str, jobs: &[Job], with_peers: bool) -> Vec<Figure> {
+    let policy = Policy::default();
     let ours = metrics(jobs, &mut Ours::new(policy, MACHINES));
     let free = metrics(jobs, &mut Ours::new(Policy { promises: 0, ..policy }, MACHINES));
     let equal = Policy { fairness: 0.0, further: 0.0, ..policy };
@@ -98,10 +98,9 @@ fn one_load(name: &str, jobs: &[Job], load: f64, with_peers: bool) -> Vec<Figure
 
 /// The means over shaken workloads, and the worst of the longest waits.
 fn shaken(name: &str, jobs: &[Job], load: f64) -> Vec<Figure> {
-    let policy = Ours::policy_for(load);
     let all: Vec<Metrics> = (1..=SHAKEN)
         .map(|seed| workload::at_load(&workload::perturbed(jobs, seed), load))
-        .map(|jobs| metrics(&jobs, &mut Ours::new(policy, MACHINES)))
+        .map(|jobs| metrics(&jobs, &mut Ours::new(Policy::default(), MACHINES)))
         .collect();
     let mut figures = Vec::new();
     for (index, (metric, _, unit)) in Metrics::default().named().into_iter().enumerate() {

@@ -3,7 +3,8 @@
 use super::simulate::Discipline;
 use super::workload::{INSTALL_MS, Job, MACHINES, Need};
 use hostler_core::schedule::{
-    Class, Cost, MOST_AHEAD, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual, Waiting,
+    Busy, Class, Cost, MOST_AHEAD, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual,
+    Waiting,
 };
 use hostler_core::tenancy::{Used, lasting};
 use hostler_core::time::Timestamp;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub struct Ours {
     scheduler: Scheduler,
     policy: Policy,
+    busy: Busy,
     /// The class of each machine.
     classes: Vec<Class>,
     shapes: HashMap<Need, usize>,
@@ -61,25 +63,13 @@ impl Ours {
         Self {
             scheduler,
             policy,
+            busy: Busy::default(),
             classes,
             shapes: HashMap::new(),
             tenants: BTreeMap::new(),
             running: BTreeMap::new(),
             promises: BTreeMap::new(),
             users: BTreeMap::new(),
-        }
-    }
-
-    /// The policy for a load that is known: the age at which somebody goes first is the one knob between the mean and
-    /// the longest wait.
-    #[must_use]
-    pub fn policy_for(load: f64) -> Policy {
-        const HOUR_MS: u64 = 3_600_000;
-        let usual = Policy::default();
-        match load {
-            ..=0.7 => Policy { age_ms: 12 * HOUR_MS, ..usual },
-            0.9.. => Policy { age_ms: 36 * HOUR_MS, reservations: 1, ..usual },
-            _ => usual,
         }
     }
 
@@ -107,6 +97,17 @@ impl Ours {
 
     fn usual(&self) -> Usual {
         Usual::of(self.tenants.values().map(|tenant| &tenant.past))
+    }
+
+    /// Tells the scheduler how busy all were.
+    fn note_busy(&mut self, now: u64) {
+        let tenants = &self.tenants;
+        self.busy.note(Timestamp(now), || {
+            std::array::from_fn(|class| {
+                (tenants.values().map(|tenant| tenant.used[class].at(Timestamp(now))).sum(), MACHINES[class])
+            })
+        });
+        self.scheduler.set_busy(&self.busy);
     }
 
     /// Tells the scheduler how those who wait stand to each other now.
@@ -212,6 +213,7 @@ impl Discipline for Ours {
     }
 
     fn pass(&mut self, now: u64) -> Vec<usize> {
+        self.note_busy(now);
         self.share(now);
         let starts = self.scheduler.pass(now).starts;
         let started = starts.into_iter().map(|start| {
