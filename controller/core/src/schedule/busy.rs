@@ -1,7 +1,7 @@
 //! How busy the laboratory was in the last weeks, and how long those who wait stand back because of it.
 
 use crate::hardware::Arch;
-use crate::tenancy::{lasting, remaining};
+use crate::tenancy::{part_of, remaining};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,15 +53,14 @@ impl Busy {
     /// Counts in what `used` says of the last days: of each architecture, what tenants had in milliseconds of one machine
     /// as far as it [counts still](crate::tenancy::Used), and how many machines there are.
     pub fn note(&mut self, now: Timestamp, used: impl FnOnce() -> [(u64, u32); Arch::ALL.len()]) {
-        let passed = self.looked.map_or(0, |looked| now.0.saturating_sub(looked.0));
-        if self.looked.is_some() && passed < LOOK_MS {
+        let passed = self.looked.map(|looked| now.0.saturating_sub(looked.0));
+        if passed.is_some_and(|passed| passed < LOOK_MS) {
             return;
         }
         self.looked = Some(now);
-        let left = remaining(passed, HALF_LIFE_MS);
+        let left = remaining(passed.unwrap_or(0), HALF_LIFE_MS);
         for (part, (used, machines)) in self.parts.iter_mut().zip(used()) {
-            let all = f64::from(machines) * lasting();
-            let lately = if all > 0.0 { (1e6 * used as f64 / all).min(1e6) } else { 0.0 };
+            let lately = 1e6 * part_of(used, machines).min(1.0);
             *part = (f64::from(*part) * left + lately * (1.0 - left)).round() as u32;
         }
     }
@@ -85,6 +84,7 @@ impl Busy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenancy::lasting;
 
     const DAY_MS: u64 = 24 * HOUR_MS;
 

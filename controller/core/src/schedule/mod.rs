@@ -1,8 +1,9 @@
 //! Which queued leases start now, and on which nodes.
 //!
 //! Whole groups. Whoever waits for longer than an age goes first, in order of arrival, and the first of those who do not
-//! fit keep what they need. All others go by a score that grows the faster the shorter a lease is, and the faster the
-//! larger it is the longer it has waited; whoever fits starts, and they keep nothing. At its request each lease is promised a latest start, and nobody starts who would break that.
+//! fit keep what they need. All others go by a score, whoever fits, and keep nothing: it grows the faster the shorter a
+//! lease is, and the size of a group is against it at first and for it later. At its request each lease is promised a
+//! latest start, and nobody starts who would break that.
 //! `docs/scheduling.md` says what this is worth.
 //!
 //! * [`Scheduler`] is all of it, and knows neither leases nor nodes: `pass` is who starts, `preempt` who gives way to

@@ -35,8 +35,8 @@ const SIXTEENTHS: [f64; 16] = [
     1.915_206_561_397_147_4,
 ];
 
-/// Two to the power of `x`, which is less than a thousand either way; accurate to fifteen digits. Every lease that waits
-/// is scored with it in every pass.
+/// Two to the power of `x`, which is less than a thousand either way; accurate to fifteen digits. Whoever is scored in
+/// a pass is scored with it.
 pub(crate) fn exp2(x: f64) -> f64 {
     let sixteenths = (x * 16.0).floor();
     let rest = (x - sixteenths / 16.0) * LN_2;

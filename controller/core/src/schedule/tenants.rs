@@ -6,7 +6,7 @@ use super::scheduler::{Policy, Scheduler};
 use crate::catalogue::Tenant;
 use crate::hardware::Arch;
 use crate::ids::TenantId;
-use crate::tenancy::{Standing, lasting};
+use crate::tenancy::{Standing, part_of};
 use crate::time::Timestamp;
 use crate::world::World;
 
@@ -53,10 +53,7 @@ pub(crate) fn used_by_all(world: &World, now: Timestamp) -> [(u64, u32); Arch::A
 }
 
 fn dominant(tenant: &Tenant, capacity: Capacity, now: Timestamp) -> f64 {
-    let part = |arch: Arch| {
-        let all = f64::from(capacity[arch as usize]) * lasting();
-        if all > 0.0 { tenant.usage.used(arch, now) as f64 / all } else { 0.0 }
-    };
+    let part = |arch: Arch| part_of(tenant.usage.used(arch, now), capacity[arch as usize]);
     Arch::ALL.into_iter().map(part).fold(0.0, f64::max)
 }
 

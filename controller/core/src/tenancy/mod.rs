@@ -18,4 +18,4 @@ pub(crate) use standing::next_opening;
 pub use standing::{Count, Demand, Standing};
 pub use usage::Usage;
 pub(crate) use used::remaining;
-pub use used::{HALF_LIFE_MS, Used, lasting};
+pub use used::{HALF_LIFE_MS, Used, lasting, part_of};

@@ -51,6 +51,13 @@ pub fn lasting() -> f64 {
     HALF_LIFE_MS as f64 / LN_2
 }
 
+/// Of what so many machines come to that were always in use, the part that `node_ms` is; 0 of no machines.
+#[must_use]
+pub fn part_of(node_ms: u64, machines: u32) -> f64 {
+    let all = f64::from(machines) * lasting();
+    if all > 0.0 { node_ms as f64 / all } else { 0.0 }
+}
+
 /// How much counts still of what was so long ago.
 pub(crate) fn remaining(span_ms: u64, half_life_ms: u64) -> f64 {
     let half_lives = span_ms as f64 / half_life_ms as f64;

@@ -6,7 +6,7 @@ use hostler_core::schedule::{
     Busy, Class, Cost, MOST_AHEAD, Past, PastRun, Policy, Scheduler, Shape, Slot, Spans, Standing, Usual,
     Waiting,
 };
-use hostler_core::tenancy::{Used, lasting};
+use hostler_core::tenancy::{Used, part_of};
 use hostler_core::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -154,8 +154,8 @@ impl Tenant {
 
     /// Of the architecture of which it had most, the part that it had of all there was.
     fn dominant(&self, now: u64) -> f64 {
-        let all = MACHINES.map(|machines| f64::from(machines) * lasting());
-        let parts = self.used.iter().zip(all).map(|(used, all)| used.at(Timestamp(now)) as f64 / all);
+        let parts = self.used.iter().zip(MACHINES);
+        let parts = parts.map(|(used, machines)| part_of(used.at(Timestamp(now)), machines));
         parts.fold(0.0, f64::max)
     }
 }
