@@ -8,7 +8,7 @@ use crate::constraint::{Constraint, Grouping};
 use crate::course::{Course, Terms};
 use crate::hardware::Arch;
 use crate::ids::{ImageId, LeaseId, NodeId, TenantId};
-use crate::schedule::Promise;
+use crate::schedule::{Busy, Promise};
 use crate::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeSet;
@@ -244,6 +244,16 @@ impl Lease {
     pub fn latest_start(&self) -> Option<Timestamp> {
         let promise = self.promise.filter(|_| self.is_queued());
         promise.map(|promise| Timestamp(promise.latest_ms))
+    }
+
+    /// From when on it goes before all that came later, as long as it waits.
+    #[must_use]
+    pub fn goes_first(&self, busy: &Busy) -> Option<Timestamp> {
+        self.is_queued().then(|| match self.course.claim {
+            // Others gave way to it.
+            Some(_) => self.waits_from(),
+            None => busy.goes_first(self.waits_from()),
+        })
     }
 
     /// When time alone ends it.

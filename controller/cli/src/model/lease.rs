@@ -28,6 +28,8 @@ pub(crate) struct Lease {
     pub(crate) expected_start_ms: Option<u64>,
     /// When it starts at the latest; promised at the request.
     pub(crate) latest_start_ms: Option<u64>,
+    /// From when on it goes before all that came later.
+    pub(crate) goes_first_ms: Option<u64>,
     pub(crate) active_ms: Option<u64>,
     pub(crate) expires_ms: Option<u64>,
     pub(crate) closed_ms: Option<u64>,
@@ -248,6 +250,7 @@ impl From<pb::Lease> for Lease {
             requested_ms: time(lease.requested_ms),
             expected_start_ms: time(lease.expected_start_ms),
             latest_start_ms: time(lease.latest_start_ms),
+            goes_first_ms: time(lease.goes_first_ms),
             active_ms: time(lease.active_ms),
             expires_ms: time(lease.expires_ms),
             closed_ms: time(lease.closed_ms),
@@ -424,6 +427,7 @@ mod tests {
           "requested_ms": 1,
           "expected_start_ms": null,
           "latest_start_ms": null,
+          "goes_first_ms": null,
           "active_ms": null,
           "expires_ms": null,
           "closed_ms": null,

@@ -47,6 +47,7 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     }
     fact("requested", lease.requested_ms.map(stamp));
     fact("expected", lease.expected_start_ms.map(|at| format!("{}, for all that is known now", stamp(at))));
+    fact("goes first", lease.goes_first_ms.map(|from| goes_first(from, now_ms)));
     fact("latest", lease.latest_start_ms.map(|at| format!("{}, unless machines are lost", stamp(at))));
     fact("active", lease.active_ms.map(stamp));
     fact("expires", lease.expires_ms.map(stamp));
@@ -80,6 +81,12 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
         );
     }
     text
+}
+
+/// "now, since 2026-03-21 10:12:33Z".
+fn goes_first(from_ms: u64, now_ms: u64) -> String {
+    let from = stamp(from_ms);
+    if from_ms <= now_ms { format!("now, since {from}") } else { format!("from {from}, before all that came later") }
 }
 
 /// "r1-n02 (web) at 2026-03-21 10:12:33Z, r1-n05 took its place: given back as broken by ci".
@@ -337,6 +344,7 @@ mod tests {
             requested_ms: Some(T),
             expected_start_ms: None,
             latest_start_ms: None,
+            goes_first_ms: None,
             active_ms: None,
             expires_ms: None,
             closed_ms: None,
@@ -372,6 +380,7 @@ mod tests {
             nodes: Vec::new(),
             expected_start_ms: Some(T + 3_600_000),
             latest_start_ms: Some(T + 72 * 3_600_000),
+            goes_first_ms: Some(T + 24 * 3_600_000),
             ..deploying()
         }
     }
@@ -399,8 +408,17 @@ mod tests {
           members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
           requested  2026-03-21 10:12:33Z
           expected   2026-03-21 11:12:33Z, for all that is known now
+          goes first from 2026-03-22 10:12:33Z, before all that came later
           latest     2026-03-24 10:12:33Z, unless machines are lost
         ");
+    }
+
+    #[test]
+    fn who_waits_for_long_goes_first() {
+        let mut old = queued();
+        old.goes_first_ms = Some(T);
+        let text = show(&old, T + 1, false, &Look::default());
+        assert!(text.contains("\n  goes first now, since 2026-03-21 10:12:33Z\n"), "{text}");
     }
 
     #[test]

@@ -74,6 +74,12 @@ impl Busy {
         (age.round() as u64).clamp(LEAST_AGE_MS, MOST_AGE_MS)
     }
 
+    /// From when on whoever waits since then goes first.
+    #[must_use]
+    pub fn goes_first(&self, since: Timestamp) -> Timestamp {
+        Timestamp(since.0.saturating_add(self.age_ms()))
+    }
+
     /// Nobody is promised a start earlier than this after the request, in milliseconds.
     #[must_use]
     pub fn window_ms(&self) -> u64 {

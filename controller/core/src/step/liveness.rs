@@ -79,10 +79,10 @@ impl World {
 
     /// When the next queued lease is old enough to go before others.
     fn next_aging(&self) -> Option<Timestamp> {
-        let age = self.meta.busy.age_ms();
-        let oldest_young = Timestamp(self.meta.now.0.saturating_sub(age));
+        let busy = &self.meta.busy;
+        let oldest_young = Timestamp(self.meta.now.0.saturating_sub(busy.age_ms()));
         let requested = self.index().first_queued_since(oldest_young)?;
-        Some(just_after(Timestamp(requested.0.saturating_add(age))))
+        Some(just_after(busy.goes_first(requested)))
     }
 
     /// When time alone brings something about: a drain begins or ends, or the wait of the node is over.

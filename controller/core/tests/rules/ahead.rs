@@ -115,6 +115,23 @@ fn a_lease_gets_the_machine_on_which_its_image_is() {
 }
 
 #[test]
+fn whoever_takes_a_place_in_a_group_has_the_image_if_any_has() {
+    let mut rack = rack(&["a", "b", "c", "d"], 1);
+    let lease = rack.active("1 any with debian");
+    assert_eq!(rack.group(lease), ["a"]);
+    writes(&mut rack, "d");
+    rack.accept(Input::ReplaceMember {
+        lease,
+        key: "one".into(),
+        node: "a".into(),
+        why: "no link".into(),
+        author: "kim".into(),
+    });
+    assert_eq!(rack.group(lease), ["d"], "b and c are unused for longer, and have no image");
+    assert_eq!(rack.stage("d"), Stage::Inspect);
+}
+
+#[test]
 fn another_image_goes_where_none_is_and_what_is_there_has_to_go() {
     let mut rack = rack(&["a", "b"], 1);
     used(&mut rack, "1 any among a with debian");

@@ -57,6 +57,7 @@ fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Le
         groupings: lease.spec.groupings.iter().map(ToString::to_string).collect(),
         expected_start_ms: ms(foreseen.get(&lease.id).copied()),
         latest_start_ms: ms(lease.latest_start()),
+        goes_first_ms: ms(lease.goes_first(&world.meta.busy)),
         priority: terms.priority.to_string(),
         grace_s: seconds(terms.grace_ms),
         gives_way_ms: ms(lease.course.notice.map(|notice| notice.at)),

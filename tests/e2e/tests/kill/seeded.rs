@@ -18,7 +18,7 @@ const ROUNDS: usize = 5;
 const KILLS: usize = 4;
 
 /// A kill while a machine loads its kernel costs the rest of its window: these are short.
-const WAITS: Waits = Waits { firmware_ms: 4_000, step_ms: 5_000, silence_ms: 6_000, bmc_ms: 1_000 };
+const WAITS: Waits = Waits { firmware_ms: 4_000, step_ms: 5_000, silence_ms: 6_000, bmc_ms: 3_000 };
 
 /// `HOSTLER_SEED` repeats one; `HOSTLER_FULL=true` plays more than there is time for with every change.
 fn seeds(engine: Engine) -> anyhow::Result<Vec<u64>> {
@@ -28,8 +28,8 @@ fn seeds(engine: Engine) -> anyhow::Result<Vec<u64>> {
     }
     let full = std::env::var_os("HOSTLER_FULL").is_some_and(|value| value == "true");
     Ok(match engine {
-        Engine::Sqlite => (1..=if full { 200 } else { 10 }).collect(),
-        Engine::Postgres => (1001..=if full { 1100 } else { 1005 }).collect(),
+        Engine::Sqlite => (1..=if full { 50 } else { 10 }).collect(),
+        Engine::Postgres => (1001..=if full { 1050 } else { 1005 }).collect(),
     })
 }
 
