@@ -86,7 +86,11 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
 /// "now, since 2026-03-21 10:12:33Z".
 fn goes_first(from_ms: u64, now_ms: u64) -> String {
     let from = stamp(from_ms);
-    if from_ms <= now_ms { format!("now, since {from}") } else { format!("from {from}, before all that came later") }
+    if from_ms <= now_ms {
+        format!("now, since {from}")
+    } else {
+        format!("from {from}, before all that came later")
+    }
 }
 
 /// "r1-n02 (web) at 2026-03-21 10:12:33Z, r1-n05 took its place: given back as broken by ci".

@@ -26,7 +26,8 @@ pub(crate) fn replacement(
 ) -> Result<(Assigned, Vec<Decision>), String> {
     let mut refused = BTreeSet::new();
     let mut bar = None;
-    for substitute in substitutes(world, lease, had).into_iter().filter(|a| !lease.course.was_broken(a.node)) {
+    for substitute in substitutes(world, lease, had).into_iter().filter(|a| !lease.course.was_broken(a.node))
+    {
         // What is true of one is true of all that are alike.
         let arch = world.nodes.get(substitute.node).map(|node| node.spec.arch);
         let alike = (scene.class(substitute.node).map(|(class, _)| class), arch);

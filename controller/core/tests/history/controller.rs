@@ -169,6 +169,9 @@ impl History {
                 }
                 self.lab.effects.push(effect);
             }
+            if applied.accepted {
+                invariants::an_invitation_lets_one_process_in(&mut self.joined, &applied.input)?;
+            }
             if let Some(machine) = applied.from {
                 self.lab.answered(machine, &applied.input, applied.accepted);
             }

@@ -38,6 +38,8 @@ pub(crate) struct History {
     /// Power attempts that left the controller.
     pub(crate) attempts: BTreeSet<BootId>,
     pub(crate) last_boot: BootId,
+    /// Who was given the keys, by the number of the invitation.
+    pub(crate) joined: BTreeMap<u32, String>,
     /// Which nodes are in whose hands, as last looked at.
     pub(crate) in_hand: BTreeMap<NodeId, LeaseId>,
     /// By how much the wall clock is ahead of the controller's, in milliseconds.
@@ -99,6 +101,7 @@ impl History {
             coverage: Coverage::default(),
             attempts: BTreeSet::new(),
             last_boot: BootId(0),
+            joined: BTreeMap::new(),
             in_hand: BTreeMap::new(),
             wall_lead_ms: 0,
             batching: random.below(600),

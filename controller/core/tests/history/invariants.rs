@@ -9,7 +9,7 @@ use hostler_core::catalogue::{Image, ImageStatus, Kind};
 use hostler_core::constraint::Likeness;
 use hostler_core::explain;
 use hostler_core::ids::{BootId, LeaseId, NodeId};
-use hostler_core::input::{AdminAction, Effect, Input, Outcome, Profile, Report};
+use hostler_core::input::{AdminAction, Effect, Input, JoinRequest, Outcome, Profile, Report};
 use hostler_core::lease::{Assigned, Lease, LeaseState, Member};
 use hostler_core::node::{Disk, Node, NodeState, Presence, Start};
 use hostler_core::order;
@@ -82,6 +82,18 @@ pub(crate) fn invariant_2_groups_are_whole(world: &World) -> Verdict {
     match startable.iter().find(|d| matches!(d, Decision::Start { .. })) {
         Some(decision) => Err(format!("a lease waits that could start: {decision:?}")),
         None => Ok(()),
+    }
+}
+
+/// Whoever was given the keys may ask for them again, and nobody else with the same invitation.
+pub(crate) fn an_invitation_lets_one_process_in(
+    joined: &mut BTreeMap<u32, String>,
+    accepted: &Input,
+) -> Verdict {
+    let Input::Join(JoinRequest { number, by, .. }) = accepted else { return Ok(()) };
+    match joined.insert(*number, by.clone()) {
+        Some(first) if first != *by => Err(format!("invitation {number} let {first} in, and {by}")),
+        _ => Ok(()),
     }
 }
 
@@ -365,14 +377,15 @@ pub(crate) fn invariant_6_power_is_an_attempt(
     Ok(())
 }
 
-/// The same input again is harmless: nothing is ordered and nothing is different.
+/// The same input again is harmless: nothing is ordered and nothing is different. A repair begins anew, and whoever
+/// invites twice has two invitations, of which each lets one process in.
 pub(crate) fn invariant_6_twice_is_harmless(
     input: &Input,
     before: &Store,
     changes: &[Change],
     outcome: &Outcome,
 ) -> Verdict {
-    if matches!(input, Input::Admin { action: AdminAction::Repair, .. }) {
+    if matches!(input, Input::Admin { action: AdminAction::Repair, .. } | Input::Invite { .. }) {
         return Ok(());
     }
     if !outcome.effects.is_empty() {

@@ -1,9 +1,10 @@
 //! Tenants and administrators: what they ask for, sensible or not.
 //!
-//! A new kind of input is a function in [`tenants`] or [`administrators`] and a line in [`WISHES`]; how often it has to
+//! A new kind of input is a function in [`tenants`], [`administrators`] or [`controllers`] and a line in [`WISHES`]; how often it has to
 //! happen is said in [`crate::coverage`].
 
 mod administrators;
+mod controllers;
 mod tenants;
 
 use crate::lab::Lab;
@@ -62,6 +63,8 @@ const WISHES: &[(u64, Wish)] = &[
     (3, administrators::allow),
     (12, administrators::register),
     (2, administrators::bound),
+    (1, controllers::invite),
+    (2, controllers::join),
 ];
 
 impl Scene<'_> {

@@ -36,8 +36,11 @@ pub(super) fn request(scene: &mut Scene<'_>) -> Option<Input> {
     Some(scene.ask(Input::RequestLease { tenant, key, spec }))
 }
 
+/// Now and then just when others have been told to give way to it.
 pub(super) fn release(scene: &mut Scene<'_>) -> Option<Input> {
-    let lease = some_lease(scene.world, scene.random)?;
+    let urgent = scene.world.leases.values().find(|lease| lease.is_queued() && lease.course.claim.is_some());
+    let urgent = urgent.filter(|_| scene.random.chance(300)).map(|lease| lease.id);
+    let lease = urgent.or_else(|| some_lease(scene.world, scene.random))?;
     let at_once = scene.random.chance(300);
     Some(scene.ask(Input::ReleaseLease { lease, author: "kim".into(), at_once }))
 }

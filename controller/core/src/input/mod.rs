@@ -1,17 +1,21 @@
 //! What comes into the core, and what it answers.
 
-use crate::attempt::Rung;
+mod outcome;
+mod report;
+
+pub use outcome::{Applied, ApplyAction, Effect, Outcome, Refusal, Reply};
+pub use report::{Blame, PowerResult, Profile, Report};
+
 use crate::boot::NetworkEvidence;
 use crate::calendar::{Times, Wanted};
 use crate::catalogue::Content;
-use crate::course::{Grant, MoreTime};
+use crate::course::MoreTime;
 use crate::hardware::{Arch, Mac};
-use crate::ids::{BmcId, BootId, ImageId, LeaseId, NodeId, PoolId, RunId, TenantId};
+use crate::ids::{BootId, LeaseId, NodeId, RunId, TenantId};
 use crate::lease::LeaseSpec;
-use crate::node::{BmcSpec, DiskWipe, Inventory, NodeSpec};
+use crate::node::{BmcSpec, NodeSpec};
 use crate::pool::Limits;
-use crate::record::Check;
-use crate::run::{RunSpec, TaskResult};
+use crate::run::RunSpec;
 use crate::tenancy::Setting;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -294,239 +298,4 @@ impl AdminAction {
     pub fn drain(reason: impl Into<String>) -> Self {
         Self::Drain { reason: reason.into(), times: Times::default(), anyway: false }
     }
-}
-
-/// The two kinds of certificate that an agent may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// In the boot ramdisk.
-    Ramdisk,
-    /// In the deployed system; the tenant is root there.
-    Tenant,
-}
-
-impl Profile {
-    /// The word in certificates and output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ramdisk => "ramdisk",
-            Self::Tenant => "tenant",
-        }
-    }
-}
-
-/// What came back from a BMC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PowerResult {
-    /// It said that it was done.
-    Acknowledged {
-        /// The BMC's system GUID as a lower-case UUID.
-        guid: Option<String>,
-        /// What was done, for people.
-        detail: String,
-    },
-    /// It refused the account. Nothing more is tried, so that the account is not locked.
-    Denied {
-        /// For people.
-        detail: String,
-    },
-    /// It refused or could not be reached before anything could have happened, or the outcome is unknown.
-    Failed {
-        /// For people.
-        detail: String,
-    },
-}
-
-/// What an agent says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Report {
-    /// It is there.
-    Hello {
-        /// Starts of its system within the boot.
-        incarnation: u32,
-        /// Runs that it knows.
-        runs: Vec<RunId>,
-        /// It knows how to burn a machine in.
-        #[serde(default)]
-        proves: bool,
-    },
-    /// It was silent for longer than the bound.
-    Lost,
-    /// It is heard again.
-    Back,
-    /// What the machine is.
-    Inspected {
-        /// Which order this answers.
-        task: u64,
-        /// What was found.
-        inventory: Inventory,
-    },
-    /// Disks were wiped.
-    Wiped {
-        /// Which order this answers.
-        task: u64,
-        /// One for each disk.
-        disks: Vec<DiskWipe>,
-    },
-    /// The machine was burnt in.
-    Proved {
-        /// Which order this answers.
-        task: u64,
-        /// How long that took, in milliseconds.
-        took_ms: u64,
-        /// What was checked.
-        checks: Vec<Check>,
-    },
-    /// It wants a certificate for the deployed agent.
-    SignRequest,
-    /// The image is on the disk.
-    Deployed {
-        /// Which order this answers.
-        task: u64,
-        /// Digest of the bytes as received.
-        sha256: String,
-        /// Public ssh host keys of the deployed system.
-        host_keys: Vec<String>,
-    },
-    /// An image is on the disk of a machine that nobody has.
-    WrittenAhead {
-        /// Which order this answers.
-        task: u64,
-        /// Digest of the bytes as received.
-        sha256: String,
-    },
-    /// An order could not be carried out.
-    Failed {
-        /// Which order this answers.
-        task: u64,
-        /// For people.
-        reason: String,
-        /// Where the fault lies, as far as the agent can tell.
-        blame: Blame,
-    },
-    /// A payload runs.
-    RunStarted {
-        /// Which.
-        run: RunId,
-    },
-    /// A payload ended.
-    RunFinished {
-        /// Which.
-        run: RunId,
-        /// How.
-        result: TaskResult,
-    },
-}
-
-/// Where the fault of a failed order lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Blame {
-    /// In the machine or its surroundings: another try may help, or another machine.
-    Machine,
-    /// In the image: every machine would fail like this one.
-    Image,
-}
-
-/// What the core answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// Done; nothing more to say.
-    Done,
-    /// What `Apply` changed.
-    Applied(Vec<Applied>),
-    /// The tenant.
-    Tenant(TenantId),
-    /// The image.
-    Image(ImageId),
-    /// The pool.
-    Pool(PoolId),
-    /// The lease.
-    Lease(LeaseId),
-    /// More time for a lease.
-    Extended(Grant),
-    /// This machine takes the place of the one that was given back.
-    Replaced(NodeId),
-    /// The run.
-    Run(RunId),
-    /// The number of an invitation.
-    Invitation(u32),
-}
-
-/// What `Apply` did to one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// "node r1-n03".
-    pub object: String,
-    /// What happened to it.
-    pub action: ApplyAction,
-    /// What differs, one line for each field.
-    pub fields: Vec<String>,
-}
-
-/// What `Apply` did to one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApplyAction {
-    /// It is new.
-    Created,
-    /// It is different now.
-    Updated,
-    /// It was like that.
-    Unchanged,
-}
-
-impl ApplyAction {
-    /// The word in output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-        }
-    }
-}
-
-/// Why an input was refused. Nothing was changed but the record of the refusal.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The request makes no sense.
-    #[error("{0}")]
-    Invalid(String),
-    /// It names something that does not exist.
-    #[error("{0}")]
-    NotFound(String),
-    /// It makes sense, but not now, or never here.
-    #[error("{0}")]
-    Conflict(String),
-    /// The caller is not who may do this.
-    #[error("{0}")]
-    Forbidden(String),
-}
-
-/// What the shell must make happen. Everything else that it does follows from the published world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Carry out a power attempt, once. It was stored before; if nobody answers for it, the core decides on another.
-    Power {
-        /// Which machine.
-        node: NodeId,
-        /// Through which BMC.
-        bmc: BmcId,
-        /// Which attempt.
-        boot: BootId,
-        /// How.
-        rung: Rung,
-    },
-}
-
-/// What one input led to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The answer.
-    pub reply: Result<Reply, Refusal>,
-    /// What to do once the changes are stored.
-    pub effects: Vec<Effect>,
 }
