@@ -2,7 +2,7 @@
 //! of [`History`]. It decides nothing.
 //!
 //! An engine implements [`Store`] for the writer and [`History`] for readers. [`SqliteStore`] is the default,
-//! [`PostgresStore`] the other one; [`StoreUrl`] says which, and [`open`] opens it. Both write the rows that `rows`
+//! [`PostgresStore`] the other one; [`StoreUrl`] says which, and [`open()`] opens it. Both write the rows that `rows`
 //! makes of a batch into the tables that `table` describes.
 //!
 //! * [`Leadership`] is where several controllers on one database agree who writes; those that do not write read through a

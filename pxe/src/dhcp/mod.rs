@@ -1,6 +1,6 @@
 //! DHCPv4 and BOOTP by reservation: machines that are registered get their address and the first program to load.
 //!
-//! [`answer`] is a pure function of a packet; the server around it only moves packets. A machine that is not
+//! [`mod@answer`] is a pure function of a packet; the server around it only moves packets. A machine that is not
 //! registered gets nothing, so that it can share the segment with another DHCP server.
 //!
 //! Which program is a matter of the loader that asks, not of the boot plan: also a machine that has to wait, or that

@@ -1,6 +1,6 @@
 //! Making an image the system of this node, and loading its kernel.
 //!
-//! * [`install`]: the whole of it, and [`error`] what goes wrong.
+//! * [`mod@install`]: the whole of it, and [`error`] what goes wrong.
 //! * [`table`], [`disk`]: the partition of the root file system takes the rest of the disk.
 //! * [`root`], [`volume`], [`mount`]: which partition that is, and its file system.
 //! * [`tree`]: how the files of an image are reached, which may be hostile.

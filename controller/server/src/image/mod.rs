@@ -4,7 +4,7 @@
 //! at an image means decoding all of it once:
 //!
 //! * [`intake`] takes an upload in, if it is what it is said to be;
-//! * [`format`]: what a file is, by its first bytes;
+//! * [`mod@format`]: what a file is, by its first bytes;
 //! * [`disk`]: disk images, decoded or converted;
 //! * [`table`]: the partition table, which says whether this is a disk at all, of which size and for which machines;
 //! * [`qcow2`]: QEMU's format, which cannot be written as it arrives, so it is turned into a compressed raw image;

@@ -2,7 +2,7 @@
 //!
 //! * [`migrate`]: from one store to another, of whichever engine; exactly.
 //! * [`backup`]: to a file, beside a running controller.
-//! * [`restore`]: from a file to an empty store. What was given out since the backup is not known any more; see there.
+//! * [`mod@restore`]: from a file to an empty store. What was given out since the backup is not known any more; see there.
 //!
 //! A store is filled in one transaction, and read back row by row before that ends: an interrupted or failed copy
 //! leaves the target empty.

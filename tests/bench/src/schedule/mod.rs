@@ -1,6 +1,6 @@
 //! The core's scheduler on a workload under virtual time, beside what others do.
 //!
-//! * [`workload`]: what is asked for. [`simulate`]: time passes. [`metrics`]: what came of it.
+//! * [`workload`]: what is asked for. [`simulate`]: time passes. [`mod@metrics`]: what came of it.
 //! * [`ours`]: the core's scheduler, as it is. [`peers`]: what others do, here only.
 //! * [`passes`]: what a pass costs. [`decisions`]: what it costs with the world around it.
 

@@ -1,6 +1,6 @@
 //! Simulated firmware: from power-on to a kernel command line.
 //!
-//! [`boot`] goes the way that the firmware of each [`Kind`] goes, with the packets that were captured from it:
+//! [`mod@boot`] goes the way that the firmware of each [`Kind`] goes, with the packets that were captured from it:
 //!
 //! | kind | first | then |
 //! |---|---|---|

@@ -5,8 +5,19 @@ use hostler_checkout::workspace;
 use std::process::Command;
 
 /// The names of all steps.
-pub(super) const NAMES: [&str; 10] =
-    ["format", "lint", "dependencies", "build", "unit", "database", "fleet", "agents", "lab", "demo"];
+pub(super) const NAMES: [&str; 11] = [
+    "format",
+    "lint",
+    "dependencies",
+    "documentation",
+    "build",
+    "unit",
+    "database",
+    "fleet",
+    "agents",
+    "lab",
+    "demo",
+];
 
 /// One thing to check.
 pub(super) struct Step {
@@ -66,6 +77,7 @@ pub(super) fn all(full: bool) -> Vec<Step> {
                 command: cargo(&["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
             },
         ),
+        step("documentation", "rustdoc, warnings denied", Kind::Command(documentation())),
         step(
             "build",
             "programs and tests",
@@ -87,6 +99,12 @@ pub(super) fn all(full: bool) -> Vec<Step> {
         ),
         step("demo", "cargo xtask demo", Kind::Command(xtask(&["demo", "--json"]))),
     ]
+}
+
+fn documentation() -> Command {
+    let mut command = cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    command
 }
 
 fn has_deny() -> bool {
