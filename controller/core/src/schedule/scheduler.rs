@@ -13,12 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is over and still there comes back in a minute, for all that anybody knows, in milliseconds.
 const OVERDUE_MS: u64 = 60_000;
 
-const HOUR_MS: u64 = 3_600_000;
-
 /// What is weighed against what. `docs/scheduling.md` says what each is worth.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Policy {
-    /// Who waits for longer than this goes before all who do not, in milliseconds, unless [`Busy`] says otherwise.
+    /// Who waits for longer than this goes before all who do not, in milliseconds; [`Scheduler::set_busy`] says it anew.
     pub age_ms: u64,
     /// So many of those get a reservation.
     pub reservations: usize,
@@ -28,7 +26,7 @@ pub struct Policy {
     pub size_relief: f64,
     /// How sure a plan for others must be that a lease is over.
     pub quantile: f64,
-    /// Nobody is promised a start earlier than this after the request, in milliseconds, unless [`Busy`] says otherwise.
+    /// Nobody is promised a start earlier than this after the request, in milliseconds; [`Scheduler::set_busy`] says it anew.
     pub window_ms: u64,
     /// Nor earlier than this many times the wait that is planned.
     pub stretch: u64,
@@ -42,13 +40,14 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
+        let busy = Busy::default();
         Self {
-            age_ms: 24 * HOUR_MS,
+            age_ms: busy.age_ms(),
             reservations: 2,
             size_exponent: 0.3,
             size_relief: 1.0,
             quantile: 0.95,
-            window_ms: 72 * HOUR_MS,
+            window_ms: busy.window_ms(),
             stretch: 4,
             promises: 256,
             fairness: 0.1,

@@ -43,7 +43,7 @@ fn the_score_is_for_the_short_and_the_small() {
 /// A machine is busy for four hours; the aged pair keeps the other for whoever is not done by then.
 #[test]
 fn the_aged_keep_what_they_need_and_no_longer_than_they_need_it() {
-    let mut room = Room::new(Policy::default(), &[2]);
+    let mut room = Room::new(Policy { age_ms: 24 * HOUR, ..Policy::default() }, &[2]);
     let running = room.ask(&[(1, &[0])], 4, 6, 0);
     assert_eq!(room.pass(0), [running]);
     room.set(0, Standing::Busy { guard: LATER + 4 * HOUR, limit: LATER + 6 * HOUR });

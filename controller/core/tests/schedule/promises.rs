@@ -5,7 +5,7 @@ use hostler_core::schedule::{Planned, Policy, Standing};
 
 #[test]
 fn three_days_or_four_times_the_planned_wait() {
-    let mut room = Room::new(Policy::default(), &[1]);
+    let mut room = Room::new(Policy { window_ms: 72 * HOUR, ..Policy::default() }, &[1]);
     let mut latest = Vec::new();
     for _ in 0..20 {
         let id = room.ask(&[(1, &[0])], 1, 6, 0);
