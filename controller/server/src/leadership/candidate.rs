@@ -22,8 +22,14 @@ pub(crate) struct Candidate {
     me: Member,
     vigil: Vigil,
     spoke: Option<Instant>,
-    /// The others were looked at.
-    known: bool,
+    /// What was seen before this one said that it is there.
+    first: Option<First>,
+}
+
+/// The first look.
+struct First {
+    /// The leadership that our own last process had, which has ended, since this one has its lock.
+    own_epoch: Option<u64>,
 }
 
 /// The leadership was taken over.
@@ -39,7 +45,7 @@ impl Candidate {
     /// Looks at nothing yet.
     pub(crate) fn new(url: &PostgresUrl, me: Member) -> Self {
         let rows = Leadership::new(url);
-        Self { url: url.clone(), rows, me, vigil: Vigil::default(), spoke: None, known: false }
+        Self { url: url.clone(), rows, me, vigil: Vigil::default(), spoke: None, first: None }
     }
 
     /// Looks once, and takes the leadership if it is time to. Else what was seen is for `office`.
@@ -50,7 +56,9 @@ impl Candidate {
         let at = moment();
         let roster = self.ask().inspect_err(|_| self.vigil.is_blind())?;
         let asked = Asked { at, answered: moment() };
-        let (ballot, predecessor) = (roster.leader.ballot, self.predecessor(&roster));
+        let ballot = roster.leader.ballot;
+        let before = |first: &First| first.predecessor(&roster.leader);
+        let predecessor = self.first.as_ref().map_or(Predecessor::Unknown, before);
         if !self.vigil.saw(asked, ballot, predecessor) {
             office.saw(roster);
             return Ok(None);
@@ -69,12 +77,11 @@ impl Candidate {
     }
 
     fn ask(&mut self) -> anyhow::Result<Roster> {
-        if self.known && self.spoke.is_some_and(|spoke| spoke.elapsed() < WORD) {
+        if self.first.is_some() && self.spoke.is_some_and(|spoke| spoke.elapsed() < WORD) {
             return Ok(self.rows.look()?);
         }
-        if !self.known {
-            check(&self.me, &self.rows.look()?)?;
-            self.known = true;
+        if self.first.is_none() {
+            self.first = Some(First::of(&self.me, &self.rows.look()?)?);
         }
         let roster = self.rows.stand_by(&self.me)?;
         self.spoke = Some(Instant::now());
@@ -97,13 +104,23 @@ impl Candidate {
         let keeper = Keeper::start(rows, self.me.clone(), epoch, office.clone())?;
         Ok(Won { epoch, office, keeper })
     }
+}
 
-    /// Our own last process has ended, since this one has its lock.
-    fn predecessor(&self, roster: &Roster) -> Predecessor {
-        let ours = roster
-            .leading()
-            .is_some_and(|leader| leader.name == self.me.name && leader.place == self.me.place);
-        if roster.leader.resigned || ours { Predecessor::Gone } else { Predecessor::Unknown }
+impl First {
+    /// # Errors
+    /// If another controller does not go with this one.
+    fn of(me: &Member, roster: &Roster) -> anyhow::Result<Self> {
+        check(me, roster)?;
+        // This one has not said anything yet: the place is that of the process which led.
+        let led = roster.leading().is_some_and(|leader| leader.name == me.name && leader.place == me.place);
+        Ok(Self { own_epoch: led.then_some(roster.leader.ballot.epoch) })
+    }
+
+    /// A leadership of this name that was not there at the first look was taken by this process, by a question whose answer
+    /// was lost: nothing is known of the leader before it.
+    fn predecessor(&self, leader: &Leader) -> Predecessor {
+        let ours = self.own_epoch == Some(leader.ballot.epoch);
+        if leader.resigned || ours { Predecessor::Gone } else { Predecessor::Unknown }
     }
 }
 
@@ -136,6 +153,29 @@ mod tests {
     fn member(name: &str, place: &str, keys: &str) -> Member {
         let text = str::to_owned;
         Member { name: text(name), address: text("https://a:1"), place: text(place), keys: text(keys) }
+    }
+
+    /// What was there before this process said anything is its own past; what it may have taken since is not.
+    #[test]
+    fn who_led_before() {
+        let me = member("a", "here", "k");
+        let leader = |epoch: u64| {
+            let ballot = Ballot { epoch, renewals: 3 };
+            Leader { ballot, name: "a".to_owned(), ..Leader::default() }
+        };
+        let roster = |place: &str, epoch: u64| {
+            let members = vec![(member("a", place, "k"), 9_000)];
+            Roster { leader: leader(epoch), members }
+        };
+        for (first, now, expected) in [
+            (roster("here", 4), leader(4), Predecessor::Gone),
+            (roster("there", 4), leader(4), Predecessor::Unknown),
+            (roster("here", 4), leader(5), Predecessor::Unknown),
+        ] {
+            let first = First::of(&me, &first).expect("nobody is in its way");
+            assert_eq!(first.predecessor(&now), expected, "{now:?}");
+            assert_eq!(first.predecessor(&Leader { resigned: true, ..now }), Predecessor::Gone);
+        }
     }
 
     #[test]

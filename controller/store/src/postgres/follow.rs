@@ -54,13 +54,14 @@ impl Follower {
         row.map(|row| load::parse(&table::NODE, key, row.get(0))).transpose()
     }
 
-    /// The node for which this address is reserved, as it is now.
+    /// The node in service for which this address is reserved, as it is now. One that was retired may have had it before.
     ///
     /// # Errors
     /// If the database cannot be asked.
     pub fn node_at(&mut self, address: Ipv4Addr) -> Result<Option<Node>, StoreError> {
         let address = address.to_string();
-        let sql = "SELECT id, body FROM node WHERE body::json #>> '{spec,address}' = $1";
+        let sql = "SELECT id, body FROM node
+                   WHERE state <> 'retired' AND body::json #>> '{spec,address}' = $1";
         let row = self.with(|link| link.run(ROW, link.client().query_opt(sql, &[&address])))?;
         row.map(|row| load::parse(&table::NODE, row.get(0), row.get(1))).transpose()
     }

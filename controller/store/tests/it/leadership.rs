@@ -1,8 +1,12 @@
 //! How controllers on one database agree who leads.
 
 use crate::place::Place;
-use crate::world::{batch, deploying};
+use crate::world::{batch, deploying, node};
+use hostler_core::ids::NodeId;
+use hostler_core::input::{AdminAction, Input};
 use hostler_core::leadership::Ballot;
+use hostler_core::time::{Timestamp, Timing};
+use hostler_core::world::World;
 use hostler_store::{
     BatchNumber, Follower, Leadership, Member, PostgresStore, PostgresUrl, StoreError, StoreUrl,
     open_as_leader,
@@ -135,4 +139,27 @@ fn a_copy_that_is_under_way_is_left_alone() {
         assert!(refused.is_unavailable(), "{refused:?}");
         session.join().unwrap().unwrap();
     });
+}
+
+/// The row of a machine that was retired stays, and has its address.
+#[test]
+fn a_machine_that_was_registered_anew_is_found_by_its_address() {
+    let Some(place) = Place::postgres("a_machine_that_was_registered_anew_is_found_by_its_address") else {
+        return;
+    };
+    let url = url(&place);
+    let mut rows = Leadership::new(&url);
+    let seen = ballot(&mut rows);
+    let epoch = rows.take(&member("a"), seen).unwrap().unwrap();
+    let mut store = open_as_leader(&url, epoch).unwrap().store;
+    store.claim().unwrap();
+    let mut world = World::new(Timing::default());
+    let retire = Input::Admin { author: "ada".into(), node: "n1".into(), action: AdminAction::Retire };
+    let apply = || Input::Apply { author: "ada".into(), nodes: vec![node(1)] };
+    for input in [apply(), retire, apply()] {
+        world.apply(Timestamp(1_000), input).reply.unwrap();
+    }
+    store.commit(&batch(epoch, 1, world.take_changes())).unwrap();
+    let found = Follower::new(&url).node_at(node(1).0.address).unwrap().expect("it is registered");
+    assert_eq!((found.id, found.in_service()), (NodeId(2), true));
 }
