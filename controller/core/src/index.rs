@@ -28,6 +28,10 @@ pub(crate) struct Index {
     closed: BTreeSet<(Timestamp, LeaseId)>,
     /// The active leases that may have to give way, and do not yet.
     preemptible: BTreeSet<LeaseId>,
+    /// Those that do.
+    giving_way: BTreeSet<LeaseId>,
+    /// The queued leases to which others give or gave way.
+    claiming: BTreeSet<LeaseId>,
     run_keys: HashMap<(LeaseId, String), RunId>,
     runs: BTreeMap<LeaseId, BTreeSet<RunId>>,
 }
@@ -97,6 +101,16 @@ impl Index {
         self.preemptible.iter().copied()
     }
 
+    /// The leases that are told to give way.
+    pub(crate) fn giving_way(&self) -> impl Iterator<Item = LeaseId> {
+        self.giving_way.iter().copied()
+    }
+
+    /// The queued leases to which others give or gave way.
+    pub(crate) fn claiming(&self) -> impl Iterator<Item = LeaseId> {
+        self.claiming.iter().copied()
+    }
+
     /// The runs of a lease, oldest first.
     pub(crate) fn runs(&self, lease: LeaseId) -> impl ExactSizeIterator<Item = RunId> {
         static NONE: BTreeSet<RunId> = BTreeSet::new();
@@ -147,6 +161,12 @@ impl Index {
         if is_preemptible(lease) {
             self.preemptible.insert(lease.id);
         }
+        if lease.course.notice.is_some() {
+            self.giving_way.insert(lease.id);
+        }
+        if lease.is_queued() && lease.course.claim.is_some() {
+            self.claiming.insert(lease.id);
+        }
     }
 
     pub(crate) fn drop_lease(&mut self, lease: &Lease) {
@@ -166,6 +186,8 @@ impl Index {
             self.closed.remove(&(at, lease.id));
         }
         self.preemptible.remove(&lease.id);
+        self.giving_way.remove(&lease.id);
+        self.claiming.remove(&lease.id);
     }
 
     pub(crate) fn add_run(&mut self, run: &Run) {

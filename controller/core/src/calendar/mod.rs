@@ -1,5 +1,8 @@
 //! What is known beforehand of when machines are not to be had: drains with times, and machines that are set aside.
 
+/// Nothing is planned for later than this, in milliseconds from now: a year.
+const FARTHEST_MS: u64 = 366 * 24 * 3_600_000;
+
 mod outage;
 mod reservation;
 mod reserved;

@@ -1,5 +1,6 @@
 //! A drain with times.
 
+use super::FARTHEST_MS;
 use super::window::Window;
 use crate::node::{HoldKind, Node};
 use crate::time::Timestamp;
@@ -39,15 +40,19 @@ impl Times {
     }
 
     /// # Errors
-    /// If they are not one after the other, or over.
+    /// If they are not one after the other, over, or more than a year ahead.
     pub fn check(&self, now: Timestamp) -> Result<(), String> {
         let begins = self.from.unwrap_or(now);
         let later = |name: &str, at: Option<Timestamp>, than: Timestamp, words: &str| match at {
             Some(at) if at < than => Err(format!("{name}: {} is before {words}", at.utc())),
+            Some(at) if at.0 > now.0.saturating_add(FARTHEST_MS) => {
+                Err(format!("{name}: at most a year ahead"))
+            }
             _ => Ok(()),
         };
         later("from", self.from, now, "now: leave it out to begin at once")?;
         later("deadline", self.deadline, begins, "the drain begins")?;
+        later("back_at", self.back_at, begins, "the drain begins")?;
         match self.back_at {
             Some(back) if back <= begins.max(self.deadline.unwrap_or(begins)) => {
                 Err(format!("back_at: {} is not after it begins and is empty", back.utc()))
@@ -96,6 +101,9 @@ mod tests {
             (times(None, at(9), None), Some("deadline")),
             (times(at(12), None, at(12)), Some("back_at")),
             (times(at(11), at(13), at(12)), Some("back_at")),
+            (times(at(9_000), None, None), Some("from")),
+            (times(None, at(9_000), None), Some("deadline")),
+            (times(None, None, at(9_000)), Some("back_at")),
         ] {
             let found = times.check(now).err();
             assert_eq!(found.as_deref().and_then(|e| e.split(':').next()), wrong, "{times:?}: {found:?}");

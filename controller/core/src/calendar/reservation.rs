@@ -1,5 +1,6 @@
 //! Machines that are set aside for a tenant.
 
+use super::FARTHEST_MS;
 use super::window::{Again, Window};
 use crate::constraint::Grouping;
 use crate::ids::{NodeId, ReservationId};
@@ -19,9 +20,6 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// The longest that one may be, or come back after: 31 days.
 const LONGEST_MS: u64 = 31 * 24 * HOUR_MS;
-
-/// How far ahead one may begin: a year.
-const FARTHEST_MS: u64 = 366 * 24 * HOUR_MS;
 
 /// Machines that only the leases of a tenant that name it may have for a while, once or again and again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +137,12 @@ impl Reservation {
     #[must_use]
     pub fn begins(&self, now: Timestamp) -> Timestamp {
         self.window().next(now.0).map_or(self.from, |(from, _)| Timestamp(from))
+    }
+
+    /// A time from `at` on at which both are planned, if there is one within the next few hundred of either.
+    #[must_use]
+    pub fn clashes_with(&self, other: &Self, at: Timestamp) -> Option<Timestamp> {
+        self.clashes(&other.window(), at).or_else(|| other.clashes(&self.window(), at))
     }
 
     /// The first time from `at` on at which something else is planned as well, if there is one within the next few hundred.

@@ -11,12 +11,20 @@ pub(crate) struct Stay {
     own: Option<ReservationId>,
     now: u64,
     until: u64,
+    /// What comes on top of that, in milliseconds.
+    overhead: fn(&Node) -> u64,
 }
 
 impl Stay {
-    /// Until just before this, in milliseconds since the epoch; `own` is its reservation.
-    pub(crate) fn new(world: &World, own: Option<ReservationId>, until: u64) -> Self {
-        Self { reserved: Reserved::of(world), own, now: world.meta.now.0, until }
+    /// The tenant has the machines until this, in milliseconds since the epoch, and they come back after the overhead; `own`
+    /// is its reservation.
+    pub(crate) fn new(
+        world: &World,
+        own: Option<ReservationId>,
+        until: u64,
+        overhead: fn(&Node) -> u64,
+    ) -> Self {
+        Self { reserved: Reserved::of(world), own, now: world.meta.now.0, until, overhead }
     }
 
     /// True if the machine is free, and nothing is planned with it meanwhile.
@@ -31,7 +39,8 @@ impl Stay {
 
     /// What is planned with a machine that is free, for people.
     pub(crate) fn bar(&self, node: &Node) -> Option<String> {
-        let bar = self.reserved.bar(node, self.own, self.now, self.until).filter(|_| node.is_free())?;
+        let until = self.until.saturating_add((self.overhead)(node));
+        let bar = self.reserved.bar(node, self.own, self.now, until).filter(|_| node.is_free())?;
         Some(bar.word(self.now))
     }
 }

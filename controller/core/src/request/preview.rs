@@ -8,7 +8,7 @@ use crate::calendar::Stay;
 use crate::ids::TenantId;
 use crate::lease::LeaseSpec;
 use crate::node::Node;
-use crate::schedule::Outlook;
+use crate::schedule::{Outlook, Pace};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -80,7 +80,8 @@ pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Pre
 fn stay(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stay {
     let tenant = tenant.and_then(|id| world.tenants.get(id));
     let own = tenant.zip(spec.terms.reservation.as_deref()).and_then(|(t, name)| t.reservation_named(name));
-    Stay::new(world, own.map(|r| r.id), world.meta.now.0.saturating_add(spec.duration_ms))
+    let end = world.meta.now.0.saturating_add(spec.duration_ms);
+    Stay::new(world, own.map(|r| r.id), end, |node| Pace::of(node).overhead_ms())
 }
 
 fn role(world: &World, stay: &Stay, want: &Want<'_>, gets: Vec<String>) -> RolePreview {

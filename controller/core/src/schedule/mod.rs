@@ -49,6 +49,7 @@ pub use busy::Busy;
 pub use choice::substitute;
 pub use fair::MOST_AHEAD;
 pub(crate) use outlook::Outlook;
+pub(crate) use pace::Pace;
 pub use past::{Length, Past, PastRun, Usual};
 pub use plan::{Decision, forecast, plan};
 pub(crate) use plan::{decide, lasting, promise};

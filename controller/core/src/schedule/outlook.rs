@@ -20,8 +20,7 @@ pub(crate) struct Outlook<'w> {
 impl<'w> Outlook<'w> {
     /// For requests of this tenant; for somebody who never had anything if there is none.
     pub(crate) fn of(world: &'w World, tenant: Option<TenantId>) -> Self {
-        let mut scene = Scene::of(world);
-        scene.tell_tenants(world, world.meta.now);
+        let scene = Scene::of(world);
         Self { world, scene, tenant: tenant.unwrap_or(TenantId(0)), left: MOST_ANSWERS }
     }
 

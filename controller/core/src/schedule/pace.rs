@@ -1,6 +1,6 @@
 //! What deployments and cleanings take on machines of a kind: nine of ten took no longer.
 
-use crate::node::Took;
+use crate::node::{Node, Took};
 use std::collections::BTreeMap;
 
 /// What a deployment and a cleaning take until enough of them were seen, in milliseconds.
@@ -14,18 +14,25 @@ const MINUTE_MS: u64 = 60_000;
 
 /// What a deployment and a cleaning take, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     pub(super) deploy_ms: u64,
     pub(super) clean_ms: u64,
 }
 
 impl Pace {
+    /// Of one machine, by what it took itself.
+    pub(crate) fn of(node: &Node) -> Self {
+        let mut paces = Paces::default();
+        paces.add(&node.took);
+        paces.pace()
+    }
+
     pub(super) fn slower(self, other: Self) -> Self {
         Self { deploy_ms: self.deploy_ms.max(other.deploy_ms), clean_ms: self.clean_ms.max(other.clean_ms) }
     }
 
     /// What comes on top of a lease's own time, in milliseconds.
-    pub(super) const fn overhead_ms(self) -> u64 {
+    pub(crate) const fn overhead_ms(self) -> u64 {
         self.deploy_ms + self.clean_ms
     }
 }

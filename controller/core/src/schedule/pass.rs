@@ -18,9 +18,9 @@ pub(super) struct Wanted {
 impl Scheduler {
     /// Starts whom the policy says, as far as nobody's promise breaks.
     ///
-    /// Those go first to whom others gave way, and keep what they need. Whoever waits for longer than the age goes next, in order of arrival; as many of those as there are reservations
-    /// for keep what they need. All others go by score, whoever fits, and keep nothing. A pass that leaves every machine
-    /// idle although somebody could start is a bug.
+    /// Those go first to whom others gave way, and keep what they need. Whoever waits for longer than the age goes next, in
+    /// order of arrival; as many of those as there are reservations for keep what they need. All others go by score,
+    /// whoever fits, and keep nothing. A pass that leaves every machine idle although somebody could start is a bug.
     pub fn pass(&mut self, now: u64) -> Passed {
         let mut selection = Selection::new(self, now);
         if selection.open == 0 {
@@ -134,6 +134,8 @@ struct Selection<'a> {
     profile: Option<Profile>,
     /// What the tenants' quotas leave.
     budgets: Budgets,
+    /// How many machines of each class are free or come back, once that was asked.
+    returning: Option<Vec<u32>>,
 }
 
 impl<'a> Selection<'a> {
@@ -144,7 +146,8 @@ impl<'a> Selection<'a> {
         let open = fits.iter().filter(|fits| **fits).count();
         let budgets = scheduler.budgets.clone();
         let (wanted, reserved) = (Vec::new(), Vec::new());
-        Self { scheduler, now, free, fits, open, wanted, reserved, profile: None, budgets }
+        let (profile, returning) = (None, None);
+        Self { scheduler, now, free, fits, open, wanted, reserved, profile, budgets, returning }
     }
 
     fn claiming(&mut self) {
@@ -262,7 +265,8 @@ impl<'a> Selection<'a> {
     fn reserve(&mut self, waiting: &Waiting) {
         let (scheduler, now) = (self.scheduler, self.now);
         let shape = &scheduler.queues[waiting.shape].shape;
-        if !self.budgets.allow(waiting, shape, &scheduler.returning()) {
+        let returning = self.returning.get_or_insert_with(|| scheduler.returning());
+        if !shape.fits(returning) || !self.budgets.allow(waiting, shape, returning) {
             return;
         }
         let mut profile = self.profile.take().unwrap_or_else(|| {

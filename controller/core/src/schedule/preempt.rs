@@ -10,9 +10,13 @@ use crate::ids::LeaseId;
 use crate::lease::{Lease, LeaseState};
 use crate::time::Timestamp;
 use crate::world::World;
+use std::collections::BTreeSet;
 
 /// A lease that gave way does not do so again for this long, in milliseconds: else one might never get anything done.
 const RESPITE_MS: u64 = 24 * 3_600_000;
+
+/// For so many of those who wait it is found out whether it helps. Each trial is a whole pass.
+const MOST_TRIALS: usize = 16;
 
 /// Some leases give way to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ struct Victim<'w> {
     free_at: u64,
 }
 
-/// The next lease to which others give way, if there is one.
+/// The next lease to which others give way, if there is one. Of those that are alike only the first is looked at.
 pub(crate) fn preemption(scene: &mut Scene, world: &World, now: Timestamp) -> Option<Preemption> {
     if world.index().preemptible().len() == 0 {
         return None;
@@ -39,18 +43,23 @@ pub(crate) fn preemption(scene: &mut Scene, world: &World, now: Timestamp) -> Op
     scene.tell_tenants(world, now);
     let scheduler = &scene.scheduler;
     let victims = victims(scene, world, now);
+    let mut looked_at = BTreeSet::new();
     let waiting = scheduler.all_in_order(now.0).into_iter().filter(|waiting| !waiting.claims);
-    waiting.filter_map(|waiting| Some((waiting, world.leases.get(LeaseId(waiting.id))?))).find_map(
-        |(waiting, lease)| {
-            let band = lease.spec.terms.priority;
-            let weaker = victims.iter().filter(|victim| victim.lease.spec.terms.priority < band);
-            let chosen = choose(scheduler, waiting, weaker.collect())?;
-            let helps =
-                !starts_anyway(scheduler, waiting, &chosen, now) && starts(scheduler, waiting, &chosen, now);
-            let victims = chosen.iter().map(|victim| victim.lease.id).collect();
-            helps.then_some(Preemption { to: lease.id, victims })
-        },
-    )
+    let leases = waiting.filter_map(|waiting| Some((waiting, world.leases.get(LeaseId(waiting.id))?)));
+    let first = leases.filter(|(waiting, lease)| {
+        looked_at.insert((waiting.shape, waiting.tenant, lease.spec.terms.priority))
+    });
+    let possible = first.filter_map(|(waiting, lease)| {
+        let band = lease.spec.terms.priority;
+        let weaker = victims.iter().filter(|victim| victim.lease.spec.terms.priority < band);
+        Some((waiting, choose(scheduler, waiting, weaker.collect())?))
+    });
+    let helps = |(waiting, chosen): &(&Waiting, Vec<&Victim<'_>>)| {
+        !starts_anyway(scheduler, waiting, chosen, now) && starts(scheduler, waiting, chosen, now)
+    };
+    let (waiting, chosen) = possible.take(MOST_TRIALS).find(helps)?;
+    let victims = chosen.iter().map(|victim| victim.lease.id).collect();
+    Some(Preemption { to: LeaseId(waiting.id), victims })
 }
 
 /// Those that could give way, the smallest first, and of those the youngest.

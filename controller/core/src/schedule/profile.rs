@@ -3,8 +3,8 @@
 use super::shape::{Class, Shape, Share};
 use super::windows::Windows;
 
-/// Of windows that come back, so many are looked at after everything else is over: who fits between none of those never
-/// will.
+/// Of windows that come back, so many are looked at between one machine's return and the next, all in all: who fits between
+/// none of those never will.
 const MOST_OPENINGS: usize = 128;
 
 /// What is free of each class, as steps in time. The last step lasts for ever.
@@ -87,12 +87,14 @@ impl Profile {
                 Err(Unfit::Until(next)) => self.starts.get(next).copied(),
                 Err(Unfit::Closed) => {
                     let edge = self.windows.next_edge(shape, start);
-                    self.starts.get(step + 1).copied().into_iter().chain(edge).min()
+                    let change = self.starts.get(step + 1).copied();
+                    openings +=
+                        usize::from(edge.is_some_and(|edge| change.is_none_or(|change| edge < change)));
+                    change.into_iter().chain(edge).min()
                 }
             };
             start = next.filter(|next| *next < u64::MAX)?;
             step = self.step_at(start);
-            openings += usize::from(step + 1 == self.starts.len());
             if openings > MOST_OPENINGS {
                 return None;
             }

@@ -86,7 +86,7 @@ impl Scheduler {
         let placed = self.place(&mut profile, &promised, |_| now);
         let Some((start, _)) = profile.earliest(shape, spans.sure(), now) else { return (None, Vec::new()) };
         let wait = (start - now).saturating_mul(self.policy.stretch).max(self.policy.window_ms);
-        let promise = Promise { latest_ms: now + wait, planned: Planned::At(start) };
+        let promise = Promise { latest_ms: now.saturating_add(wait), planned: Planned::At(start) };
         (Some(promise), replanned(&placed, Planned::At))
     }
 

@@ -66,6 +66,7 @@ impl Scene {
         let reservation = named.and_then(|(tenant, name)| tenant.reservation_named(name)).map(|r| r.id);
         let kind = self.add_kind(spec, reservation, &mut work);
         self.carry_out(world, work);
+        self.tell_all_tenants(world, tenant, now);
         let before = self.tenants.get(&tenant).map_or(0, |tenant| tenant.leases().count());
         let waiting = Waiting {
             id: u32::MAX,

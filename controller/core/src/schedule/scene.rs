@@ -17,6 +17,7 @@ use super::tenants;
 use crate::calendar::{Reservation, Reserved};
 use crate::ids::{LeaseId, NodeId, ReservationId, TenantId};
 use crate::lease::{Lease, LeaseSpec, LeaseState};
+use crate::node::{Node, NodeState};
 use crate::table::News;
 use crate::tenancy::Demand;
 use crate::time::Timestamp;
@@ -298,6 +299,12 @@ impl Scene {
         tenants::tell(&mut self.scheduler, world, &self.machines, waiting.map(|(id, _)| *id), now);
     }
 
+    /// The same, and how `another` stands, of whom nobody may wait yet.
+    pub(super) fn tell_all_tenants(&mut self, world: &World, another: TenantId, now: Timestamp) {
+        self.tell_tenants(world, now);
+        tenants::tell(&mut self.scheduler, world, &self.machines, std::iter::once(another), now);
+    }
+
     /// Says what requests of these kinds take.
     fn tell_shapes(&mut self, world: &World, kinds: &BTreeSet<usize>) {
         let wants = self.kinds.wants(world, &self.reserved);
@@ -360,6 +367,18 @@ impl Scene {
     /// The class of a machine and what is usual there; none if nobody who waits could have it.
     pub(super) fn class(&self, node: NodeId) -> Option<(Class, Pace)> {
         self.machines.class(node)
+    }
+
+    /// True if what is free and what is being cleaned would make up the group of a lease that waits.
+    pub(crate) fn makes_up_soon(&self, world: &World, lease: LeaseId) -> bool {
+        let Some(place) = self.open.get(&lease).and_then(|open| open.place) else { return false };
+        let mut soon = self.scheduler.counts.clone();
+        let cleaning =
+            |node: &&Node| matches!(node.state, NodeState::Cleaning { .. }) && node.holds.is_empty();
+        for (class, _) in world.nodes.values().filter(cleaning).filter_map(|node| self.class(node.id)) {
+            soon[class] += 1;
+        }
+        self.scheduler.shape(place.kind).fits(&soon)
     }
 
     /// True if somebody who waits could have this machine, alone or with others.

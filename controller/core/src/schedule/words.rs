@@ -1,5 +1,6 @@
 //! What people are told of a lease that waits.
 
+use super::pace::Pace;
 use crate::calendar::Stay;
 use crate::lease::{Assigned, Lease};
 use crate::node::Node;
@@ -56,9 +57,14 @@ fn why_barred(world: &World, lease: &Lease, wanted: Count, node_ms: u64) -> Opti
 
 /// For as long as it has its machines if it begins now, or has them already.
 pub(super) fn stay(world: &World, lease: &Lease) -> Stay {
-    let begins_now = world.meta.now.0.saturating_add(lease.spec.duration_ms);
-    let until = lease.gives_back().map_or(begins_now, |end| end.0);
-    Stay::new(world, lease.course.reservation, until)
+    let own = lease.course.reservation;
+    match lease.gives_back() {
+        Some(end) => Stay::new(world, own, end.0, |node| Pace::of(node).clean_ms),
+        None => {
+            let end = world.meta.now.0.saturating_add(lease.spec.duration_ms);
+            Stay::new(world, own, end, |node| Pace::of(node).overhead_ms())
+        }
+    }
 }
 
 fn shortage(world: &World, want: &Want<'_>, stay: &Stay) -> Option<String> {

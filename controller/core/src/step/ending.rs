@@ -102,7 +102,9 @@ impl World {
     /// For how long a lease that would end is held, in milliseconds, and for what.
     fn wants_hold(&self, lease: &Lease, reason: CloseReason) -> Option<(u64, String)> {
         let ms = lease.spec.terms.hold_ms?;
-        if !matches!(lease.state, LeaseState::Active { .. }) || lease.course.hold.is_some() {
+        // Who gives way does so a little sooner.
+        let has_had_its_time = lease.course.hold.is_some() || lease.course.notice.is_some();
+        if !matches!(lease.state, LeaseState::Active { .. }) || has_had_its_time {
             return None;
         }
         // Whoever gives machines back while something runs there knows what they do.
@@ -138,7 +140,6 @@ impl World {
             l.course.warning = Warning::first(hold.since, end);
             l.course.failure.get_or_insert_with(|| failure.to_owned());
             l.course.hold = Some(hold);
-            l.course.notice = None;
         });
         self.tell(Severity::Warning, "lease-held", id, message);
     }

@@ -186,15 +186,16 @@ impl World {
         let group = group.clone();
         let asked = now.after(Duration::from_millis(lease.spec.duration_ms));
         let drained = self.drained_by(lease).filter(|(end, _)| *end < asked);
-        let (expires, note) = match drained {
-            Some((end, node)) => (end.max(now), format!(": {} is drained then", node.spec.name)),
-            None => (asked, String::new()),
-        };
+        let drained = drained.map(|(end, node)| (end.max(now), node.spec.name.clone()));
         self.change_lease(id, |l| {
-            l.course.warning = Warning::first(now, expires);
-            l.state = LeaseState::Active { group, since: now, expires };
+            l.course.warning = Warning::first(now, drained.as_ref().map_or(asked, |(end, _)| *end));
+            l.state = LeaseState::Active { group, since: now, expires: asked };
         });
-        let until = if note.is_empty() { String::new() } else { format!(" until {}{note}", expires.utc()) };
+        let until = drained.map(|(end, name)| {
+            self.move_end(id, end);
+            format!(" until {}: {name} is drained then", end.utc())
+        });
+        let until = until.unwrap_or_default();
         self.tell(Severity::Info, "lease-active", id, format!("lease {id} is active{until}"));
     }
 
@@ -255,6 +256,7 @@ impl World {
             self.withdraw_promises(tenant);
         }
         self.reschedule = true;
+        self.end_what_waits_in_vain(id);
     }
 
     /// Takes a node back from `from` and wipes it; it counts as part of `lease` until then.

@@ -12,6 +12,7 @@ impl World {
     /// Tells those that have to give way, as long as somebody starts with their machines.
     pub(super) fn preempt_for_the_urgent(&mut self) {
         let now = self.meta.now;
+        self.drop_vain_claims();
         while self.index().preemptible().len() > 0 && self.index().queue().next().is_some() {
             let next = self.ask_scheduler(|scene, world| schedule::preemption(scene, world, now));
             let Some(preemption) = next else { return };
@@ -65,6 +66,22 @@ impl World {
         let message = format!("lease {id} gave way to lease {to} and goes back to the queue");
         self.tell(Severity::Warning, "lease-preempted", id, message);
         self.begin_to_wait(id);
+        self.end_what_waits_in_vain(id);
+    }
+
+    /// What was given up for a lease went otherwise: it failed, say. Others may give way instead.
+    fn drop_vain_claims(&mut self) {
+        let claiming: Vec<_> = self.index().claiming().collect();
+        for id in claiming {
+            let told = |lease: LeaseId| {
+                self.leases.get(lease).is_some_and(|l| l.course.notice.is_some_and(|notice| notice.to == id))
+            };
+            if !self.index().giving_way().any(told)
+                && !self.ask_scheduler(|scene, world| scene.makes_up_soon(world, id))
+            {
+                self.drop_claim(id);
+            }
+        }
     }
 
     /// A lease needs nobody's machines any more: those that have not given way yet keep them.
@@ -73,7 +90,8 @@ impl World {
             return;
         }
         self.change_lease(id, |l| l.course.claim = None);
-        let told = self.leases.values().filter(|l| l.course.notice.is_some_and(|notice| notice.to == id));
+        let giving_way = self.index().giving_way().filter_map(|lease| self.leases.get(lease));
+        let told = giving_way.filter(|l| l.course.notice.is_some_and(|notice| notice.to == id));
         for spared in told.map(|lease| lease.id).collect::<Vec<_>>() {
             self.change_lease(spared, |l| l.course.notice = None);
             let message = format!("lease {spared} goes on: lease {id} does not need its machines any more");

@@ -1,7 +1,7 @@
 //! Machines that leave a group that is active, and what takes their places.
 
 use super::Result;
-use crate::course::{Departure, Replacement};
+use crate::course::{Departure, Notice, Replacement};
 use crate::event::Severity;
 use crate::ids::{LeaseId, NodeId};
 use crate::input::{Refusal, Reply};
@@ -41,7 +41,9 @@ impl World {
             };
         }
         check(&key, why)?;
-        may_replace(lease)?;
+        if let Some(why) = why_no_other(lease) {
+            return Err(Refusal::Conflict(why));
+        }
         let had = self.place_of(lease, name)?;
         let (substitute, plans) = self.find_replacement(id, &had).map_err(|none| {
             let next = format!("ask again later, or give the lease back with `hostler lease release {id}`");
@@ -144,7 +146,11 @@ impl World {
 
     /// What was to take a place failed: the next machine is tried. If there is none, the lease goes on without.
     pub(super) fn lost_substitute(&mut self, id: LeaseId, had: &Assigned, evidence: &str) {
-        let found = self.find_replacement(id, had);
+        let found = match self.leases.get(id).map(why_no_other) {
+            Some(None) => self.find_replacement(id, had),
+            Some(Some(why)) => Err(why),
+            None => return,
+        };
         self.depart(id, had, format!("its deployment failed: {evidence}"));
         match found {
             Ok((substitute, plans)) => self.take_place(id, had, substitute, plans),
@@ -172,28 +178,28 @@ fn check(key: &str, why: &str) -> std::result::Result<(), Refusal> {
     Ok(())
 }
 
-/// Only a lease that goes on needs another machine.
-fn may_replace(lease: &Lease) -> std::result::Result<(), Refusal> {
+/// Why a lease gets no other machine, for people: only one that goes on needs one.
+fn why_no_other(lease: &Lease) -> Option<String> {
     let id = lease.id;
-    let text = match (&lease.state, &lease.course) {
-        (LeaseState::Queued { .. }, _) => format!("lease {id} has no machines yet"),
-        (LeaseState::Deploying { .. }, _) => {
-            format!("lease {id} is not active yet: until then, machines that fail are replaced by themselves")
-        }
+    match (&lease.state, &lease.course) {
+        (LeaseState::Queued { .. }, _) => Some(format!("lease {id} has no machines yet")),
+        (LeaseState::Deploying { .. }, _) => Some(format!(
+            "lease {id} is not active yet: until then, machines that fail are replaced by themselves"
+        )),
         (LeaseState::Closing { ended, .. } | LeaseState::Closed { ended, .. }, _) => {
-            format!("lease {id} has ended ({}): ask for another one", ended.detail)
+            Some(format!("lease {id} has ended ({}): ask for another one", ended.detail))
         }
+        (LeaseState::Active { .. }, course) if course.hold.is_some() => {
+            Some(format!("lease {id} is held: its machines are left as they are"))
+        }
+        (LeaseState::Active { .. }, course) if course.replacements.len() >= MAX_REPLACEMENTS => Some(
+            format!("lease {id} has given {MAX_REPLACEMENTS} machines back already: ask for another one"),
+        ),
         (LeaseState::Active { .. }, course) => {
-            if course.hold.is_some() {
-                format!("lease {id} is held: its machines are left as they are")
-            } else if let Some(notice) = course.notice {
+            let gives_way = |notice: Notice| {
                 format!("lease {id} gives way to lease {} at {}", notice.to, notice.at.utc())
-            } else if course.replacements.len() >= MAX_REPLACEMENTS {
-                format!("lease {id} has given {MAX_REPLACEMENTS} machines back already: ask for another one")
-            } else {
-                return Ok(());
-            }
+            };
+            course.notice.map(gives_way)
         }
-    };
-    Err(Refusal::Conflict(text))
+    }
 }

@@ -144,6 +144,18 @@ impl World {
         self.review_reservations = true;
     }
 
+    /// A lease is back in the queue: if its reservation was ended while it had machines, there are none for it any more.
+    pub(super) fn end_what_waits_in_vain(&mut self, id: LeaseId) {
+        let Some(lease) = self.leases.get(id) else { return };
+        let Some(reservation) = lease.course.reservation else { return };
+        let is_there = |tenant: &Tenant| tenant.reservations.iter().any(|known| known.id == reservation);
+        if !self.tenants.get(lease.tenant).is_some_and(is_there) {
+            let name = lease.spec.terms.reservation.as_deref().unwrap_or_default();
+            let detail = format!("it went back to the queue, and its reservation {name} is no more");
+            self.end_lease(id, CloseReason::WaitedTooLong, detail);
+        }
+    }
+
     fn take_reservation(&mut self, tenant: TenantId, id: ReservationId) -> Option<Reservation> {
         let reservations = &mut self.tenants.get_mut(tenant)?.reservations;
         let place = reservations.iter().position(|reservation| reservation.id == id)?;
@@ -178,7 +190,7 @@ impl World {
         for (tenant, other) in self.tenants.values().flat_map(|t| t.reservations.iter().map(move |r| (t, r)))
         {
             let both = other.nodes.intersection(&new.nodes).next().and_then(|id| self.nodes.get(*id));
-            if let (Some(node), Some(at)) = (both, new.clashes(&other.window(), self.meta.now)) {
+            if let (Some(node), Some(at)) = (both, new.clashes_with(other, self.meta.now)) {
                 return Err(Refusal::Conflict(format!(
                     "node {} is set aside for tenant {} as {} already, at {}",
                     node.spec.name,

@@ -46,9 +46,8 @@ impl World {
     fn candidates(&self, reservation: &Reservation) -> Vec<&Node> {
         let now = self.meta.now;
         let others = self.tenants.values().flat_map(|tenant| &tenant.reservations);
-        let clashing = others.filter(|other| {
-            other.id != reservation.id && reservation.clashes(&other.window(), now).is_some()
-        });
+        let clashing = others
+            .filter(|other| other.id != reservation.id && reservation.clashes_with(other, now).is_some());
         let taken: BTreeSet<_> = clashing.flat_map(|other| other.nodes.iter().copied()).collect();
         let free = |node: &&Node| serves(node, reservation, now) && !taken.contains(&node.id);
         self.nodes.values().filter(free).collect()

@@ -5,7 +5,7 @@ use hostler_core::calendar::{Every, Group, Machines, Times, Wanted};
 use hostler_core::course::{MoreTime, Terms};
 use hostler_core::explain;
 use hostler_core::ids::LeaseId;
-use hostler_core::input::{AdminAction, Input, Refusal, Reply};
+use hostler_core::input::{AdminAction, Input, PowerResult, Refusal, Reply};
 use hostler_core::lease::{LeaseState, Member};
 use hostler_core::node::{HoldKind, StateName};
 use hostler_core::time::Timestamp;
@@ -172,6 +172,57 @@ fn a_reservation_that_is_over_is_forgotten_and_ends_who_waits_for_it() {
     assert!(rack.world.tenants.values().all(|tenant| tenant.reservations.is_empty()));
     assert!(matches!(rack.lease_state(waits), LeaseState::Closed { .. }));
     assert!(rack.heard().contains(&"reservation-ended".to_owned()));
+}
+
+/// One that has machines when its reservation ends goes on; if it loses them, there are no others for it.
+#[test]
+fn whoever_goes_back_to_the_queue_for_a_reservation_that_was_ended_is_ended() {
+    let mut rack = Rack::with(&["a"]);
+    let input = reserve(&mut rack, &["a"], 1, 4, None);
+    let Input::Reserve { tenant, .. } = input.clone() else { unreachable!() };
+    rack.accept(input);
+    let guest = lease(&mut rack, "1 any", 1, in_demo());
+    rack.wait_ms(HOUR);
+    assert_eq!(rack.group(guest), ["a"]);
+    rack.accept(Input::EndReservation { author: "ada".into(), tenant, name: "demo".into() });
+    assert_eq!(rack.group(guest), ["a"]);
+    rack.wait_for("a");
+    let denied = rack.answer("a", PowerResult::Denied { detail: "no".into() });
+    rack.accept(denied);
+    let LeaseState::Closed { ended, .. } = rack.lease_state(guest) else { panic!("{}", rack.why(guest)) };
+    assert!(ended.detail.contains("its reservation demo is no more"), "{}", ended.detail);
+}
+
+/// Whoever takes a place in a group has to be deployed and cleaned before it is wanted otherwise.
+#[test]
+fn a_substitute_is_done_in_time() {
+    let mut rack = Rack::with(&["a", "b"]);
+    let input = reserve(&mut rack, &["b"], 2, 4, None);
+    rack.accept(input);
+    let busy = rack.lease_as("1 any", |_, spec| spec.duration_ms = 115 * 60 * SECOND);
+    assert_eq!(rack.group(busy), ["a"]);
+    rack.wait_for("a");
+    let denied = rack.answer("a", PowerResult::Denied { detail: "no".into() });
+    rack.accept(denied);
+    assert_eq!(rack.group(busy), [] as [&str; 0], "b would not be clean again in time");
+    assert!(rack.why(busy).contains("1 reserved from"), "{}", rack.why(busy));
+}
+
+/// In whichever order they are asked for.
+#[test]
+fn what_comes_back_often_clashes_with_what_comes_late() {
+    let mut rack = Rack::with(&["a"]);
+    let once = reserve(&mut rack, &["a"], 20 * 24, 4, None);
+    let Input::Reserve { author, tenant, mut wanted, anyway } = once.clone() else { unreachable!() };
+    (wanted.name, wanted.length_ms, wanted.from) = ("hourly".into(), HOUR / 2, None);
+    wanted.every = Some(Every { ms: NonZeroU64::new(HOUR).unwrap(), until: None });
+    let hourly = Input::Reserve { author, tenant, wanted, anyway };
+    for (first, second) in [(&once, &hourly), (&hourly, &once)] {
+        let mut rack = Rack::with(&["a"]);
+        rack.accept(first.clone());
+        let refused = rack.refuse(second.clone()).to_string();
+        assert!(refused.contains("node a is set aside for tenant"), "{refused}");
+    }
 }
 
 /// What was promised to those who wait is not given away.

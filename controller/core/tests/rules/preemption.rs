@@ -4,10 +4,10 @@ use crate::given::hello;
 use crate::rack::{Rack, SECOND};
 use hostler_core::course::MoreTime;
 use hostler_core::ids::{LeaseId, TenantId};
-use hostler_core::input::{Input, Profile, Refusal, Report};
+use hostler_core::input::{Input, PowerResult, Profile, Refusal, Report};
 use hostler_core::lease::{CloseReason, Lease, LeaseSpec, LeaseState};
 use hostler_core::node::StateName;
-use hostler_core::run::TaskState;
+use hostler_core::run::{TaskResult, TaskState};
 use hostler_core::tenancy::{Band, Setting};
 use hostler_core::time::Timestamp;
 
@@ -168,6 +168,68 @@ fn whose_machines_are_not_needed_any_more_goes_on() {
     assert_eq!(rack.heard(), ["lease-ended", "lease-preemption-withdrawn"]);
     rack.wait_ms(2 * GRACE);
     assert!(matches!(rack.lease_state(victim), LeaseState::Active { .. }));
+}
+
+/// It fails where it is: its boot is not answered, and its BMC refuses the account.
+fn fail(rack: &mut Rack, name: &str) {
+    rack.wait_for(name);
+    let denied = rack.answer(name, PowerResult::Denied { detail: "no".into() });
+    rack.accept(denied);
+    assert_eq!(rack.state(name), StateName::Failed);
+}
+
+/// What failed on a lease is no reason to keep its machines once it was told to give way.
+#[test]
+fn whoever_gives_way_is_not_held() {
+    let mut rack = rack(&["a"]);
+    let victim = active(&mut rack, "1 any", |tenant, spec| {
+        preemptible(tenant, spec);
+        spec.terms.hold_ms = Some(4 * HOUR);
+    });
+    let run = rack.run(victim, "fails");
+    let result = TaskResult { exit_code: 3, ..TaskResult::default() };
+    let report = rack.agent("a", Profile::Tenant, Report::RunFinished { run, result });
+    rack.accept(report);
+    let other = rack.lease_as("1 any", urgent);
+    assert_eq!(told(&rack, &[victim]), [0]);
+    rack.release(victim);
+    rack.clean("a");
+    assert_eq!(rack.group(other), ["a"]);
+}
+
+#[test]
+fn others_give_way_if_what_was_given_up_fails() {
+    let mut rack = rack(&["a", "b"]);
+    let old = active(&mut rack, "1 any among a", preemptible);
+    let young = active(&mut rack, "1 any among b", preemptible);
+    let other = rack.lease_as("1 any", urgent);
+    assert_eq!(told(&rack, &[old, young]), [1]);
+    rack.wait_ms(GRACE);
+    assert_eq!(told(&rack, &[old]), [] as [usize; 0], "b is being cleaned");
+    fail(&mut rack, "b");
+    assert_eq!(told(&rack, &[old]), [0]);
+    rack.wait_ms(GRACE);
+    rack.clean("a");
+    assert_eq!(rack.group(other), ["a"]);
+}
+
+#[test]
+fn whoever_gives_way_gets_no_other_machine() {
+    let mut rack = rack(&["a", "b", "c"]);
+    let victim = active(&mut rack, "1 any", preemptible);
+    rack.accept(Input::ReplaceMember {
+        lease: victim,
+        key: "k".into(),
+        node: "a".into(),
+        why: "no link".into(),
+        author: "kim".into(),
+    });
+    assert_eq!(rack.group(victim), ["b"]);
+    fail(&mut rack, "a");
+    rack.lease_as("2 any", urgent);
+    assert_eq!(told(&rack, &[victim]), [0]);
+    fail(&mut rack, "b");
+    assert_eq!((rack.group(victim), rack.node("c").is_free()), (Vec::new(), true));
 }
 
 /// What gave way once gets something done before it does so again.

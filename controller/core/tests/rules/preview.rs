@@ -3,11 +3,12 @@
 use crate::given::{groupings, members, spec};
 use crate::rack::{Rack, SECOND};
 use hostler_core::course::Terms;
-use hostler_core::input::Refusal;
+use hostler_core::input::{Input, Refusal};
 use hostler_core::lease::LeaseSpec;
 use hostler_core::node::{Inventory, NodeSpec, StateName};
 use hostler_core::request::Preview;
 use hostler_core::step::preview_request;
+use hostler_core::tenancy::Setting;
 use hostler_core::time::Timestamp;
 
 fn rack() -> Rack {
@@ -120,4 +121,17 @@ fn what_would_start_sooner_is_told_with_its_time() {
     let preview = asked(&rack, "1 x86_64").unwrap();
     let sooner: Vec<_> = preview.relaxations.iter().map(|r| (r.change.as_str(), hours(r.start))).collect();
     assert_eq!(sooner, [("with aarch64 as an alternative", Some(1))]);
+}
+
+/// Whom a quota keeps waiting is told no time.
+#[test]
+fn a_quota_is_told_as_it_is() {
+    let mut rack = Rack::with(&["a", "b"]);
+    rack.set(&[Setting::Machines(Some(1))]);
+    let busy = rack.active("1 any");
+    let Input::RequestLease { tenant, spec, .. } = rack.ask("1 any") else { unreachable!() };
+    let start = |rack: &Rack, tenant| preview_request(&rack.world, tenant, &spec).unwrap().start;
+    assert_eq!((start(&rack, Some(tenant)), start(&rack, None)), (None, Some(rack.now)));
+    rack.set(&[Setting::Machines(Some(2))]);
+    assert_eq!(start(&rack, Some(tenant)), Some(rack.now), "beside {busy}");
 }

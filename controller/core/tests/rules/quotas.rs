@@ -1,6 +1,7 @@
 //! What a tenant may not have, and how it is told.
 
 use crate::rack::{Rack, SECOND, TENANT};
+use hostler_core::calendar::Times;
 use hostler_core::course::{Grant, MoreTime};
 use hostler_core::hardware::Arch;
 use hostler_core::ids::{LeaseId, TenantId};
@@ -213,6 +214,21 @@ fn machine_time_is_granted_at_once_and_given_back_when_it_is_not_used() {
     assert_eq!(rack.group(next), ["c"]);
     rack.restart();
     assert_eq!(granted(&rack), 5, "it is remembered");
+}
+
+/// What a drain takes of a lease before it is active counts no more.
+#[test]
+fn machine_time_that_is_drained_is_given_back() {
+    let mut rack = Rack::with(&["a"]);
+    rack.set(&[TEN]);
+    let lease = rack.lease_as("1 any", patient(8));
+    let times = Times { deadline: Some(Timestamp(rack.now.0 + 2 * HOUR)), ..Times::default() };
+    rack.admin("a", AdminAction::Drain { reason: "new fans".into(), times, anyway: true }).unwrap();
+    rack.work("a", StateName::Leased);
+    assert_eq!(rack.group(lease), ["a"]);
+    let tenant = rack.world.tenants.get(TENANT).unwrap();
+    let granted = Standing::of(&rack.world, tenant, rack.now).granted_node_ms;
+    assert!((HOUR..=2 * HOUR).contains(&granted), "{granted} of two hours");
 }
 
 /// Time alone makes room: it has to bring about a decision.
