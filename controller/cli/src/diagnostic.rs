@@ -99,7 +99,8 @@ impl fmt::Display for Diagnostic {
         if let Some(excerpt) = excerpt.as_ref().filter(|excerpt| !excerpt.is_empty()) {
             write!(f, "\n{:margin$} |", "")?;
             write!(f, "\n {number} | {excerpt}")?;
-            write!(f, "\n{:margin$} | {:indent$}{:^<width$}", "", "", "", indent = column - 1)?;
+            let (indent, mark) = (" ".repeat(column - 1), "^".repeat(*width));
+            write!(f, "\n{:margin$} | {indent}{mark}", "")?;
         }
         if let Some(hint) = hint {
             write!(f, "\n{:margin$} = hint: {hint}", "")?;
@@ -147,6 +148,13 @@ mod tests {
            |        ^^^^^^^^
            = hint: one of x86_64, aarch64, ppc64le
         "#);
+    }
+
+    #[test]
+    fn a_line_may_be_long() {
+        let text = format!("{}wrong", " ".repeat(70_000));
+        let shown = Diagnostic::at("a.json", &text, 70_000..70_005, "no").to_string();
+        assert!(shown.ends_with("^^^^^"), "{} bytes", shown.len());
     }
 
     #[test]

@@ -1,6 +1,18 @@
-//! Moments that people write: in UTC, as exactly as they like.
+//! Moments and spans that people write. Moments are in UTC, as exact as they like.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// "90m", "1h 30m": at least a second. No span is not a short one: it is left out.
+///
+/// # Errors
+/// A text for people.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|_| "not a duration, such as `90m` or `1h 30m`")?;
+    if span < Duration::from_secs(1) {
+        return Err("at least a second; leave it out if there is to be none".to_owned());
+    }
+    Ok(span)
+}
 
 /// "2026-03-21", "2026-03-21 18:00", "2026-03-21T18:00:30Z": Unix time in milliseconds. What is left out is zero.
 ///
@@ -33,6 +45,14 @@ mod tests {
             ("2026-03-21 10:12:33", 1_774_087_953_000),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_no_span() {
+        assert_eq!(span("1h 30m"), Ok(Duration::from_secs(5_400)));
+        for text in ["0s", "999ms", "soon", "-1s", ""] {
+            assert!(span(text).is_err(), "{text}");
         }
     }
 

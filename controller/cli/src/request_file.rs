@@ -223,8 +223,7 @@ fn arch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let problem = |_| serde::de::Error::custom("not a duration, such as `90m` or `1h 30m`");
-    humantime::parse_duration(&text).map(Some).map_err(problem)
+    crate::moment::span(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {

@@ -99,7 +99,9 @@ impl Answer {
                 "name another credential with --credentials; commands that change nodes, images and tenants need an \
                  administrator's"
             }
-            (None, Code::NotFound) => "`hostler lease list` and `hostler node list` show what you may see",
+            (None, Code::NotFound) => {
+                "`list` instead of what you asked for shows what there is, as far as you may see it"
+            }
             (None, Code::ResourceExhausted) => "give leases back with `hostler lease release`, or try later",
             (None, Code::Unimplemented) => {
                 "the controller is of another version than this program: use matching ones"

@@ -227,6 +227,15 @@ impl Lease {
         matches!(self.state, LeaseState::Queued { .. })
     }
 
+    /// How it ended, if it has.
+    #[must_use]
+    pub const fn ended(&self) -> Option<&Ended> {
+        match &self.state {
+            LeaseState::Closing { ended, .. } | LeaseState::Closed { ended, .. } => Some(ended),
+            LeaseState::Queued { .. } | LeaseState::Deploying { .. } | LeaseState::Active { .. } => None,
+        }
+    }
+
     /// True while it is in the tenant's hands.
     #[must_use]
     pub const fn is_active(&self) -> bool {

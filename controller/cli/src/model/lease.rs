@@ -34,6 +34,9 @@ pub(crate) struct Lease {
     pub(crate) expires_ms: Option<u64>,
     pub(crate) closed_ms: Option<u64>,
     pub(crate) close_reason: Option<CloseReason>,
+    /// For how long it is to have its machines, and to wait for them at most.
+    pub(crate) duration_s: Option<u64>,
+    pub(crate) max_wait_s: Option<u64>,
     /// It is not considered before this.
     pub(crate) not_before_ms: Option<u64>,
     /// For how long nobody may keep it alive; none if nobody has to.
@@ -255,6 +258,8 @@ impl From<pb::Lease> for Lease {
             expires_ms: time(lease.expires_ms),
             closed_ms: time(lease.closed_ms),
             close_reason,
+            duration_s: time(lease.duration_s),
+            max_wait_s: time(lease.max_wait_s),
             not_before_ms: time(lease.not_before_ms),
             keepalive_s: time(lease.keepalive_s),
             hold_s: time(lease.hold_s),
@@ -432,6 +437,8 @@ mod tests {
           "expires_ms": null,
           "closed_ms": null,
           "close_reason": "waited_too_long",
+          "duration_s": null,
+          "max_wait_s": null,
           "not_before_ms": null,
           "keepalive_s": null,
           "hold_s": null,

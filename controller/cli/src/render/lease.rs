@@ -45,21 +45,24 @@ pub(crate) fn show(lease: &Lease, now_ms: u64, with_phases: bool, look: &Look) -
     for grouping in &lease.together {
         fact("together", Some(grouping.clone()));
     }
+    let seconds = |seconds: Option<u64>| seconds.map(|s| span(Duration::from_secs(s)));
+    fact("for", seconds(lease.duration_s));
     fact("requested", lease.requested_ms.map(stamp));
+    let most = lease.max_wait_s.filter(|_| lease.state == State::Queued);
+    fact("waits", seconds(most).map(|most| format!("for {most} at most")));
     fact("expected", lease.expected_start_ms.map(|at| format!("{}, for all that is known now", stamp(at))));
     fact("goes first", lease.goes_first_ms.map(|from| goes_first(from, now_ms)));
     fact("latest", lease.latest_start_ms.map(|at| format!("{}, unless machines are lost", stamp(at))));
     fact("active", lease.active_ms.map(stamp));
     fact("expires", lease.expires_ms.map(stamp));
     fact("closed", lease.closed_ms.map(stamp));
-    let seconds = |seconds: Option<u64>| seconds.map(|s| span(Duration::from_secs(s)));
     fact("not before", lease.not_before_ms.map(stamp));
     fact("reservation", lease.reservation.clone());
     fact(
         "keepalive",
         seconds(lease.keepalive_s).map(|bound| format!("ends when not kept alive for {bound}")),
     );
-    fact("preempted", preemption(lease));
+    fact(if lease.interruptions.is_empty() { "gives way" } else { "gave way" }, preemption(lease));
     for departure in &lease.departures {
         fact("left", Some(left(departure)));
     }
@@ -353,6 +356,8 @@ mod tests {
             expires_ms: None,
             closed_ms: None,
             close_reason: None,
+            duration_s: Some(3_600),
+            max_wait_s: Some(7 * 86_400),
             not_before_ms: None,
             keepalive_s: None,
             hold_s: None,
@@ -410,7 +415,9 @@ mod tests {
           purpose    nightly
           priority   batch
           members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
+          for        1h 00m
           requested  2026-03-21 10:12:33Z
+          waits      for 7d 00h at most
           expected   2026-03-21 11:12:33Z, for all that is known now
           goes first from 2026-03-22 10:12:33Z, before all that came later
           latest     2026-03-24 10:12:33Z, unless machines are lost
@@ -433,6 +440,7 @@ mod tests {
           purpose    nightly
           priority   batch
           members    server=1:x86_64,image=fedora client=1:aarch64,image=fedora
+          for        1h 00m
           requested  2026-03-21 10:12:33Z
           active     2026-03-21 10:12:33Z
           expires    2026-03-21 11:12:33Z
@@ -518,6 +526,7 @@ mod tests {
           priority   batch
           members    'server=1..4:x86_64|aarch64,image=fedora where cpu.model-name ~ "it'\''s"'
           together   same rack
+          for        1h 00m
           requested  2026-03-21 10:12:33Z
           expires    2026-03-21 11:12:33Z
         "#);

@@ -21,10 +21,6 @@ pub(crate) fn preview(preview: &Preview, now_ms: u64, look: &Look) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {}: {}", role.role, machines(role));
     }
-    if preview.fits_now && preview.queued > 0 {
-        let leases = if preview.queued == 1 { "lease is" } else { "leases are" };
-        let _ = writeln!(text, "{} {leases} in the queue already and may come first", preview.queued);
-    }
     if !preview.relaxations.is_empty() {
         text.push_str("what would help\n");
     }
@@ -125,7 +121,6 @@ mod tests {
         insta::assert_snapshot!(preview(&starts, NOW, &Look::default()), @r"
         it would start now
           node: r1-n01, r1-n02, r1-n03, r1-n04, r1-n05, r1-n06, r1-n07, r1-n08 and 2 more
-        3 leases are in the queue already and may come first
         ");
     }
 

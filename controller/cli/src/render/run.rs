@@ -51,7 +51,7 @@ fn verdict(run: &Run, look: &Look) -> String {
     let word = match run.exit() {
         Exit::Ok => look.paint(Tone::Good, "passed"),
         Exit::Payload => look.paint(Tone::Bad, "failed"),
-        Exit::TimedOut => look.paint(Tone::Bad, "timed out"),
+        Exit::TimedOut => look.paint(Tone::Bad, "ended early"),
         _ => look.paint(Tone::Bad, "incomplete, machines were lost"),
     };
     let sum = |count: fn(JUnit) -> u32| {

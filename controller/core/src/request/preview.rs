@@ -9,6 +9,7 @@ use crate::ids::TenantId;
 use crate::lease::LeaseSpec;
 use crate::node::Node;
 use crate::schedule::{Outlook, Pace};
+use crate::tenancy::{Demand, Standing};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Pre
     let free = world.in_order_of_choice(|node| stay.finds_free(node));
     let group = request.search(&free);
     let never = satisfiable(world, spec).err();
-    let fits_now = matches!(group, Ok(Some(_)));
+    let fits = matches!(group, Ok(Some(_)));
     let gave_up = group.as_ref().err().map(ToString::to_string);
     let group = group.ok().flatten().unwrap_or_default();
     let names = |member: usize| {
@@ -62,19 +63,32 @@ pub fn preview(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Pre
     };
     let roles: Vec<_> =
         request.members().iter().enumerate().map(|(i, w)| role(world, &stay, w, names(i))).collect();
-    let waits_for = match (&never, fits_now) {
-        (None, false) => gave_up.unwrap_or_else(|| waits_for(&request, &roles)),
-        _ => String::new(),
-    };
     let queued = world.index().queue().count();
     let mut outlook = Outlook::of(world, tenant);
     let start = if never.is_some() { None } else { outlook.start(spec) };
-    let relaxations = if fits_now {
-        Vec::new()
-    } else {
-        relaxations(world, spec, &free, never.is_some(), start, &mut outlook)
+    let fits_now = fits && start == Some(world.meta.now);
+    let waits_for = match (&never, fits) {
+        (None, false) => gave_up.unwrap_or_else(|| waits_for(&request, &roles)),
+        (None, true) if !fits_now => in_its_way(world, tenant, spec),
+        _ => String::new(),
     };
+    let relaxations =
+        if fits { Vec::new() } else { relaxations(world, spec, &free, never.is_some(), start, &mut outlook) };
     Preview { never, fits_now, waits_for, start, queued, roles, relaxations }
+}
+
+/// What a request waits for whose machines are free.
+fn in_its_way(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> String {
+    if let Some(earliest) = spec.terms.not_before.filter(|at| *at > world.meta.now) {
+        return format!("its earliest start, {}", earliest.utc());
+    }
+    let tenant = tenant.and_then(|id| world.tenants.get(id)).filter(|tenant| tenant.allowance.has_quota());
+    let demand = Demand::of(spec);
+    let bar = tenant.and_then(|tenant| {
+        let standing = Standing::of(world, tenant, world.meta.planned);
+        standing.bar(&tenant.allowance, demand.surely, demand.node_ms)
+    });
+    bar.unwrap_or_else(|| "others that wait: the free machines are theirs or were promised to them".into())
 }
 
 fn stay(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stay {

@@ -28,8 +28,8 @@ const KEEPALIVE_MS: std::ops::RangeInclusive<u64> = 10_000..=24 * 3_600_000;
 /// The notice of a lease that gives way: long enough to end something, short enough to be worth waiting for.
 const GRACE_MS: std::ops::RangeInclusive<u64> = 60_000..=3_600_000;
 
-/// The longest time that a lease on which a run failed is held: 7 days.
-const MAX_HOLD_MS: u64 = 7 * 24 * 3_600_000;
+/// For how long a lease on which a run failed is held: nobody can look at anything in less than a minute.
+const HOLD_MS: std::ops::RangeInclusive<u64> = 60_000..=7 * 24 * 3_600_000;
 
 /// What may be asked of the machines of one group together.
 const MAX_GROUPINGS: usize = 16;
@@ -112,8 +112,8 @@ pub(super) fn terms(terms: &Terms, now: Timestamp) -> std::result::Result<(), Re
     if terms.keepalive_ms.is_some_and(|ms| !KEEPALIVE_MS.contains(&ms)) {
         return invalid("keepalive: at least 10 seconds and at most a day");
     }
-    if terms.hold_ms.is_some_and(|ms| ms == 0 || ms > MAX_HOLD_MS) {
-        return invalid("hold: more than nothing and at most 7 days");
+    if terms.hold_ms.is_some_and(|ms| !HOLD_MS.contains(&ms)) {
+        return invalid("hold: at least a minute and at most 7 days");
     }
     if terms.grace_ms.is_some_and(|ms| !GRACE_MS.contains(&ms)) {
         return invalid("grace: at least a minute and at most an hour");

@@ -127,7 +127,7 @@ impl World {
             Some(schedule::lasting(scene, world, lease, most, now))
         })?;
         let end = end.min(most);
-        (end > now.after(SHORTEST_HOLD)).then(|| {
+        (end >= now.after(SHORTEST_HOLD)).then(|| {
             self.carry_out(replanned);
             end
         })

@@ -22,6 +22,9 @@ const MAX_EXTENSIONS: usize = 256;
 /// The longest time that a lease may last, with all that it was extended by: 30 days.
 const MAX_TOTAL: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// Less is no extension.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 impl World {
     pub(super) fn on_extend(&mut self, id: LeaseId, key: String, wanted: MoreTime, author: String) -> Result {
         let missing = || Refusal::NotFound(format!("there is no lease {id}"));
@@ -94,7 +97,7 @@ fn decide(
     } else {
         bound
     };
-    if until <= expires {
+    if until.since(expires) < SHORTEST {
         return Err(Refusal::Conflict(format!("lease {id} lasts until {}, and {why}", expires.utc())));
     }
     let granted = |until: Timestamp| until.since(expires);

@@ -25,7 +25,7 @@ const MAX_REMEMBERED: usize = 100_000;
 /// What would come of a request.
 ///
 /// # Errors
-/// If it makes no sense.
+/// If it makes no sense, or its tenant may not have it.
 pub fn preview(
     world: &World,
     tenant: Option<TenantId>,
@@ -33,6 +33,11 @@ pub fn preview(
 ) -> std::result::Result<Preview, Refusal> {
     check::request("preview", spec)?;
     check::public_keys(&spec.ssh_keys)?;
+    check::terms(&spec.terms, world.meta.now)?;
+    if let Some(tenant) = tenant {
+        check::allowance(world, tenant, spec)?;
+        world.reservation_of(tenant, spec)?;
+    }
     Ok(request::preview(world, tenant, spec))
 }
 
@@ -248,6 +253,7 @@ impl World {
         );
         self.return_time(id);
         self.change_lease(id, |l| {
+            l.course.assigned = None;
             l.setback = Some(setback);
             l.state = LeaseState::Queued { reason: schedule::asks_for(l) };
         });

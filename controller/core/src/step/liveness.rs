@@ -25,7 +25,8 @@ impl World {
         let promised = self.index().promised().next().map(|(latest, _)| just_after(latest));
         let opening = tenancy::next_opening(self);
         let (reserved, unused) = (self.next_reservation(), self.next_unused());
-        let others = [forgotten, incident, promised, self.next_aging(), opening, reserved, unused];
+        let (aging, preemption) = (self.next_aging(), self.next_preemption());
+        let others = [forgotten, incident, promised, aging, preemption, opening, reserved, unused];
         [node, lease].into_iter().chain(others).flatten().min()
     }
 

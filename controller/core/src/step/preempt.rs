@@ -3,10 +3,15 @@
 use crate::course::{Interruption, Notice};
 use crate::event::Severity;
 use crate::ids::LeaseId;
-use crate::lease::LeaseState;
+use crate::lease::{Lease, LeaseState};
 use crate::schedule::{self, Preemption};
 use crate::text::span;
+use crate::time::Timestamp;
 use crate::world::World;
+use std::time::Duration;
+
+/// While somebody waits for whom others could give way, it is asked so often at least whether they should.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl World {
     /// Tells those that have to give way, as long as somebody starts with their machines.
@@ -18,6 +23,16 @@ impl World {
             let Some(preemption) = next else { return };
             self.give_notice(preemption);
         }
+    }
+
+    /// When it is asked again whether somebody gives way: those who were to be done soon may not be.
+    pub(super) fn next_preemption(&self) -> Option<Timestamp> {
+        let band = |lease: &Lease| lease.spec.terms.priority;
+        let preemptible = self.index().preemptible().filter_map(|id| self.leases.get(id));
+        let weakest = preemptible.map(band).min()?;
+        let waits = |lease: &Lease| band(lease) > weakest && lease.course.claim.is_none();
+        let somebody_waits = self.index().queue().filter_map(|id| self.leases.get(id)).any(waits);
+        somebody_waits.then(|| self.meta.planned.after(AGAIN))
     }
 
     fn give_notice(&mut self, preemption: Preemption) {
@@ -55,6 +70,7 @@ impl World {
         }
         self.change_lease(id, |l| {
             l.course.notice = None;
+            l.course.assigned = None;
             l.course.warning = None;
             l.course.failure = None;
             l.course.interruptions.push(interruption);

@@ -199,7 +199,7 @@ fn terms_have_bounds() {
             Terms { keepalive_ms: Some(9_999), ..Terms::default() },
             "keepalive: at least 10 seconds and at most a day",
         ),
-        (Terms { hold_ms: Some(0), ..Terms::default() }, "hold: more than nothing and at most 7 days"),
+        (Terms { hold_ms: Some(59_999), ..Terms::default() }, "hold: at least a minute and at most 7 days"),
     ] {
         let Input::RequestLease { tenant, key, mut spec } = rack.ask("1 any") else { panic!("no request") };
         spec.terms = terms;

@@ -197,6 +197,30 @@ fn whoever_gives_way_is_not_held() {
     assert_eq!(rack.group(other), ["a"]);
 }
 
+/// What was to be done soon, by all that was likely, is not.
+#[test]
+fn it_is_asked_again_whether_somebody_gives_way() {
+    let mut rack = rack(&["a"]);
+    for _ in 0..6 {
+        let short = active(&mut rack, "1 any", preemptible);
+        rack.wait_ms(MINUTE);
+        rack.release(short);
+        rack.clean("a");
+    }
+    let victim = active(&mut rack, "1 any", preemptible);
+    let other = rack.lease_as("1 any", urgent);
+    assert_eq!(told(&rack, &[victim]), [] as [usize; 0], "it takes a minute, as ever");
+    let began = rack.now;
+    while told(&rack, &[victim]).is_empty() {
+        assert!(rack.now < Timestamp(began.0 + HOUR), "nobody has asked");
+        rack.wait();
+    }
+    rack.wait_ms(GRACE);
+    assert_eq!(get(&rack, victim).course.assigned, None, "it has no machines any more");
+    rack.clean("a");
+    assert_eq!(rack.group(other), ["a"]);
+}
+
 #[test]
 fn others_give_way_if_what_was_given_up_fails() {
     let mut rack = rack(&["a", "b"]);

@@ -8,7 +8,7 @@ use hostler_core::lease::LeaseSpec;
 use hostler_core::node::{Inventory, NodeSpec, StateName};
 use hostler_core::request::Preview;
 use hostler_core::step::preview_request;
-use hostler_core::tenancy::Setting;
+use hostler_core::tenancy::{Band, Setting};
 use hostler_core::time::Timestamp;
 
 fn rack() -> Rack {
@@ -132,6 +132,41 @@ fn a_quota_is_told_as_it_is() {
     let Input::RequestLease { tenant, spec, .. } = rack.ask("1 any") else { unreachable!() };
     let start = |rack: &Rack, tenant| preview_request(&rack.world, tenant, &spec).unwrap().start;
     assert_eq!((start(&rack, Some(tenant)), start(&rack, None)), (None, Some(rack.now)));
+    let preview = preview_request(&rack.world, Some(tenant), &spec).unwrap();
+    assert!(!preview.fits_now && preview.waits_for.starts_with("quota: 1 of 1"), "{preview:?}");
     rack.set(&[Setting::Machines(Some(2))]);
     assert_eq!(start(&rack, Some(tenant)), Some(rack.now), "beside {busy}");
+}
+
+/// What would be refused is refused, and what would wait waits.
+#[test]
+fn what_is_told_is_what_would_come() {
+    let mut rack = Rack::with(&["a"]);
+    let Input::RequestLease { tenant, spec, .. } = rack.ask("1 any") else { unreachable!() };
+    let asked =
+        |terms: Terms| preview_request(&rack.world, Some(tenant), &LeaseSpec { terms, ..spec.clone() });
+    for (terms, refused) in [
+        (Terms { priority: Band::Admin, ..Terms::default() }, "priority: admin: tenant"),
+        (Terms { keepalive_ms: Some(1_000), ..Terms::default() }, "keepalive: at least 10 seconds"),
+        (Terms { reservation: Some("demo".into()), ..Terms::default() }, "this tenant has no reservation"),
+    ] {
+        let refusal = asked(terms).unwrap_err().to_string();
+        assert!(refusal.starts_with(refused), "{refusal}");
+    }
+    let later = Some(Timestamp(rack.now.0 + 3600 * SECOND));
+    let preview = asked(Terms { not_before: later, ..Terms::default() }).unwrap();
+    assert_eq!((preview.fits_now, preview.start), (false, later));
+    assert!(preview.waits_for.starts_with("its earliest start"), "{}", preview.waits_for);
+}
+
+/// Whoever waits for more than is free keeps nothing, and is in nobody's way who fits.
+#[test]
+fn whoever_fits_is_told_so_though_others_wait() {
+    let mut rack = Rack::with(&["a", "b"]);
+    rack.active("1 any");
+    rack.lease("2 any");
+    let preview = asked(&rack, "1 any").unwrap();
+    assert_eq!((preview.fits_now, preview.start), (true, Some(rack.now)));
+    let small = rack.lease("1 any");
+    assert_eq!(rack.group(small), ["b"]);
 }

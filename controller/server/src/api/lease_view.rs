@@ -50,6 +50,8 @@ fn foreseen_lease(world: &World, lease: &Lease, foreseen: &Forecast) -> wire::Le
         queue_position: queue_position(world, lease),
         close_reason: close_reason(lease).into(),
         purpose: lease.spec.purpose.clone(),
+        duration_s: lease.spec.duration_ms / 1000,
+        max_wait_s: lease.spec.max_wait_ms / 1000,
         not_before_ms: ms(terms.not_before),
         keepalive_s: seconds(terms.keepalive_ms),
         hold_s: seconds(terms.hold_ms),
@@ -137,8 +139,7 @@ pub(super) fn times(lease: &Lease) -> wire::LeaseTimes {
     };
     wire::LeaseTimes {
         waits_from_ms: lease.waits_from().0,
-        // One whose group was dissolved waits again.
-        assigned_ms: ms(lease.course.assigned.filter(|_| !lease.is_queued())),
+        assigned_ms: ms(lease.course.assigned),
         active_ms: ms(active),
         held_ms: ms(lease.course.hold.as_ref().map(|hold| hold.since)),
         ended_ms: ms(ended),

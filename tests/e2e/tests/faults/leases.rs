@@ -62,6 +62,8 @@ async fn a_lease_with_a_failed_run_is_held_until_it_is_released_again() -> anyho
     let id = stage.ci.lease("1 --on-failure hold:1h").await?["id"].clone();
     let failed = stage.ci.say(&format!("run {id} -- false")).await?;
     assert_eq!(failed.code, Some(1), "{failed:?}");
+    let unknown = stage.ci.say(&format!("run {id} -- no-such-program")).await?;
+    assert_eq!(unknown.code, Some(1), "what cannot be started has failed: {unknown:?}");
     let held = &stage.ci.json(&format!("lease release {id}")).await?[0];
     assert_eq!(held["state"], "active");
     assert_ne!(held["held_ms"], Value::Null);

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "LEASE")]
     id: u32,
     /// So much longer than it lasts now
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, group = "wanted")]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span, group = "wanted")]
     by: Option<Duration>,
     /// Until this moment, in UTC
     #[arg(long, value_name = "TIME", value_parser = moment::parse, group = "wanted")]

@@ -33,8 +33,8 @@ Examples:
   hostler lease request 1 --image fedora --priority interactive --wait
   hostler lease request 8:x86_64 --image fedora --duration 12h --preemptible --grace 10m
   hostler lease request 8 --image fedora --not-before '2026-03-21T22:00Z'
-  hostler lease request '1..4:x86_64|aarch64 where cpu.cores >= 16 and memory >= 64 GiB' --image fedora
-  hostler lease request 2 --image fedora --together 'same switch' --together 'different rack' --dry-run
+  hostler lease request '1..4:x86_64|aarch64 where memory >= 64 GiB' --image fedora
+  hostler lease request --dry-run 2 --image fedora --together 'same switch'
 
 A member is [ROLE=]COUNT[..MOST][:ARCH[|ARCH]][,pool=POOL][,image=IMAGE][,nodes=NAME+NAME][ where CONSTRAINT]. A file,
 in TOML, YAML or JSON, says the same:
@@ -83,16 +83,16 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
     /// How long the machines are needed, from when they are ready [default: 1h]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     duration: Option<Duration>,
     /// How long to stay in the queue [default: 7d]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     max_wait: Option<Duration>,
     /// Do not begin before this moment, in UTC; --max-wait counts from then
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     not_before: Option<u64>,
     /// End the lease when nobody has kept it alive for so long; see `hostler lease keepalive`
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     keepalive: Option<Duration>,
     /// Whether machines on which a run failed are given back at the end, or held for somebody to look at: for 2h, unless
     /// another time is given [default: release]
@@ -105,7 +105,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     preemptible: bool,
     /// With how much notice it gives way, from 1m to 1h [default: 5m]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     grace: Option<Duration>,
     /// Take the machines of this reservation, and no others; see `hostler reservation list`
     #[arg(long, value_name = "NAME")]
@@ -146,9 +146,9 @@ impl OnFailure {
         match text.split_once(':') {
             None if text == "release" => Ok(Self::Release),
             None if text == "hold" => Ok(Self::Hold(Self::HOLD)),
-            Some(("hold", span)) => humantime::parse_duration(span)
-                .map(Self::Hold)
-                .map_err(|problem| format!("{problem}; {expected}")),
+            Some(("hold", span)) => {
+                moment::span(span).map(Self::Hold).map_err(|problem| format!("{problem}; {expected}"))
+            }
             _ => Err(expected.to_owned()),
         }
     }

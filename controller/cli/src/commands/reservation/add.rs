@@ -16,9 +16,9 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
-  hostler reservation add demo --tenant ci --node r1-n01 --node r1-n02 --from 2026-03-21T08:00 --for 4h
-  hostler reservation add nightly --tenant ci --node r2-n01,r2-n02 --from 2026-03-21 --for 6h --every 1d
-  hostler reservation add scale --tenant ci --from 2026-03-21 --for 1d '8:x86_64 where cpu.cores >= 16' power=2:ppc64le
+  hostler reservation add demo --tenant ci --node r1-n01,r1-n02 --from 2026-03-21T08:00 --for 4h
+  hostler reservation add nightly --tenant ci --node r2-n01 --from 2026-03-21 --for 6h --every 1d
+  hostler reservation add scale --tenant ci --for 1d '8 where cpu.cores >= 16' power=2:ppc64le
   hostler reservation add pair 2:aarch64 --together 'same switch' --tenant ci --for 4h
 
 A MEMBER is written as for `hostler lease request`; it needs no image. Machines that can be spared are chosen at once, and
@@ -52,10 +52,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = moment::parse)]
     from: Option<u64>,
     /// For how long
-    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = moment::span)]
     length: Duration,
     /// Again after so long
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = moment::span)]
     every: Option<Duration>,
     /// Until when it comes back [default: until it is ended]
     #[arg(long, value_name = "TIME", value_parser = moment::parse, requires = "every")]

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
     /// Kill it after this [default: the rest of the lease]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::moment::span)]
     timeout: Option<Duration>,
     /// Collect JUnit files that match this pattern, relative to the working directory; may be repeated
     #[arg(long, value_name = "PATTERN")]
