@@ -199,7 +199,7 @@ impl World {
     }
 
     /// A failure is the machine's, unless the agent blames an image that no machine has booted yet: trying that on
-    /// node after node would quarantine them all.
+    /// node after node would quarantine them all. That ends the lease, and is held against the image.
     fn on_step_failed(&mut self, id: NodeId, task: u64, reason: &str, blame: Blame) -> Result {
         if order::for_ramdisk(self, id).is_none_or(|(ordered, _)| ordered != task)
             || self.ahead_has_failed(id, task, reason, blame)
@@ -213,11 +213,12 @@ impl World {
         let lease = self.nodes.get(id).and_then(|n| n.state.lease());
         // An active lease goes on without the machine.
         let lease = lease.filter(|lease| self.leases.get(*lease).is_none_or(|lease| !lease.is_active()));
-        let untried = order::image_of(self, id).filter(|i| !i.was_ever_booted()).map(|i| i.name.clone());
+        let untried = order::image_of(self, id).filter(|i| !i.was_ever_booted()).cloned();
         match (blame, untried, lease) {
             (Blame::Image, Some(image), Some(lease)) => {
-                let text = format!("image {image} cannot be deployed: {}", clip(reason));
+                let text = format!("image {} cannot be deployed: {}", image.name, clip(reason));
                 self.tell(Severity::Warning, "image-failed", (id, Some(lease)), text.clone());
+                self.blamed_by(id, image, clip(reason));
                 self.end_lease(lease, CloseReason::Image, text);
             }
             _ => self.escalate(id, &format!("the agent reports: {}", clip(reason))),

@@ -12,7 +12,6 @@ use crate::pool::Pool;
 use crate::request::can_hold;
 use crate::text::clip;
 use crate::time::Timestamp;
-use crate::trust::FailedOn;
 use crate::unused::Machines;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -157,10 +156,8 @@ impl World {
     pub(super) fn ahead_has_failed(&mut self, id: NodeId, task: u64, reason: &str, blame: Blame) -> bool {
         let Some(image) = self.written_by(id, task).cloned() else { return false };
         self.not_written(id, reason);
-        let was_good = self.nodes.get(id).is_some_and(|node| node.record.strikes() == 0);
-        if blame == Blame::Image && was_good {
-            let on = FailedOn { node: id, at: self.meta.now, evidence: clip(reason) };
-            self.held_against(image, on);
+        if blame == Blame::Image {
+            self.blamed_by(id, image, clip(reason));
         }
         true
     }

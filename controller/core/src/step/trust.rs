@@ -56,6 +56,13 @@ impl World {
         }
     }
 
+    /// The agent of a machine says that an image is at fault. A good machine is a witness.
+    pub(super) fn blamed_by(&mut self, id: NodeId, image: Image, evidence: String) {
+        if self.nodes.get(id).is_some_and(|node| node.record.strikes() == 0) {
+            self.held_against(image, FailedOn { node: id, at: self.meta.now, evidence });
+        }
+    }
+
     /// An image failed on a good machine. Says so, if it is suspect now.
     pub(super) fn held_against(&mut self, mut image: Image, on: FailedOn) -> Option<String> {
         let suspect = image.failed(on);

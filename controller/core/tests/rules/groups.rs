@@ -3,7 +3,7 @@
 use crate::given::{disk, is_leased, spec};
 use crate::rack::{Rack, SECOND};
 use hostler_core::attempt::Stage;
-use hostler_core::catalogue::{Content, Encoding, Kind};
+use hostler_core::catalogue::{Content, Encoding, ImageStatus, Kind};
 use hostler_core::hardware::Arch;
 use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Refusal, Report};
 use hostler_core::lease::{CloseReason, LeaseState};
@@ -254,6 +254,21 @@ fn an_image_that_nobody_has_booted_ends_its_lease_and_no_machine_is_held() {
         rack.work(name, StateName::Ready);
     }
     assert!(matches!(rack.lease_state(lease), LeaseState::Closed { .. }));
+}
+
+/// One machine may be wrong about it; the second in a row is believed.
+#[test]
+fn an_image_that_two_machines_blame_is_suspect() {
+    let mut rack = Rack::with(&["a", "b"]);
+    for (name, status) in [("a", ImageStatus::Candidate), ("b", ImageStatus::Suspect)] {
+        let lease = rack.lease("1 any");
+        assert_eq!(rack.group(lease), [name]);
+        blame_image(&mut rack, name);
+        assert_eq!(reason(&rack, lease), CloseReason::Image);
+        let image = rack.world.image_for("fedora", Arch::X86_64).expect("it is there");
+        assert_eq!((image.status, rack.holds(name)), (status, vec![]), "{name}");
+    }
+    assert!(rack.heard().contains(&"image-suspect".to_owned()));
 }
 
 /// It worked before, so the fault is somewhere else.

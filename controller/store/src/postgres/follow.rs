@@ -70,11 +70,12 @@ impl Follower {
     fn with<T>(&mut self, work: impl Fn(&Link) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Some(link) = self.link.take() {
             match work(&link) {
-                Err(error) if error.is_unavailable() => {}
-                done => {
+                Ok(done) => {
                     self.link = Some(link);
-                    return done;
+                    return Ok(done);
                 }
+                Err(error) if error.is_unavailable() => {}
+                Err(error) => return Err(error),
             }
         }
         let link = Link::connect_within(&self.url, ROW)?;
