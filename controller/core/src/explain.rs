@@ -2,6 +2,7 @@
 
 use crate::ahead::{Ahead, AheadState};
 use crate::attempt::{Boot, EvidenceKind, PowerOutcome, Stage};
+use crate::calendar::Outage;
 use crate::course::{Hold, Notice};
 use crate::ids::LeaseId;
 use crate::lease::{Assigned, Lease, LeaseState};
@@ -39,16 +40,23 @@ pub fn node(world: &World, node: &Node) -> String {
 }
 
 fn why_held(node: &Node, kind: HoldKind, hold: &crate::node::Hold) -> String {
-    let text = format!("{}: {}", kind.as_str(), hold.reason);
-    let until = node.outage.as_ref().filter(|_| kind == HoldKind::Drain).and_then(|outage| outage.back_at);
-    until.map_or_else(|| text.clone(), |at| format!("{text}, until {}", at.utc()))
+    let outage = node.outage.as_ref().filter(|_| kind == HoldKind::Drain);
+    format!("{}: {}{}", kind.as_str(), hold.reason, outage.map(bounds).unwrap_or_default())
+}
+
+/// By when a drained machine is empty, and when the drain is over: ", empty by 2026-03-21 10:00Z, until 2026-03-21 12:00Z".
+fn bounds(outage: &Outage) -> String {
+    let empty = outage.deadline.map(|at| format!(", empty by {}", at.utc())).unwrap_or_default();
+    let until = outage.back_at.map(|at| format!(", until {}", at.utc())).unwrap_or_default();
+    empty + &until
 }
 
 /// What a machine is wanted for at a time that is known.
 fn planned(world: &World, node: &Node) -> String {
     let now = world.meta.now.0;
     let drained = node.outage.as_ref();
-    let drained = drained.map(|outage| (outage.from, format!("drained: {}", outage.reason)));
+    let drained =
+        drained.map(|outage| (outage.from, format!("drained: {}{}", outage.reason, bounds(outage))));
     let all = world.tenants.values().flat_map(|tenant| tenant.reservations.iter().map(move |r| (tenant, r)));
     let reserved = all.filter(|(_, r)| r.nodes.contains(&node.id)).filter_map(|(tenant, r)| {
         let (from, _) = r.window().next(now)?;

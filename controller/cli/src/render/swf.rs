@@ -40,13 +40,14 @@ fn header(
 ) -> String {
     let end = leases.iter().filter_map(|lease| lease.ended_ms).max().map_or(start, |ms| ms / 1000);
     let longest = leases.iter().map(|lease| lease.duration_ms / 1000).max().unwrap_or(0);
+    let preempted = leases.iter().any(|lease| !lease.interruptions.is_empty());
     let mut lines = vec![
         "Version: 2.2".to_owned(),
         "Computer: machines leased by Hostler".to_owned(),
         format!("Conversion: hostler {}", env!("CARGO_PKG_VERSION")),
         format!("MaxJobs: {}", leases.len()),
         format!("MaxRecords: {}", leases.len()),
-        "Preemption: No".to_owned(),
+        format!("Preemption: {}", if preempted { "Yes" } else { "No" }),
         format!("UnixStartTime: {start}"),
         "TimeZoneString: Etc/UTC".to_owned(),
         format!("StartTime: {}", date(start)),

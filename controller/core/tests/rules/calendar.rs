@@ -56,6 +56,9 @@ fn a_drain_that_is_announced_is_planned_around() {
     let mut rack = Rack::with(&["a"]);
     let times = Times { from: in_hours(&rack, 3), deadline: None, back_at: in_hours(&rack, 5) };
     drain(&mut rack, "a", times, false).unwrap();
+    let why = explain::node(&rack.world, rack.node("a"));
+    let until = times.back_at.unwrap().utc();
+    assert!(why.ends_with(&format!("drained: new fans, until {until}")), "{why}");
     assert!(rack.holds("a").is_empty() && rack.heard().contains(&"drain-announced".to_owned()));
     let long = lease(&mut rack, "1 any", 3, Terms::default());
     assert!(rack.group(long).is_empty(), "it would not be done in time");

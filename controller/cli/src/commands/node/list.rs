@@ -22,6 +22,9 @@ Examples:
   hostler node list --watch                       # until Ctrl-C
   hostler node list --watch -o json | jq .state   # a line of JSON for each change";
 
+const STATES: [&str; 8] =
+    ["registered", "inspecting", "cleaning", "ready", "deploying", "leased", "failed", "retired"];
+
 /// A terminal is redrawn no more often than this.
 const REDRAW: Duration = Duration::from_millis(200);
 
@@ -32,8 +35,8 @@ pub(crate) struct Arguments {
     /// Only the nodes of this pool
     #[arg(long, value_name = "POOL")]
     pool: Option<String>,
-    /// Only nodes in this state, for example ready or failed
-    #[arg(long, value_name = "STATE")]
+    /// Only nodes in this state
+    #[arg(long, value_name = "STATE", value_parser = STATES, ignore_case = true)]
     state: Option<String>,
     /// Go on and show each change
     #[arg(long, short)]
@@ -43,7 +46,7 @@ pub(crate) struct Arguments {
 impl Arguments {
     fn selects(&self, node: &Node) -> bool {
         self.pool.as_ref().is_none_or(|pool| *pool == node.pool)
-            && self.state.as_ref().is_none_or(|state| *state == node.state)
+            && self.state.as_ref().is_none_or(|state| state.eq_ignore_ascii_case(&node.state))
     }
 }
 
