@@ -3,6 +3,7 @@
 use super::look::Look;
 use super::table::{Table, or_dash, plain};
 use super::time::{span, stamp};
+use crate::member::ARCHITECTURES;
 use crate::model::account::{LeaseAccount, Period, TenantAccount, hours};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -66,29 +67,28 @@ pub(crate) fn leases(leases: &[LeaseAccount], period: Period, now_ms: u64, look:
     table.render()
 }
 
-/// RFC 4180, with a line for each tenant and architecture; tenants that had no machine have one line. Waiting times are
-/// the tenant's, whatever the architecture.
+/// RFC 4180, with a line for each tenant.
 pub(crate) fn tenants_csv(sums: &[TenantAccount]) -> String {
-    let mut text =
-        "tenant,leases,arch,node_hours,wait_mean_s,wait_p95_s,wait_max_s,ended_by_infrastructure\r\n"
-            .to_owned();
+    let by_arch: String = ARCHITECTURES.iter().map(|arch| format!("{arch}_node_hours,")).collect();
+    let mut text = format!(
+        "tenant,leases,{by_arch}install_node_hours,use_node_hours,hold_node_hours,clean_node_hours,wait_mean_s,\
+         wait_p95_s,wait_max_s,ended_by_infrastructure\r\n"
+    );
     for sum in sums {
-        let mut parts: Vec<_> = sum.node_hours.iter().map(|(arch, hours)| (arch.as_str(), *hours)).collect();
-        if parts.is_empty() {
-            parts.push(("", 0.0));
-        }
-        for (arch, hours) in parts {
-            let wait = |ms: Option<u64>| ms.map(|ms| (ms / 1000).to_string()).unwrap_or_default();
-            let (mean, p95, max) = (wait(sum.waits.mean_ms), wait(sum.waits.p95_ms), wait(sum.waits.max_ms));
-            // Writing to a string cannot fail.
-            let _ = write!(
-                text,
-                "{},{},{arch},{hours:.4},{mean},{p95},{max},{}\r\n",
-                quoted(&sum.tenant),
-                sum.leases,
-                sum.ended_by_infrastructure
-            );
-        }
+        let of = |arch: &&str| sum.node_hours.get(*arch).copied().unwrap_or_default();
+        let by_arch: String = ARCHITECTURES.iter().map(|arch| format!("{:.4},", of(arch))).collect();
+        let spent = [sum.spent.install_ms, sum.spent.use_ms, sum.spent.hold_ms, sum.spent.clean_ms];
+        let spent: String = spent.into_iter().map(|ms| format!("{:.4},", hours(ms))).collect();
+        let wait = |ms: Option<u64>| ms.map(|ms| (ms / 1000).to_string()).unwrap_or_default();
+        let (mean, p95, max) = (wait(sum.waits.mean_ms), wait(sum.waits.p95_ms), wait(sum.waits.max_ms));
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{},{},{by_arch}{spent}{mean},{p95},{max},{}\r\n",
+            quoted(&sum.tenant),
+            sum.leases,
+            sum.ended_by_infrastructure
+        );
     }
     text
 }
@@ -168,10 +168,9 @@ mod tests {
     fn as_comma_separated_values() {
         let lines = |text: String| text.replace("\r\n", "\n");
         insta::assert_snapshot!(lines(tenants_csv(&by_tenant(&sample(), ALL, T))), @r"
-        tenant,leases,arch,node_hours,wait_mean_s,wait_p95_s,wait_max_s,ended_by_infrastructure
-        ci,1,aarch64,1.2500,600,600,600,0
-        ci,1,x86_64,2.5000,600,600,600,0
-        kernel,1,,0.0000,,,,0
+        tenant,leases,x86_64_node_hours,aarch64_node_hours,ppc64le_node_hours,install_node_hours,use_node_hours,hold_node_hours,clean_node_hours,wait_mean_s,wait_p95_s,wait_max_s,ended_by_infrastructure
+        ci,1,2.5000,1.2500,0.0000,0.2500,3.0000,0.0000,0.5000,600,600,600,0
+        kernel,1,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,0.0000,,,,0
         ");
         insta::assert_snapshot!(lines(leases_csv(&sample(), ALL, T)), @r#"
         lease,tenant,state,end,machines,requested,queue_s,install_s,use_s,hold_s,clean_s,purpose
