@@ -113,13 +113,13 @@ pub(crate) fn lasting(
 }
 
 /// When queued leases will probably start, as far as that can be said: of the first few hundred, and not of those whose
-/// machines do not come back by themselves.
+/// machines do not come back by themselves. Where nothing happens, the world does not know how late it is.
 #[must_use]
-pub fn forecast(world: &World) -> BTreeMap<LeaseId, Timestamp> {
+pub fn forecast(world: &World, now: Timestamp) -> BTreeMap<LeaseId, Timestamp> {
     if world.index().queue().next().is_none() {
         return BTreeMap::new();
     }
-    let (mut scene, now) = (Scene::of(world), world.meta.now);
+    let (mut scene, now) = (Scene::of(world), now.max(world.meta.now));
     scene.tell_tenants(world, now);
     let starts = scene.scheduler.forecast(now.0, FORESEEN);
     starts.into_iter().map(|(lease, at)| (LeaseId(lease), Timestamp(at))).collect()

@@ -104,7 +104,7 @@ fn what_does_not_fit_now_waits_and_says_so() {
     assert_eq!(rack.why(second), "quota: 1 of 1 ppc64le machines in use, 1 wanted");
     let pair = rack.lease("2 x86_64");
     assert_eq!(rack.why(pair), "quota: 1 of 2 machines in use, 2 wanted");
-    assert_eq!((latest(&rack, pair), schedule::forecast(&rack.world).get(&pair)), (None, None));
+    assert_eq!((latest(&rack, pair), schedule::forecast(&rack.world, rack.now).get(&pair)), (None, None));
     let theirs = rack.lease_as("3 x86_64", |tenant, _| *tenant = other);
     assert_eq!(rack.group(theirs), ["a", "b", "c"]);
     rack.release(theirs);

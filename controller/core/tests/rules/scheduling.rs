@@ -160,7 +160,7 @@ fn nothing_is_promised_that_depends_on_an_administrator() {
     rack.admin("a", AdminAction::drain("new fans")).unwrap();
     let pair = patient(&mut rack, "2 any", 1);
     assert_eq!(rack.world.leases.get(pair).unwrap().latest_start(), None);
-    assert_eq!(schedule::forecast(&rack.world).get(&pair), None);
+    assert_eq!(schedule::forecast(&rack.world, rack.now).get(&pair), None);
     let why = explain::lease(&rack.world, rack.world.leases.get(pair).unwrap());
     assert_eq!(why, "waits for 2 x any architecture for role \"r0\": 1 free, 1 held (drain)");
 }
@@ -179,14 +179,14 @@ fn leases_that_ended_say_how_long_the_next_one_takes() {
     rack.work("a", StateName::Leased);
     let active = rack.now;
     let next = patient(&mut rack, "1 any", 6);
-    let starts = schedule::forecast(&rack.world)[&next];
+    let starts = schedule::forecast(&rack.world, rack.now)[&next];
     let after = starts.since(active).as_millis() as u64;
     assert!(
         (HOUR..HOUR + 120 * SECOND).contains(&after),
         "after {after} ms: an hour and the wipe, to the minute"
     );
     rack.restart();
-    assert_eq!(schedule::forecast(&rack.world)[&next], starts, "it is remembered");
+    assert_eq!(schedule::forecast(&rack.world, rack.now)[&next], starts, "it is remembered");
     assert!(matches!(rack.lease_state(lease), LeaseState::Active { .. }));
 }
 

@@ -206,19 +206,16 @@ impl LeaseService for Api {
 impl Api {
     /// A lease in memory, or an old one from the store.
     async fn find_lease(&self, user: &User, id: LeaseId) -> Result<Lease, Status> {
-        let in_memory = self
-            .0
-            .published
-            .read(|w| w.leases.get(id).map(|l| user.may_touch(w, l).then(|| lease_view::lease(w, l))));
+        let now = self.0.clock.now();
+        let seen = |w: &World, l: &hostler_core::lease::Lease| {
+            user.may_touch(w, l).then(|| lease_view::lease(w, l, now))
+        };
+        let in_memory = self.0.published.read(|w| w.leases.get(id).map(|l| seen(w, l)));
         if let Some(found) = in_memory {
             return found.ok_or_else(|| no_lease(id));
         }
         let stored = self.0.history(move |h| h.lease(id)).await.map_err(|e| internal("a lease", &e))?;
-        stored
-            .and_then(|lease| {
-                self.0.published.read(|w| user.may_touch(w, &lease).then(|| lease_view::lease(w, &lease)))
-            })
-            .ok_or_else(|| no_lease(id))
+        stored.and_then(|lease| self.0.published.read(|w| seen(w, &lease))).ok_or_else(|| no_lease(id))
     }
 
     async fn lease_now(&self, id: LeaseId) -> Result<Lease, Status> {
@@ -228,7 +225,7 @@ impl Api {
     fn open_leases(&self, user: &User) -> Vec<Lease> {
         self.0.published.read(|w| {
             let mine = w.leases.values().filter(|l| !l.is_closed() && user.may_touch(w, l));
-            lease_view::leases(w, mine)
+            lease_view::leases(w, mine, self.0.clock.now())
         })
     }
 
@@ -239,10 +236,9 @@ impl Api {
         };
         let stored =
             self.0.history(move |h| h.leases(tenant, LIST)).await.map_err(|e| internal("leases", &e))?;
-        Ok(self
-            .0
-            .published
-            .read(|w| stored.iter().filter(|l| l.is_closed()).map(|l| lease_view::lease(w, l)).collect()))
+        let now = self.0.clock.now();
+        let closed = stored.iter().filter(|l| l.is_closed());
+        Ok(self.0.published.read(|w| closed.map(|l| lease_view::lease(w, l, now)).collect()))
     }
 
     async fn follow_lease(self, id: LeaseId, outbox: Outbox<Lease>) -> Result<(), Gone> {

@@ -18,14 +18,18 @@ use std::collections::{BTreeMap, HashMap};
 type Forecast = BTreeMap<LeaseId, Timestamp>;
 
 /// A lease, with its nodes as they are now.
-pub(super) fn lease(world: &World, lease: &Lease) -> wire::Lease {
-    let foreseen = if lease.is_queued() { schedule::forecast(world) } else { Forecast::new() };
+pub(super) fn lease(world: &World, lease: &Lease, now: Timestamp) -> wire::Lease {
+    let foreseen = if lease.is_queued() { schedule::forecast(world, now) } else { Forecast::new() };
     foreseen_lease(world, lease, &foreseen)
 }
 
 /// Some leases. What is foreseen of them is worked out once.
-pub(super) fn leases<'a>(world: &World, leases: impl Iterator<Item = &'a Lease>) -> Vec<wire::Lease> {
-    let foreseen = schedule::forecast(world);
+pub(super) fn leases<'a>(
+    world: &World,
+    leases: impl Iterator<Item = &'a Lease>,
+    now: Timestamp,
+) -> Vec<wire::Lease> {
+    let foreseen = schedule::forecast(world, now);
     leases.map(|lease| foreseen_lease(world, lease, &foreseen)).collect()
 }
 
