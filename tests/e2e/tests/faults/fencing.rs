@@ -80,7 +80,7 @@ async fn invariant_4_an_open_connection_is_cut_when_a_newer_boot_is_ordered() ->
     timeout(PATIENCE, session.connection.ended()).await.context("the connection stays open")??;
     let runs = stage.ci.follow(&format!("run --attach {run_id}"))?.end().await?;
     let told = runs.1.iter().map(ToString::to_string).collect::<String>();
-    assert!(told.contains("\"lost\"") && !told.contains("forged"), "{told}");
+    assert!(told.contains("\"killed\"") && !told.contains("forged"), "{told}");
 
     machine.mend_network();
     stage.node_until("r1-n01", "ready", is_ready).await?;
