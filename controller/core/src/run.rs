@@ -4,6 +4,7 @@
 //! its agent reported), its task is lost, and said to be.
 
 use crate::ids::{LeaseId, NodeId, RunId};
+use crate::lease::{CloseReason, Lease};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -135,6 +136,17 @@ impl TaskState {
         }
     }
 
+    /// True if it was lost since the time of its lease was over, or somebody gave that back: no machine failed.
+    #[must_use]
+    pub fn was_cut_off(&self, lease: &Lease) -> bool {
+        let Self::Lost { at, .. } = self else { return false };
+        lease.ended().is_some_and(|ended| {
+            let by_somebody =
+                matches!(ended.reason, CloseReason::Expired | CloseReason::Released | CloseReason::Abandoned);
+            by_somebody && ended.at == *at
+        })
+    }
+
     /// True while it waits for an agent, so that no machine was ever told of it.
     #[must_use]
     pub const fn is_untold(&self) -> bool {
@@ -143,6 +155,15 @@ impl TaskState {
 }
 
 impl TaskResult {
+    /// As shells say it of a command that they do not find.
+    const NOT_STARTED: i32 = 127;
+
+    /// The exit code, 128 + signal, or 127 if it could not be started.
+    #[must_use]
+    pub const fn code(&self) -> i32 {
+        if self.start_error.is_empty() { self.exit_code } else { Self::NOT_STARTED }
+    }
+
     fn failure(&self) -> Option<String> {
         let [_, failures, errors, _] = self.junit.unwrap_or_default();
         let failed = failures.saturating_add(errors);

@@ -1,8 +1,5 @@
 //! What is known beforehand of when machines are not to be had: drains with times, and machines that are set aside.
 
-/// Nothing is planned for later than this, in milliseconds from now: a year.
-const FARTHEST_MS: u64 = 366 * 24 * 3_600_000;
-
 mod outage;
 mod reservation;
 mod reserved;
@@ -14,3 +11,6 @@ pub use reservation::{Every, Group, MOST_RESERVATIONS, Machines, Reservation, Wa
 pub use reserved::{Bar, Reserved};
 pub(crate) use stay::Stay;
 pub use window::{Again, Window};
+
+/// Nothing is planned for later than this, in milliseconds from now: a year.
+const FARTHEST_MS: u64 = 366 * 24 * 3_600_000;

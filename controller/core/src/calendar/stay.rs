@@ -3,6 +3,8 @@
 use super::reserved::Reserved;
 use crate::ids::ReservationId;
 use crate::node::Node;
+use crate::schedule::Pace;
+use crate::time::Timestamp;
 use crate::world::World;
 
 /// A group that begins now and has its machines for a while.
@@ -10,20 +12,25 @@ pub(crate) struct Stay {
     reserved: Reserved,
     own: Option<ReservationId>,
     now: u64,
+    /// When the tenant gives them back.
     until: u64,
-    /// What comes on top of that, in milliseconds.
+    /// What comes on top of that before they can be had again, in milliseconds.
     overhead: fn(&Node) -> u64,
 }
 
 impl Stay {
-    /// The tenant has the machines until this, in milliseconds since the epoch, and they come back after the overhead; `own`
-    /// is its reservation.
-    pub(crate) fn new(
-        world: &World,
-        own: Option<ReservationId>,
-        until: u64,
-        overhead: fn(&Node) -> u64,
-    ) -> Self {
+    /// Of a group that begins now and is used for so long, in milliseconds: its machines are deployed before and cleaned after.
+    pub(crate) fn beginning(world: &World, own: Option<ReservationId>, duration_ms: u64) -> Self {
+        let until = world.meta.now.0.saturating_add(duration_ms);
+        Self::new(world, own, until, |node| Pace::of(node).overhead_ms())
+    }
+
+    /// Of a group that goes on until `end`: its machines are cleaned then. `own` is its reservation.
+    pub(crate) fn lasting(world: &World, own: Option<ReservationId>, end: Timestamp) -> Self {
+        Self::new(world, own, end.0, |node| Pace::of(node).clean_ms)
+    }
+
+    fn new(world: &World, own: Option<ReservationId>, until: u64, overhead: fn(&Node) -> u64) -> Self {
         Self { reserved: Reserved::of(world), own, now: world.meta.now.0, until, overhead }
     }
 

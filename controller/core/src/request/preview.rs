@@ -8,8 +8,8 @@ use crate::calendar::Stay;
 use crate::ids::TenantId;
 use crate::lease::LeaseSpec;
 use crate::node::Node;
-use crate::schedule::{Outlook, Pace};
-use crate::tenancy::{Demand, Standing};
+use crate::schedule::Outlook;
+use crate::tenancy::{self, Demand};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -82,20 +82,16 @@ fn in_its_way(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stri
     if let Some(earliest) = spec.terms.not_before.filter(|at| *at > world.meta.now) {
         return format!("its earliest start, {}", earliest.utc());
     }
-    let tenant = tenant.and_then(|id| world.tenants.get(id)).filter(|tenant| tenant.allowance.has_quota());
     let demand = Demand::of(spec);
-    let bar = tenant.and_then(|tenant| {
-        let standing = Standing::of(world, tenant, world.meta.planned);
-        standing.bar(&tenant.allowance, demand.surely, demand.node_ms)
-    });
+    let bar = tenant
+        .and_then(|tenant| tenancy::bar(world, tenant, world.meta.planned, demand.surely, demand.node_ms));
     bar.unwrap_or_else(|| "others that wait: the free machines are theirs or were promised to them".into())
 }
 
 fn stay(world: &World, tenant: Option<TenantId>, spec: &LeaseSpec) -> Stay {
     let tenant = tenant.and_then(|id| world.tenants.get(id));
     let own = tenant.zip(spec.terms.reservation.as_deref()).and_then(|(t, name)| t.reservation_named(name));
-    let end = world.meta.now.0.saturating_add(spec.duration_ms);
-    Stay::new(world, own.map(|r| r.id), end, |node| Pace::of(node).overhead_ms())
+    Stay::beginning(world, own.map(|r| r.id), spec.duration_ms)
 }
 
 fn role(world: &World, stay: &Stay, want: &Want<'_>, gets: Vec<String>) -> RolePreview {

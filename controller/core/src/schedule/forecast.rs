@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 impl Scheduler {
     /// When each of the first `most` who wait will start if nobody else comes, everybody takes as long as is likely, and
-    /// the order stays as it is after those have started who start now. It may come sooner or later: those who come may go first, and those who run may be
-    /// done early. Whoever is kept waiting by a quota, or by machines that do not come back, is left out.
+    /// the order stays as it is after those have started who start now. It may come sooner or later: those who come may go
+    /// first, and those who run may be done early. Whoever is kept waiting by a quota, or by machines that do not come back, is left out.
     #[must_use]
     pub fn forecast(&self, now: u64, most: usize) -> BTreeMap<u32, u64> {
         let mut then = self.clone();

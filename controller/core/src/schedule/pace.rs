@@ -16,7 +16,7 @@ const MINUTE_MS: u64 = 60_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {
     pub(super) deploy_ms: u64,
-    pub(super) clean_ms: u64,
+    pub(crate) clean_ms: u64,
 }
 
 impl Pace {

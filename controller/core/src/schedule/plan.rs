@@ -7,7 +7,7 @@ use super::scheduler::Policy;
 use crate::ids::{LeaseId, NodeId, ReservationId, TenantId};
 use crate::lease::{Assigned, Lease, LeaseSpec, LeaseState};
 use crate::request::Request;
-use crate::tenancy::{Demand, Standing};
+use crate::tenancy::{self, Demand};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeMap;
@@ -80,11 +80,8 @@ pub(crate) fn promise(
 
 /// True if the tenant's own quota could keep the request waiting, whatever others do.
 fn exceeds_quota(world: &World, tenant: TenantId, spec: &LeaseSpec, now: Timestamp) -> bool {
-    world.tenants.get(tenant).filter(|tenant| tenant.allowance.has_quota()).is_some_and(|tenant| {
-        let demand = Demand::of(spec);
-        let standing = Standing::of(world, tenant, now);
-        standing.bar(&tenant.allowance, demand.at_worst, demand.node_ms).is_some()
-    })
+    let demand = Demand::of(spec);
+    tenancy::bar(world, tenant, now, demand.at_worst, demand.node_ms).is_some()
 }
 
 /// How long an active lease can last, at most until `asked`, so that nobody's promise breaks; and whose plans change with

@@ -7,7 +7,7 @@ use super::scheduler::Standing;
 use super::words;
 use crate::ids::NodeId;
 use crate::lease::{Assigned, Lease};
-use crate::tenancy::{Count, Standing as TenantStanding};
+use crate::tenancy::{self, Count};
 use crate::time::Timestamp;
 use crate::world::World;
 use std::collections::BTreeSet;
@@ -78,8 +78,7 @@ fn why_beyond_the_quota(
     if lease.group().contains(had) {
         return None;
     }
-    let tenant = world.tenants.get(lease.tenant).filter(|tenant| tenant.allowance.has_quota())?;
     let arch = world.nodes.get(substitute)?.spec.arch;
     let node_ms = lease.gives_back()?.0.saturating_sub(now.0);
-    TenantStanding::of(world, tenant, now).bar(&tenant.allowance, Count::one(arch), node_ms)
+    tenancy::bar(world, lease.tenant, now, Count::one(arch), node_ms)
 }

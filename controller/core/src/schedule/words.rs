@@ -1,11 +1,10 @@
 //! What people are told of a lease that waits.
 
-use super::pace::Pace;
 use crate::calendar::Stay;
 use crate::lease::{Assigned, Lease};
 use crate::node::Node;
 use crate::request::{Request, Want, admits, describe, suspicion};
-use crate::tenancy::{Count, Demand, Standing};
+use crate::tenancy::{self, Count, Demand};
 use crate::world::World;
 use std::collections::BTreeMap;
 
@@ -50,20 +49,18 @@ pub(crate) fn why_waiting(world: &World, lease: &Lease) -> String {
 
 /// What the quota of its tenant says to a lease that nothing was promised, if it keeps it waiting.
 fn why_barred(world: &World, lease: &Lease, wanted: Count, node_ms: u64) -> Option<String> {
-    let tenant = world.tenants.get(lease.tenant).filter(|tenant| tenant.allowance.has_quota())?;
-    let standing = || Standing::of(world, tenant, world.meta.planned);
-    lease.promise.is_none().then(standing)?.bar(&tenant.allowance, wanted, node_ms)
+    if lease.promise.is_some() {
+        return None;
+    }
+    tenancy::bar(world, lease.tenant, world.meta.planned, wanted, node_ms)
 }
 
 /// For as long as it has its machines if it begins now, or has them already.
 pub(super) fn stay(world: &World, lease: &Lease) -> Stay {
     let own = lease.course.reservation;
     match lease.gives_back() {
-        Some(end) => Stay::new(world, own, end.0, |node| Pace::of(node).clean_ms),
-        None => {
-            let end = world.meta.now.0.saturating_add(lease.spec.duration_ms);
-            Stay::new(world, own, end, |node| Pace::of(node).overhead_ms())
-        }
+        Some(end) => Stay::lasting(world, own, end),
+        None => Stay::beginning(world, own, lease.spec.duration_ms),
     }
 }
 

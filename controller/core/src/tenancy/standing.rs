@@ -6,6 +6,7 @@
 use super::allowance::{Allowance, hours};
 use crate::catalogue::Tenant;
 use crate::hardware::Arch;
+use crate::ids::TenantId;
 use crate::lease::{Lease, LeaseSpec};
 use crate::time::Timestamp;
 use crate::world::World;
@@ -113,6 +114,19 @@ impl Demand {
         at_worst.all = surely.all;
         Self { surely, at_worst, node_ms: u64::from(surely.all).saturating_mul(spec.duration_ms) }
     }
+}
+
+/// What the quota of a tenant says at `moment` to so many machines and so much machine time more, for people; none if it
+/// has room for them, or there is none.
+pub(crate) fn bar(
+    world: &World,
+    tenant: TenantId,
+    moment: Timestamp,
+    wanted: Count,
+    node_ms: u64,
+) -> Option<String> {
+    let tenant = world.tenants.get(tenant).filter(|tenant| tenant.allowance.has_quota())?;
+    Standing::of(world, tenant, moment).bar(&tenant.allowance, wanted, node_ms)
 }
 
 impl Standing {

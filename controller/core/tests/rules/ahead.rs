@@ -1,6 +1,6 @@
 //! Images that are written to machines before anybody asks for them.
 
-use crate::given::{diskless, image, name_of};
+use crate::given::{diskless, image, name_of, replace};
 use crate::rack::{Rack, SECOND};
 use hostler_core::ahead::AheadState;
 use hostler_core::attempt::Stage;
@@ -120,13 +120,7 @@ fn whoever_takes_a_place_in_a_group_has_the_image_if_any_has() {
     let lease = rack.active("1 any with debian");
     assert_eq!(rack.group(lease), ["a"]);
     writes(&mut rack, "d");
-    rack.accept(Input::ReplaceMember {
-        lease,
-        key: "one".into(),
-        node: "a".into(),
-        why: "no link".into(),
-        author: "kim".into(),
-    });
+    rack.accept(replace(lease, "k", "a"));
     assert_eq!(rack.group(lease), ["d"], "b and c are unused for longer, and have no image");
     assert_eq!(rack.stage("d"), Stage::Inspect);
 }

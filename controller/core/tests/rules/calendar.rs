@@ -5,7 +5,7 @@ use hostler_core::calendar::{Every, Group, Machines, Times, Wanted};
 use hostler_core::course::{MoreTime, Terms};
 use hostler_core::explain;
 use hostler_core::ids::LeaseId;
-use hostler_core::input::{AdminAction, Input, PowerResult, Refusal, Reply};
+use hostler_core::input::{AdminAction, Input, Refusal, Reply};
 use hostler_core::lease::{LeaseState, Member};
 use hostler_core::node::{HoldKind, StateName};
 use hostler_core::time::Timestamp;
@@ -189,9 +189,7 @@ fn whoever_goes_back_to_the_queue_for_a_reservation_that_was_ended_is_ended() {
     assert_eq!(rack.group(guest), ["a"]);
     rack.accept(Input::EndReservation { author: "ada".into(), tenant, name: "demo".into() });
     assert_eq!(rack.group(guest), ["a"]);
-    rack.wait_for("a");
-    let denied = rack.answer("a", PowerResult::Denied { detail: "no".into() });
-    rack.accept(denied);
+    rack.fail("a");
     let LeaseState::Closed { ended, .. } = rack.lease_state(guest) else { panic!("{}", rack.why(guest)) };
     assert!(ended.detail.contains("its reservation demo is no more"), "{}", ended.detail);
 }
@@ -204,9 +202,7 @@ fn a_substitute_is_done_in_time() {
     rack.accept(input);
     let busy = rack.lease_as("1 any", |_, spec| spec.duration_ms = 115 * 60 * SECOND);
     assert_eq!(rack.group(busy), ["a"]);
-    rack.wait_for("a");
-    let denied = rack.answer("a", PowerResult::Denied { detail: "no".into() });
-    rack.accept(denied);
+    rack.fail("a");
     assert_eq!(rack.group(busy), [] as [&str; 0], "b would not be clean again in time");
     assert!(rack.why(busy).contains("1 reserved from"), "{}", rack.why(busy));
 }

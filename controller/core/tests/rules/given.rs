@@ -3,7 +3,7 @@
 use hostler_core::catalogue::{Content as ImageContent, Kind};
 use hostler_core::constraint::Grouping;
 use hostler_core::hardware::{Arch, Firmware, Mac};
-use hostler_core::ids::{BootId, RunId};
+use hostler_core::ids::{BootId, LeaseId, RunId};
 use hostler_core::input::{Input, Report};
 use hostler_core::lease::Member;
 use hostler_core::node::{BmcSpec, Disk, DiskWipe, Node, NodeSpec, NodeState, Sealed, Start};
@@ -152,4 +152,10 @@ pub(crate) const fn is_leased(node: &Node) -> bool {
 pub(crate) fn proved(problem: Option<&str>) -> Check {
     let detail = problem.unwrap_or("256 MiB").to_owned();
     Check { part: "memory".into(), passed: problem.is_none(), detail }
+}
+
+/// A machine of a lease is broken, and another is to come.
+pub(crate) fn replace(lease: LeaseId, key: &str, node: &str) -> Input {
+    let (key, node) = (key.to_owned(), node.to_owned());
+    Input::ReplaceMember { lease, key, node, why: "no link".into(), author: "kim".into() }
 }

@@ -1,10 +1,10 @@
 //! Leases that give way to more urgent ones.
 
-use crate::given::hello;
+use crate::given::{hello, replace};
 use crate::rack::{Rack, SECOND};
 use hostler_core::course::MoreTime;
 use hostler_core::ids::{LeaseId, TenantId};
-use hostler_core::input::{Input, PowerResult, Profile, Refusal, Report};
+use hostler_core::input::{Input, Profile, Refusal, Report};
 use hostler_core::lease::{CloseReason, Lease, LeaseSpec, LeaseState};
 use hostler_core::node::StateName;
 use hostler_core::run::{TaskResult, TaskState};
@@ -170,14 +170,6 @@ fn whose_machines_are_not_needed_any_more_goes_on() {
     assert!(matches!(rack.lease_state(victim), LeaseState::Active { .. }));
 }
 
-/// It fails where it is: its boot is not answered, and its BMC refuses the account.
-fn fail(rack: &mut Rack, name: &str) {
-    rack.wait_for(name);
-    let denied = rack.answer(name, PowerResult::Denied { detail: "no".into() });
-    rack.accept(denied);
-    assert_eq!(rack.state(name), StateName::Failed);
-}
-
 /// What failed on a lease is no reason to keep its machines once it was told to give way.
 #[test]
 fn whoever_gives_way_is_not_held() {
@@ -230,7 +222,7 @@ fn others_give_way_if_what_was_given_up_fails() {
     assert_eq!(told(&rack, &[old, young]), [1]);
     rack.wait_ms(GRACE);
     assert_eq!(told(&rack, &[old]), [] as [usize; 0], "b is being cleaned");
-    fail(&mut rack, "b");
+    rack.fail("b");
     assert_eq!(told(&rack, &[old]), [0]);
     rack.wait_ms(GRACE);
     rack.clean("a");
@@ -241,18 +233,12 @@ fn others_give_way_if_what_was_given_up_fails() {
 fn whoever_gives_way_gets_no_other_machine() {
     let mut rack = rack(&["a", "b", "c"]);
     let victim = active(&mut rack, "1 any", preemptible);
-    rack.accept(Input::ReplaceMember {
-        lease: victim,
-        key: "k".into(),
-        node: "a".into(),
-        why: "no link".into(),
-        author: "kim".into(),
-    });
+    rack.accept(replace(victim, "k", "a"));
     assert_eq!(rack.group(victim), ["b"]);
-    fail(&mut rack, "a");
+    rack.fail("a");
     rack.lease_as("2 any", urgent);
     assert_eq!(told(&rack, &[victim]), [0]);
-    fail(&mut rack, "b");
+    rack.fail("b");
     assert_eq!((rack.group(victim), rack.node("c").is_free()), (Vec::new(), true));
 }
 

@@ -258,6 +258,15 @@ impl Rack {
         Input::Power { node: self.id(name), boot: self.boot(name).id, result }
     }
 
+    /// Nothing is heard of it where it waits, and its BMC refuses the account: it fails.
+    #[track_caller]
+    pub(crate) fn fail(&mut self, name: &str) {
+        self.wait_for(name);
+        let denied = self.answer(name, PowerResult::Denied { detail: "no".into() });
+        self.accept(denied);
+        assert_eq!(self.state(name), StateName::Failed);
+    }
+
     pub(crate) fn network(&self, name: &str, evidence: NetworkEvidence) -> Input {
         let began = Timestamp(self.now.0 + SECOND / 2);
         Input::Network { node: self.id(name), evidence, began, detail: "seen".into() }

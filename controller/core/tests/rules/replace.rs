@@ -1,12 +1,12 @@
 //! Machines of active leases that are given back as broken, and those that come in their places.
 
-use crate::given::hello;
+use crate::given::{hello, replace};
 use crate::rack::{Rack, SECOND};
 use hostler_core::attempt::Stage;
 use hostler_core::course::Terms;
 use hostler_core::explain;
 use hostler_core::ids::{LeaseId, RunId, TenantId};
-use hostler_core::input::{AdminAction, Blame, Input, PowerResult, Profile, Refusal, Reply, Report};
+use hostler_core::input::{AdminAction, Blame, Input, Profile, Refusal, Reply, Report};
 use hostler_core::lease::{CloseReason, Lease, LeaseSpec, LeaseState};
 use hostler_core::node::{NodeState, StateName};
 use hostler_core::order;
@@ -14,11 +14,6 @@ use hostler_core::run::{TaskResult, TaskState};
 use hostler_core::tenancy::Setting;
 
 const HOUR: u64 = 3600 * SECOND;
-
-fn replace(lease: LeaseId, key: &str, node: &str) -> Input {
-    let (key, node) = (key.to_owned(), node.to_owned());
-    Input::ReplaceMember { lease, key, node, why: "no link".into(), author: "kim".into() }
-}
 
 /// The machine that comes.
 #[track_caller]
@@ -64,14 +59,6 @@ fn lost(rack: &Rack, run: RunId, name: &str) -> Option<String> {
         TaskState::Lost { reason, .. } => Some(reason.clone()),
         _ => None,
     }
-}
-
-/// The node does not answer in the ramdisk where it waited, and its BMC refuses the account: it fails.
-fn fail(rack: &mut Rack, name: &str) {
-    rack.wait_for(name);
-    let denied = rack.answer(name, PowerResult::Denied { detail: "no".into() });
-    rack.accept(denied);
-    assert_eq!(rack.state(name), StateName::Failed);
 }
 
 #[test]
@@ -186,10 +173,10 @@ fn a_substitute_that_fails_is_replaced_until_none_is_left() {
     let mut rack = Rack::with(&["a", "b", "c", "d"]);
     let lease = rack.active("2 any among a b c d");
     assert_eq!(replaced(&mut rack, replace(lease, "one", "a")), "c");
-    fail(&mut rack, "c");
+    rack.fail("c");
     assert_eq!(rack.group(lease), ["b", "d"]);
     rack.heard();
-    fail(&mut rack, "d");
+    rack.fail("d");
     assert_eq!(rack.group(lease), ["b"]);
     assert!(rack.heard().contains(&"member-missing".to_owned()));
     assert_eq!(rack.why(lease), "in the tenant's hands; the place of d (r0) is empty");
@@ -223,7 +210,7 @@ fn a_lease_without_any_machine_ends_as_any() {
         let mut rack = Rack::with(&["a", "b"]);
         let lease = rack.active("1 any");
         replaced(&mut rack, replace(lease, "one", "a"));
-        fail(&mut rack, "b");
+        rack.fail("b");
         assert_eq!(rack.group(lease), [] as [&str; 0]);
         let no_run = rack.start_run(lease, "nowhere");
         rack.refuse(no_run);
@@ -282,7 +269,7 @@ fn a_quota_has_room_for_one_in_place_of_another() {
     rack.set(&[Setting::Machines(Some(2))]);
     let lease = rack.active("2 any");
     assert_eq!(replaced(&mut rack, replace(lease, "one", "a")), "c");
-    fail(&mut rack, "c");
+    rack.fail("c");
     rack.set(&[Setting::Machines(Some(1))]);
     rack.admin("c", AdminAction::Repair).unwrap();
     rack.work("c", StateName::Ready);

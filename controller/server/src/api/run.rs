@@ -9,9 +9,7 @@ use crate::storage::blocking;
 use anyhow::Context as _;
 use hostler_core::ids::{LeaseId, NodeId, RunId};
 use hostler_core::input::{Input, Reply};
-use hostler_core::lease::{CloseReason, Lease};
 use hostler_core::run::{Run, RunSpec, Task, TaskState};
-use hostler_core::time::Timestamp;
 use hostler_core::world::World;
 use hostler_proto::lease::v1 as wire;
 use std::collections::BTreeMap;
@@ -244,18 +242,6 @@ fn name(world: &World, node: NodeId) -> String {
     world.nodes.get(node).map_or_else(|| node.to_string(), |n| n.spec.name.clone())
 }
 
-/// As shells say it of a command that they do not find.
-const NOT_STARTED: i32 = 127;
-
-/// True if a payload was lost since the time of its lease was over, or somebody gave that back: no machine failed.
-fn was_cut_off(world: &World, run: &Run, at: Timestamp) -> bool {
-    let ended = world.leases.get(run.lease).and_then(Lease::ended);
-    ended.is_some_and(|ended| {
-        let (reason, same) = (ended.reason, ended.at == at);
-        same && matches!(reason, CloseReason::Expired | CloseReason::Released | CloseReason::Abandoned)
-    })
-}
-
 fn task_view(world: &World, run: &Run, task: &Task) -> wire::RunTask {
     let mut view =
         wire::RunTask { node: name(world, task.node), role: task.role.clone(), ..wire::RunTask::default() };
@@ -266,7 +252,7 @@ fn task_view(world: &World, run: &Run, task: &Task) -> wire::RunTask {
             view.started_ms = since.0;
         }
         TaskState::Lost { at, reason } => {
-            let cut_off = was_cut_off(world, run, *at);
+            let cut_off = world.leases.get(run.lease).is_some_and(|lease| task.state.was_cut_off(lease));
             view.set_state(if cut_off { wire::TaskState::Killed } else { wire::TaskState::Lost });
             view.finished_ms = at.0;
             view.reason.clone_from(reason);
@@ -276,7 +262,7 @@ fn task_view(world: &World, run: &Run, task: &Task) -> wire::RunTask {
             view.set_state(if killed { wire::TaskState::Killed } else { wire::TaskState::Finished });
             view.started_ms = since.0;
             view.finished_ms = at.0;
-            view.exit_code = if result.start_error.is_empty() { result.exit_code } else { NOT_STARTED };
+            view.exit_code = result.code();
             view.reason = if killed { result.killed.clone() } else { result.start_error.clone() };
             view.output_bytes = result.output_bytes;
             view.junit = result.junit.map(|[tests, failures, errors, skipped]| wire::JUnitTotals {

@@ -22,6 +22,7 @@ Examples:
   hostler node list --watch                       # until Ctrl-C
   hostler node list --watch -o json | jq .state   # a line of JSON for each change";
 
+/// As the controller says them.
 const STATES: [&str; 8] =
     ["registered", "inspecting", "cleaning", "ready", "deploying", "leased", "failed", "retired"];
 
